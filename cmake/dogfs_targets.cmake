@@ -1,0 +1,22 @@
+# dogfs_library(NAME SOURCES... DEPENDS...) declares one folder's library. DEPENDS are the only edges of the
+# architecture that the folder may use; tests/architecture holds the #includes to the same edges.
+function(dogfs_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${name} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE_DEPENDS})
+endfunction()
+
+# dogfs_test(NAME SOURCES... DEPENDS... [LABELS...]) declares a GoogleTest program and registers it with CTest.
+function(dogfs_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} GTest::gmock GTest::gtest_main rapidcheck)
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 900
+    ENVIRONMENT "DOGFS_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
+endfunction()

@@ -1,0 +1,58 @@
+// Every limit that crosses a module has its name here, and those that depend on each other are tied together.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace dogfs {
+
+inline constexpr size_t kKiB = 1024;
+inline constexpr size_t kMiB = 1024 * kKiB;
+inline constexpr size_t kGiB = 1024 * kMiB;
+
+// --- Namespace -----------------------------------------------------------------------------------------------------
+inline constexpr size_t kMaxNameBytes = 255;
+inline constexpr size_t kMaxPathBytes = 8 * kKiB;
+inline constexpr size_t kMaxPathDepth = 128;
+inline constexpr uint64_t kMaxDirectoryEntries = 16'000'000;
+inline constexpr uint64_t kMaxBlocksPerFile = 1'048'576;
+inline constexpr uint64_t kMaxFileBytes = 1ULL << 46;  // 64 TiB
+inline constexpr size_t kMaxListPageEntries = 1000;
+static_assert(kMaxPathDepth * 2 <= kMaxPathBytes);
+
+// --- Erasure coding ------------------------------------------------------------------------------------------------
+inline constexpr uint32_t kMaxDataShards = 32;
+inline constexpr uint32_t kMaxParityShards = 16;
+inline constexpr uint32_t kMaxShards = kMaxDataShards + kMaxParityShards;
+static_assert(kMaxShards <= 255, "GF(2^8) has no more distinct evaluation points");
+inline constexpr size_t kMinCellBytes = 4 * kKiB;
+inline constexpr size_t kMaxCellBytes = 4 * kMiB;
+inline constexpr uint64_t kMaxBlockBytes = 1 * kGiB;
+
+// --- Chunk servers -------------------------------------------------------------------------------------------------
+// A shard is checksummed in pieces of this size; the last may be shorter.
+inline constexpr size_t kChecksumPieceBytes = 64 * kKiB;
+static_assert(kMaxCellBytes % kChecksumPieceBytes == 0);
+// The most payload of one append or of one reply to a read.
+inline constexpr size_t kMaxTransferBytes = 4 * kMiB;
+static_assert(kMaxTransferBytes % kChecksumPieceBytes == 0);
+inline constexpr uint32_t kMaxRackBytes = 255;
+inline constexpr uint32_t kMaxAddressBytes = 255;
+
+// --- Wire ----------------------------------------------------------------------------------------------------------
+inline constexpr size_t kMaxFrameHeadBytes = 4 * kKiB;
+inline constexpr size_t kMaxFrameBodyBytes = 8 * kMiB;
+inline constexpr size_t kMaxFramePayloadBytes = kMaxTransferBytes;
+static_assert(kMaxFramePayloadBytes >= kMaxCellBytes);
+inline constexpr size_t kMaxErrorDetailBytes = 1 * kKiB;
+static_assert(kMaxErrorDetailBytes < kMaxFrameHeadBytes);
+
+// --- Raft ----------------------------------------------------------------------------------------------------------
+inline constexpr size_t kMaxCommandBytes = 1 * kMiB;
+inline constexpr size_t kMaxAppendBytes = 2 * kMiB;
+static_assert(kMaxCommandBytes <= kMaxAppendBytes, "an append must be able to carry any one command");
+static_assert(kMaxAppendBytes + kMaxCommandBytes < kMaxFrameBodyBytes, "an append must fit a frame");
+inline constexpr size_t kMaxReplyCacheBytesPerSession = 64 * kKiB;
+inline constexpr uint32_t kMaxRequestsInFlightPerSession = 256;
+
+}  // namespace dogfs

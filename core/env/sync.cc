@@ -1,0 +1,57 @@
+#include "core/env/sync.h"
+
+#include <algorithm>
+
+namespace dogfs {
+
+Task<void> sleep_for(Clock& clock, Duration duration) {
+  const std::unique_ptr<Waiter> waiter = clock.make_waiter();
+  co_await waiter->wait_until(clock.now() + duration);
+}
+
+Task<bool> Notifier::wait_until(MonoTime deadline) {
+  const std::unique_ptr<Waiter> waiter = clock_.make_waiter();
+  waiting_.push_back(waiter.get());
+  const bool notified = co_await waiter->wait_until(deadline);
+  std::erase(waiting_, waiter.get());
+  co_return notified;
+}
+
+void Notifier::notify_all() {
+  for (Waiter* waiter : waiting_) waiter->notify();
+  waiting_.clear();
+}
+
+void TaskGroup::spawn(Task<void> task) {
+  ++state_->running;
+  boost::asio::co_spawn(executor_, std::move(task), [state = state_](const std::exception_ptr& thrown) {
+    if (thrown) std::rethrow_exception(thrown);
+    DOGFS_CHECK(state->running > 0);
+    if (--state->running == 0) state->idle.notify_all();
+  });
+}
+
+Task<void> TaskGroup::join() {
+  const std::shared_ptr<State> state = state_;
+  while (state->running > 0) co_await state->idle.wait();
+}
+
+Task<void> Semaphore::acquire(uint64_t units) {
+  DOGFS_CHECK(units <= total_);
+  while (free_ < units) co_await changed_.wait();
+  free_ -= units;
+}
+
+bool Semaphore::try_acquire(uint64_t units) {
+  if (free_ < units) return false;
+  free_ -= units;
+  return true;
+}
+
+void Semaphore::release(uint64_t units) {
+  free_ += units;
+  DOGFS_CHECK(free_ <= total_);
+  changed_.notify_all();
+}
+
+}  // namespace dogfs

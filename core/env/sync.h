@@ -1,0 +1,130 @@
+// Ways for the coroutines of one executor to wait for each other, all built on Clock's Waiter. None is a lock, and none
+// may be used from another thread.
+#pragma once
+
+#include <boost/asio/co_spawn.hpp>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "core/base/check.h"
+#include "core/env/clock.h"
+#include "core/env/task.h"
+
+namespace dogfs {
+
+// Suspends for `duration`.
+Task<void> sleep_for(Clock& clock, Duration duration);
+
+// Many coroutines wait; one call wakes all that are waiting now. There is no memory: check the condition in a loop.
+//   while (!ready) co_await notifier.wait_until(deadline);
+class Notifier {
+ public:
+  explicit Notifier(Clock& clock) : clock_(clock) {}
+
+  // True when notified, false at the deadline.
+  Task<bool> wait_until(MonoTime deadline);
+  Task<bool> wait() { return wait_until(kNever); }
+  void notify_all();
+
+ private:
+  Clock& clock_;
+  // Waiters of suspended coroutines; each is owned by its coroutine's frame, which takes it out when it resumes.
+  std::deque<Waiter*> waiting_;
+};
+
+// Starts coroutines on an executor and waits for them all. Its owner joins it before it goes.
+class TaskGroup {
+ public:
+  TaskGroup(Executor executor, Clock& clock) : executor_(std::move(executor)), state_(std::make_shared<State>(clock)) {}
+  TaskGroup(const TaskGroup&) = delete;
+  TaskGroup& operator=(const TaskGroup&) = delete;
+
+  // Starts `task` soon (never inline). A task that throws ends the process.
+  void spawn(Task<void> task);
+
+  // Resumes when every task that was spawned has ended.
+  Task<void> join();
+
+  size_t running() const { return state_->running; }
+
+ private:
+  struct State {
+    explicit State(Clock& clock) : idle(clock) {}
+    size_t running = 0;
+    Notifier idle;
+  };
+
+  Executor executor_;
+  // Shared with the completion of each task, which may run after a crashed owner is gone.
+  std::shared_ptr<State> state_;
+};
+
+// A bounded first-in first-out queue between coroutines.
+template <class T>
+class Queue {
+ public:
+  Queue(Clock& clock, size_t capacity) : capacity_(capacity), changed_(clock) {}
+
+  // Waits for room. False when the queue was closed meanwhile: the item was dropped.
+  Task<bool> push(T item) {
+    while (!closed_ && items_.size() >= capacity_) co_await changed_.wait();
+    if (closed_) co_return false;
+    items_.push_back(std::move(item));
+    changed_.notify_all();
+    co_return true;
+  }
+
+  // False when it is full or closed.
+  bool try_push(T item) {
+    if (closed_ || items_.size() >= capacity_) return false;
+    items_.push_back(std::move(item));
+    changed_.notify_all();
+    return true;
+  }
+
+  // Waits for an item; nullopt once the queue is closed and drained.
+  Task<std::optional<T>> pop() {
+    while (items_.empty() && !closed_) co_await changed_.wait();
+    if (items_.empty()) co_return std::nullopt;
+    T item = std::move(items_.front());
+    items_.pop_front();
+    changed_.notify_all();
+    co_return std::optional<T>(std::move(item));
+  }
+
+  // Wakes everybody; what is queued can still be popped.
+  void close() {
+    closed_ = true;
+    changed_.notify_all();
+  }
+
+  size_t size() const { return items_.size(); }
+
+ private:
+  size_t capacity_;
+  bool closed_ = false;
+  std::deque<T> items_;
+  Notifier changed_;
+};
+
+// Counts units of a bounded resource (bytes in flight, requests under way) that coroutines take and give back.
+class Semaphore {
+ public:
+  Semaphore(Clock& clock, uint64_t units) : total_(units), free_(units), changed_(clock) {}
+
+  // Waits until `units` are free, in no promised order. Precondition: units <= total.
+  Task<void> acquire(uint64_t units);
+  bool try_acquire(uint64_t units);
+  void release(uint64_t units);
+  uint64_t free() const { return free_; }
+
+ private:
+  uint64_t total_;
+  uint64_t free_;
+  Notifier changed_;
+};
+
+}  // namespace dogfs
