@@ -1,0 +1,54 @@
+// A chunk server: keeps shards on its disks, serves them to clients, and tells the metadata nodes that it lives.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/base/result.h"
+#include "core/env/env.h"
+#include "core/env/kv_store.h"
+#include "core/env/shard_store.h"
+
+namespace dogfs {
+
+// One disk: shard files, and the records of the sealed ones in a KvStore of the same disk.
+struct ChunkDisk {
+  ShardStore& files;
+  KvStore& records;
+};
+
+struct ChunkOptions {
+  Address address;  // where this server can be reached
+  std::string rack = "/default";
+  std::vector<Address> meta_nodes;
+  Duration heartbeat_interval = seconds(1);
+  // A shard that was opened and neither appended to nor sealed for this long is given up by its writer.
+  Duration writer_idle_limit = std::chrono::minutes(10);
+};
+
+class ChunkServer final : public RequestHandler {
+ public:
+  // What is passed must outlive the server. Precondition: at least one disk. `on_fatal` is called once when no disk
+  // can be trusted any more: the process must end.
+  ChunkServer(Env& env, std::vector<ChunkDisk> disks, ChunkOptions options, std::function<void(Error)> on_fatal);
+  ~ChunkServer() override;
+
+  // Recovers from the disks, serves on the transport, and registers in the background.
+  Task<Status> start();
+  Task<void> stop();
+
+  // None until the metadata nodes have registered this server.
+  ServerId id() const;
+
+  Task<Reply> handle(Request request, MonoTime deadline) override;
+  void receive(Request message) override;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dogfs

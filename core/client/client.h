@@ -1,0 +1,107 @@
+// The file-system client: finds the leader, retries what may be retried exactly once, writes files block by block to
+// the chunk servers and reads them back around what is missing. Belongs to one executor.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/ids.h"
+#include "core/base/result.h"
+#include "core/env/env.h"
+#include "core/wire/common.pb.h"
+#include "core/wire/meta.pb.h"
+
+namespace dogfs {
+
+struct ClientOptions {
+  std::vector<Address> meta_nodes;
+  std::string principal;
+  // How long one operation on the metadata is retried, over redirects and elections.
+  Duration metadata_timeout = seconds(15);
+  // An operation gives up with kNoLeader once no node has known a leader for this long: the cluster has no majority.
+  Duration leaderless_patience = seconds(4);
+  // One request to a chunk server. It bounds how long a hung server holds up a write before it is replaced.
+  Duration shard_timeout = seconds(10);
+  // A block of which d + 1 shards are sealed is committed without the stragglers after this long.
+  Duration straggler_timeout = seconds(5);
+  // User bytes that a writer may hold which are not committed yet; at least one block.
+  uint64_t write_buffer_bytes = 192ULL << 20;
+  // User bytes that a sequential reader fetches ahead.
+  uint64_t read_ahead_bytes = 32ULL << 20;
+};
+
+struct CreateOptions {
+  bool overwrite = false;
+  bool parents = false;
+  uint32_t mode = 0644;
+  uint64_t expected_bytes = 0;  // 0: unknown
+};
+
+struct MakeDirectoryOptions {
+  bool parents = false;
+  uint32_t mode = 0755;
+  const wire::EcPolicy* policy = nullptr;  // none: inherit
+};
+
+// What was reached for the blocks of a file that was written.
+struct WriteOutcome {
+  uint64_t bytes = 0;
+  uint64_t blocks = 0;
+  uint64_t blocks_short = 0;   // committed with fewer than d + m shards
+  uint32_t least_spares = 0;   // shards beyond d of the weakest block
+};
+
+// Writes one file from its start to its end.
+class FileWriter {
+ public:
+  virtual ~FileWriter() = default;
+  // Takes the bytes; suspends while the buffer is full. An error is final: the file keeps its committed blocks.
+  virtual Task<Status> write(Bytes data) = 0;
+  // Commits what is left, waits for all blocks, and ends the lease.
+  virtual Task<Result<WriteOutcome>> close() = 0;
+  // Gives the file up: what was not committed is abandoned. Called instead of close().
+  virtual Task<void> abort() = 0;
+};
+
+class FileReader {
+ public:
+  virtual ~FileReader() = default;
+  virtual uint64_t size() const = 0;
+  // The bytes of [offset, offset + length), fewer only at the end of the file. Damaged or missing shards are decoded
+  // around; kDataLoss when fewer than d are intact. Sequential calls read ahead.
+  virtual Task<Result<BytesChain>> read(uint64_t offset, size_t length) = 0;
+};
+
+class Client {
+ public:
+  Client(Env& env, ClientOptions options);
+  ~Client();
+
+  Task<Status> make_directory(std::string path, MakeDirectoryOptions options);
+  Task<Result<std::unique_ptr<FileWriter>>> create(std::string path, CreateOptions options);
+  Task<Result<std::unique_ptr<FileReader>>> open(std::string path);
+  Task<Result<wire::FileStatus>> stat(std::string path);
+  // One page of entries with names greater than `after`.
+  Task<Result<wire::ListReply>> list(std::string path, std::string after, uint32_t limit);
+  Task<Status> rename(std::string source, std::string target, bool replace);
+  Task<Status> remove(std::string path, bool recursive);
+  Task<Status> set_policy(std::string path, wire::EcPolicy policy);
+  Task<Status> recover_lease(std::string path);
+  Task<Result<wire::GetBlocksReply>> blocks(std::string path, uint64_t offset, uint64_t length);
+  Task<Result<wire::SummaryReply>> summary(std::string path);
+  // Asks whichever node answers, the leader first.
+  Task<Result<wire::ClusterStatusReply>> status();
+
+  // Ends what runs in the background (lease renewal). Precondition: no operation is under way.
+  Task<void> stop();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dogfs

@@ -1,0 +1,50 @@
+// A metadata node: a member of the Raft group that holds the namespace and the block map, and its service for clients
+// and chunk servers.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "core/base/ids.h"
+#include "core/base/result.h"
+#include "core/env/env.h"
+#include "core/env/kv_store.h"
+#include "core/raft/replica.h"
+
+namespace dogfs {
+
+struct MetaOptions {
+  NodeId self;
+  std::map<NodeId, Address> nodes;  // all metadata nodes, this one included
+  Duration heartbeat_interval = milliseconds(50);
+  Duration election_timeout = milliseconds(300);
+  // A chunk server that has not been heard of for this long gets no new shards.
+  Duration server_silence_limit = seconds(3);
+  // A write lease that was not renewed for this long is taken away.
+  Duration lease_limit = seconds(60);
+  // A client session without any request for this long is forgotten.
+  Duration session_limit = std::chrono::hours(1);
+};
+
+class MetaNode final : public RequestHandler {
+ public:
+  // What is passed must outlive the node. `on_fatal` is called once when the store has failed: the process must end.
+  MetaNode(Env& env, KvStore& store, MetaOptions options, std::function<void(Error)> on_fatal);
+  ~MetaNode() override;
+
+  // Recovers from the store, then serves on the transport.
+  Task<Status> start();
+  Task<void> stop();
+
+  Task<Reply> handle(Request request, MonoTime deadline) override;
+  void receive(Request message) override;
+
+  const Replica& replica() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dogfs

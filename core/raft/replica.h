@@ -1,0 +1,87 @@
+// One member of one Raft group on a node: drives the pure step machine (core/raft/raft.h) with the ports.
+//
+// The step machine decides; the replica only moves: messages to the transport, entries to the KvStore (one write for
+// all that is waiting), committed entries to the state machine, and ticks from the clock. Belongs to the node's
+// executor.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "core/base/ids.h"
+#include "core/base/result.h"
+#include "core/env/env.h"
+#include "core/env/kv_store.h"
+#include "core/raft/state_machine.h"
+
+namespace dogfs {
+
+namespace wire {
+class RaftMessage;
+}
+
+struct ReplicaOptions {
+  GroupId group;
+  NodeId self;
+  // All voters of the group with their addresses, this node included.
+  std::map<NodeId, Address> voters;
+  Duration heartbeat_interval = milliseconds(50);
+  // Drawn anew for each wait from [election_timeout, 2 * election_timeout). Precondition: at least 3 heartbeats.
+  Duration election_timeout = milliseconds(300);
+};
+
+enum class RaftRole : uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
+
+struct ReplicaStatus {
+  RaftRole role = RaftRole::kFollower;
+  Term term;
+  NodeId leader;  // none where unknown
+  LogIndex commit;
+  LogIndex applied;
+  LogIndex last;
+  // On the leader: how far each voter's log is known to match.
+  std::map<NodeId, LogIndex> match;
+  // On the leader: when each other voter last answered.
+  std::map<NodeId, MonoTime> last_contact;
+};
+
+class Replica {
+ public:
+  // What is passed must outlive the replica. `on_fatal` is called once when the store has failed: the node must end.
+  Replica(Env& env, KvStore& store, StateMachine& machine, ReplicaOptions options,
+          std::function<void(Error)> on_fatal);
+  ~Replica();
+
+  // Loads what was persisted and begins to take part. Call once.
+  Task<Status> start();
+  // Ends every wait with kShuttingDown and resumes when nothing of the replica runs any more.
+  Task<void> stop();
+
+  // Hands over a message for this group that came from the network.
+  void receive(wire::RaftMessage message);
+
+  // Replicates `command` and resumes with the state machine's reply once it is applied here. Fails with
+  //   kNotLeader       it was certainly not appended here: ask status().leader
+  //   kOverloaded      too much is uncommitted already: nothing was appended
+  //   kOutcomeUnknown  leadership was lost, or the deadline passed, while it was under way: it may yet commit
+  // A retry of the last kind is made safe by the client's session (exactly once at apply).
+  Task<Result<std::string>> propose(std::string command, MonoTime deadline);
+
+  // ReadIndex (Ongaro's thesis, 6.4): resumes once this node was certainly leader at a moment after the call, and has
+  // applied all that was committed by then. A snapshot of the store taken after it is linearizable.
+  // Fails with kNotLeader, kTimeout.
+  Task<Result<LogIndex>> read_barrier(MonoTime deadline);
+
+  ReplicaStatus status() const;
+
+  // Called (not inline) with each change of role, term or leader.
+  void on_change(std::function<void(const ReplicaStatus&)> observer);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dogfs

@@ -1,0 +1,34 @@
+// What a Raft group replicates: a deterministic machine that turns committed commands into state and replies.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/base/result.h"
+#include "core/env/task.h"
+
+namespace dogfs {
+
+// A committed entry. Entries that are not commands (a new leader's no-op) come too, with an empty command, so that
+// the applied index leaves no gap.
+struct CommittedEntry {
+  LogIndex index;
+  Term term;
+  std::string command;
+};
+
+class StateMachine {
+ public:
+  virtual ~StateMachine() = default;
+
+  // Applies `entries`, which follow the applied index without a gap, in one atomic write together with the new applied
+  // index, and returns one reply an entry. Called again only after it has resumed. Fails only when the store failed:
+  // the node must then end.
+  virtual Task<Result<std::vector<std::string>>> apply(std::vector<CommittedEntry> entries) = 0;
+
+  // The index of the last entry whose effect is in the store, as read at start-up.
+  virtual Task<Result<LogIndex>> load_applied() = 0;
+};
+
+}  // namespace dogfs
