@@ -1,6 +1,5 @@
 #include "tests/bench/bare/client.h"
 
-#include <isa-l/erasure_code.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -8,15 +7,11 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <deque>
 #include <numeric>
 
+#include "core/ec/codec.h"
 #include "tests/bench/bare/protocol.h"
-
-extern "C" {
-#include <jerasure/reed_sol.h>
-}
 
 namespace dogfs::bare {
 namespace {
@@ -25,32 +20,6 @@ using Clock = std::chrono::steady_clock;
 
 // How many stripes the client holds that are not all sent: what lets fast servers go ahead of one that syncs.
 constexpr size_t kWindowStripes = 8;
-
-// RS(6,3) with Jerasure's matrix in ISA-L's tables: the code that DogFS uses.
-class Encoder {
- public:
-  Encoder() {
-    int* matrix = reed_sol_vandermonde_coding_matrix(kDataShards, kParityShards, 8);
-    std::array<unsigned char, kDataShards * kParityShards> rows;
-    std::copy_n(matrix, rows.size(), rows.begin());
-    std::free(matrix);
-    ec_init_tables(kDataShards, kParityShards, rows.data(), tables_.data());
-  }
-
-  // `data` and `parity` are cells one behind the other.
-  void encode(const std::byte* data, std::byte* parity, size_t cell_bytes) {
-    std::array<unsigned char*, kDataShards> in;
-    std::array<unsigned char*, kParityShards> out;
-    for (size_t i = 0; i < in.size(); ++i) {
-      in[i] = reinterpret_cast<unsigned char*>(const_cast<std::byte*>(data + i * cell_bytes));
-    }
-    for (size_t i = 0; i < out.size(); ++i) out[i] = reinterpret_cast<unsigned char*>(parity + i * cell_bytes);
-    ec_encode_data(static_cast<int>(cell_bytes), kDataShards, kParityShards, tables_.data(), in.data(), out.data());
-  }
-
- private:
-  std::array<unsigned char, 32 * kDataShards * kParityShards> tables_;
-};
 
 struct Outgoing {
   Frame frame;
@@ -122,15 +91,19 @@ class BareClient::Putter {
     const std::byte* data = client_.source_.data() + stripe % layout_.stripes_per_block * layout_.stripe_bytes();
     // The stripe that had this buffer before is sent: no queue is as long as the window.
     std::byte* parity = parity_[stripe % kWindowStripes].data();
-    encoder_.encode(data, parity, layout_.cell_bytes);
-    for (size_t i = 0; i < kDataShards; ++i) enqueue_cell(block, i, data + i * layout_.cell_bytes);
-    for (size_t i = 0; i < kParityShards; ++i) enqueue_cell(block, kDataShards + i, parity + i * layout_.cell_bytes);
+    std::array<std::span<const std::byte>, kDataShards> data_cells;
+    std::array<std::span<std::byte>, kParityShards> parity_cells;
+    for (size_t i = 0; i < kDataShards; ++i) data_cells[i] = {data + i * layout_.cell_bytes, layout_.cell_bytes};
+    for (size_t i = 0; i < kParityShards; ++i) parity_cells[i] = {parity + i * layout_.cell_bytes, layout_.cell_bytes};
+    codec_.encode(data_cells, parity_cells);
+    for (size_t i = 0; i < kDataShards; ++i) enqueue_cell(block, i, data_cells[i]);
+    for (size_t i = 0; i < kParityShards; ++i) enqueue_cell(block, kDataShards + i, parity_cells[i]);
     if (next_stripe_ == layout_.stripes || layout_.block_of(next_stripe_) != block) enqueue_seals(block);
   }
 
-  void enqueue_cell(uint64_t block, size_t shard, const std::byte* cell) {
+  void enqueue_cell(uint64_t block, size_t shard, std::span<const std::byte> cell) {
     Outgoing& out = queues_[Layout::server_of(block, shard)].emplace_back();
-    out.payload = {cell, layout_.cell_bytes};
+    out.payload = cell;
     out.frame.operation = Operation::kAppend;
     out.frame.block = block;
     out.frame.payload_bytes = static_cast<uint32_t>(layout_.cell_bytes);
@@ -173,7 +146,7 @@ class BareClient::Putter {
 
   BareClient& client_;
   const Layout& layout_;
-  Encoder encoder_;
+  const Codec codec_{kDataShards, kParityShards};
   std::vector<MutableBuffer> parity_;
   std::vector<std::deque<Outgoing>> queues_;
   uint64_t next_stripe_ = 0;
