@@ -51,8 +51,8 @@ struct MakeDirectoryOptions {
 struct WriteOutcome {
   uint64_t bytes = 0;
   uint64_t blocks = 0;
-  uint64_t blocks_short = 0;   // committed with fewer than d + m shards
-  uint32_t least_spares = 0;   // shards beyond d of the weakest block
+  uint64_t blocks_short = 0;  // committed with fewer than d + m shards
+  uint32_t least_spares = 0;  // shards beyond d of the weakest block
 };
 
 // Writes one file from its start to its end.

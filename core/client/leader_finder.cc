@@ -1,0 +1,65 @@
+#include "core/client/leader_finder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/base/limits.h"
+
+namespace dogfs {
+
+LeaderFinder::LeaderFinder(std::vector<Address> nodes) : nodes_(std::move(nodes)) {
+  DOGFS_CHECK(!nodes_.empty(), "a client needs the address of a metadata node");
+}
+
+void LeaderFinder::lost(const Address& node) {
+  if (leader_ == node) leader_.reset();
+}
+
+std::optional<Address> LeaderSearch::next() {
+  const std::optional<Address>& leader = finder_.leader();
+  if (leader && asked_.insert(*leader).second) return leader;
+  for (const Address& node : finder_.nodes()) {
+    if (asked_.insert(node).second) return node;
+  }
+  return std::nullopt;
+}
+
+void LeaderSearch::answered(const Address& from, MonoTime now) {
+  finder_.found(from);
+  leader_known_at_ = now;
+}
+
+void LeaderSearch::redirected(const Address& from, const Address& leader, MonoTime now) {
+  finder_.lost(from);
+  const bool known = !leader.value.empty() && leader != from && leader.value.size() <= kMaxAddressBytes;
+  if (!known) {
+    said_[from] = {.answered = true, .text = "knows no leader"};
+    return;
+  }
+  said_[from] = {.answered = true, .text = "names " + leader.value};
+  leader_known_at_ = now;
+  // A node that was asked in this round already, and denied or did not answer, is not worth a second try before the
+  // next one: two nodes that each take the other for the leader would keep the operation going between them.
+  if (!asked_.contains(leader)) finder_.found(leader);
+}
+
+void LeaderSearch::failed(const Address& from, const Error& error) {
+  finder_.lost(from);
+  said_[from] = {.answered = false, .text = error.to_string()};
+}
+
+std::string LeaderSearch::describe() const {
+  size_t answered = 0;
+  std::string nodes;
+  for (const Address& node : finder_.nodes()) {
+    const auto it = said_.find(node);
+    if (it != said_.end() && it->second.answered) ++answered;
+    nodes += fmt::format("{}{}: {}", nodes.empty() ? "" : "; ", node.value,
+                         it == said_.end() ? "not asked" : it->second.text);
+  }
+  return fmt::format("{} of {} metadata nodes answered ({})", answered, finder_.nodes().size(), nodes);
+}
+
+}  // namespace dogfs

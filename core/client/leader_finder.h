@@ -1,0 +1,73 @@
+// Finding the leader of the metadata, as plain decisions without waiting.
+//
+// LeaderFinder is what the client believes, shared by all its operations. LeaderSearch is one operation's way through
+// the nodes: it asks the believed leader first, follows redirects, and otherwise goes round the nodes that it has not
+// asked yet. One pass over the nodes is a round; the caller backs off between rounds. The search also keeps what each
+// node said last, for the message that a person reads when there is no leader.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/time.h"
+#include "core/env/transport.h"
+
+namespace dogfs {
+
+class LeaderFinder {
+ public:
+  // Precondition: at least one node.
+  explicit LeaderFinder(std::vector<Address> nodes);
+
+  const std::vector<Address>& nodes() const { return nodes_; }
+  const std::optional<Address>& leader() const { return leader_; }
+
+  void found(const Address& leader) { leader_ = leader; }
+  // `node` does not lead, or does not answer.
+  void lost(const Address& node);
+
+ private:
+  std::vector<Address> nodes_;
+  std::optional<Address> leader_;
+};
+
+class LeaderSearch {
+ public:
+  // `finder` must outlive the search. `now` is when the operation began.
+  LeaderSearch(LeaderFinder& finder, MonoTime now) : finder_(finder), leader_known_at_(now) {}
+
+  // Whom to ask next; nullopt when the round is over. The node counts as asked.
+  std::optional<Address> next();
+  void start_round() { asked_.clear(); }
+
+  // `from` answered as the leader.
+  void answered(const Address& from, MonoTime now);
+  // `from` answered that it does not lead, and who does (empty: it knows of none).
+  void redirected(const Address& from, const Address& leader, MonoTime now);
+  // `from` did not answer, or could not.
+  void failed(const Address& from, const Error& error);
+
+  // How long no node has known a leader.
+  Duration leaderless(MonoTime now) const { return now - leader_known_at_; }
+
+  // "1 of 3 metadata nodes answered (a: knows no leader; b: unavailable; c: not asked)".
+  std::string describe() const;
+
+ private:
+  struct Said {
+    bool answered = false;
+    std::string text;
+  };
+
+  LeaderFinder& finder_;
+  MonoTime leader_known_at_;
+  std::set<Address> asked_;
+  // The last answer of each node, by address.
+  std::map<Address, Said> said_;
+};
+
+}  // namespace dogfs

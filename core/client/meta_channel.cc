@@ -1,0 +1,110 @@
+#include "core/client/meta_channel.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/client/backoff.h"
+#include "core/env/sync.h"
+
+namespace dogfs {
+namespace {
+
+// Whether an error that a node answered leaves open that the request was, or will be, executed.
+bool leaves_execution_open(ErrorCode code) {
+  return code == ErrorCode::kOutcomeUnknown || code == ErrorCode::kTimeout || code == ErrorCode::kShuttingDown ||
+         code == ErrorCode::kIoError || code == ErrorCode::kConnectionLost;
+}
+
+// Whether an answer is worth another attempt rather than the caller's attention.
+bool is_transient(ErrorCode code) {
+  return code == ErrorCode::kOutcomeUnknown || error_class(code) == ErrorClass::kRetry;
+}
+
+// The leader itself asks to come back later: nobody else need be asked.
+bool is_leader_at_capacity(ErrorCode code) {
+  return code == ErrorCode::kOverloaded || code == ErrorCode::kBusy;
+}
+
+}  // namespace
+
+MetaChannel::MetaChannel(Env& env, MetaChannelOptions options)
+    : env_(env), options_(std::move(options)), finder_(options_.nodes) {}
+
+Task<MetaOutcome> MetaChannel::call(Request request) {
+  const MonoTime deadline = env_.clock.now() + options_.timeout;
+  request.principal = options_.principal;
+  LeaderSearch search(finder_, env_.clock.now());
+  Backoff backoff(env_.random);
+  bool maybe_executed = false;
+  while (true) {
+    const std::optional<Address> node = search.next();
+    if (node) {
+      const MonoTime attempt_deadline = std::min(deadline, env_.clock.now() + options_.attempt_timeout);
+      Result<Reply> answer = co_await env_.transport.call(*node, request, attempt_deadline);
+      std::optional<Reply> final = take_answer(*node, std::move(answer), search, maybe_executed);
+      if (final) co_return MetaOutcome{std::move(*final), maybe_executed};
+    }
+    if (std::optional<Error> error = give_up(search, deadline)) {
+      co_return MetaOutcome{std::move(*error), maybe_executed};
+    }
+    if (node) continue;
+    const Duration left = deadline - env_.clock.now();
+    co_await sleep_for(env_.clock, std::min(backoff.next(), left));
+    search.start_round();
+  }
+}
+
+std::optional<Reply> MetaChannel::take_answer(const Address& from, Result<Reply> answer, LeaderSearch& search,
+                                              bool& maybe_executed) {
+  if (!answer) {
+    // The transport's word: kUnavailable is certainly not executed, anything else may have been.
+    if (answer.error().code != ErrorCode::kUnavailable) maybe_executed = true;
+    search.failed(from, answer.error());
+    return std::nullopt;
+  }
+  const ErrorCode code = answer.value().error.code;
+  if (code == ErrorCode::kNotLeader) {
+    search.redirected(from, answer.value().leader, env_.clock.now());
+    return std::nullopt;
+  }
+  if (is_leader_at_capacity(code)) {
+    search.answered(from, env_.clock.now());
+    return std::nullopt;
+  }
+  if (is_transient(code)) {
+    if (leaves_execution_open(code)) maybe_executed = true;
+    search.failed(from, answer.value().error);
+    return std::nullopt;
+  }
+  search.answered(from, env_.clock.now());
+  return std::move(answer).value();
+}
+
+std::optional<Error> MetaChannel::give_up(const LeaderSearch& search, MonoTime deadline) const {
+  const MonoTime now = env_.clock.now();
+  if (search.leaderless(now) >= options_.leaderless_patience) return Error(ErrorCode::kNoLeader, search.describe());
+  if (now >= deadline) return Error(ErrorCode::kTimeout, search.describe());
+  return std::nullopt;
+}
+
+Task<Result<Reply>> MetaChannel::call_any(Request request) {
+  request.principal = options_.principal;
+  LeaderSearch search(finder_, env_.clock.now());
+  while (const std::optional<Address> node = search.next()) {
+    const MonoTime deadline = env_.clock.now() + options_.attempt_timeout;
+    Result<Reply> answer = co_await env_.transport.call(*node, request, deadline);
+    if (!answer) {
+      search.failed(*node, answer.error());
+    } else if (answer.value().error.code == ErrorCode::kNotLeader) {
+      search.redirected(*node, answer.value().leader, env_.clock.now());
+    } else if (is_transient(answer.value().error.code)) {
+      search.failed(*node, answer.value().error);
+    } else {
+      co_return std::move(answer);
+    }
+  }
+  co_return Error(ErrorCode::kNoLeader, search.describe());
+}
+
+}  // namespace dogfs

@@ -1,0 +1,138 @@
+#include "core/client/meta_channel.h"
+
+#include <gtest/gtest.h>
+
+#include "core/wire/meta.pb.h"
+#include "tests/core/client/test_world.h"
+
+namespace dogfs::test {
+namespace {
+
+const Address kA{"a"};
+const Address kB{"b"};
+const Address kC{"c"};
+
+Task<Reply> answer_stat() {
+  wire::StatReply reply;
+  reply.mutable_status()->set_inode(7);
+  co_return make_reply(reply);
+}
+
+Task<Reply> answer_error(ErrorCode code, Address leader) {
+  Reply reply = error_reply(Error(code));
+  reply.leader = std::move(leader);
+  co_return reply;
+}
+
+class MetaChannelTest : public testing::Test {
+ protected:
+  MetaChannelTest() { set_leader(kA); }
+
+  // `leader` answers, the others name it. An empty address: nobody leads.
+  void set_leader(Address leader) {
+    for (const Address& node : {kA, kB, kC}) {
+      world_.transport.nodes[node] = [node, leader](Request) {
+        return node == leader ? answer_stat() : answer_error(ErrorCode::kNotLeader, leader);
+      };
+    }
+  }
+
+  ErrorCode stat() {
+    wire::StatRequest request;
+    last_ = world_.run(channel_.ask<wire::StatReply>(MessageType::kStat, request));
+    return code_of(*last_);
+  }
+
+  World world_;
+  MetaChannel channel_{world_.env, MetaChannelOptions{.nodes = {kA, kB, kC}, .principal = "someone"}};
+  std::optional<Result<wire::StatReply>> last_;
+};
+
+TEST_F(MetaChannelTest, ARedirectLeadsToTheLeaderWithoutAPause) {
+  set_leader(kC);
+  const MonoTime start = world_.clock.now();
+  EXPECT_EQ(stat(), ErrorCode::kOk);
+  EXPECT_EQ(last_->value().status().inode(), 7u);
+  EXPECT_EQ(world_.transport.calls, 2u);
+  EXPECT_LT(world_.clock.now() - start, milliseconds(5));
+}
+
+TEST_F(MetaChannelTest, TheLeaderIsRemembered) {
+  set_leader(kC);
+  stat();
+  stat();
+  EXPECT_EQ(world_.transport.calls, 3u);
+}
+
+TEST_F(MetaChannelTest, DeadNodesArePassedOver) {
+  set_leader(kC);
+  world_.transport.nodes.erase(kA);
+  world_.transport.nodes.erase(kB);
+  EXPECT_EQ(stat(), ErrorCode::kOk);
+  EXPECT_EQ(channel_.finder().leader(), kC);
+}
+
+TEST_F(MetaChannelTest, AnElectionIsWaitedFor) {
+  set_leader(Address());
+  boost::asio::co_spawn(world_.context.get_executor(), sleep_for(world_.clock, seconds(2)),
+                        [this](const std::exception_ptr&) { set_leader(kB); });
+  EXPECT_EQ(stat(), ErrorCode::kOk);
+}
+
+TEST_F(MetaChannelTest, WithoutAMajorityItGivesUpAndSaysWho) {
+  set_leader(Address());
+  world_.transport.nodes.erase(kA);
+  world_.transport.nodes.erase(kC);
+  const MonoTime start = world_.clock.now();
+  EXPECT_EQ(stat(), ErrorCode::kNoLeader);
+  EXPECT_LT(world_.clock.now() - start, seconds(5));
+  EXPECT_NE(last_->error().detail.find("1 of 3 metadata nodes answered"), std::string::npos) << last_->error().detail;
+}
+
+TEST_F(MetaChannelTest, ALeaderThatIsNamedButNeverAnswersEndsInATimeout) {
+  set_leader(kA);
+  world_.transport.fate = [](const Address& to, const Request&) {
+    return to == kA ? Fate::kLoseRequest : Fate::kDeliver;
+  };
+  const MonoTime start = world_.clock.now();
+  EXPECT_EQ(stat(), ErrorCode::kTimeout);
+  EXPECT_LE(world_.clock.now() - start, seconds(16));
+}
+
+TEST_F(MetaChannelTest, AFinalErrorIsNotRetried) {
+  for (const Address& node : {kA, kB, kC}) {
+    world_.transport.nodes[node] = [](Request) { return answer_error(ErrorCode::kNotFound, Address()); };
+  }
+  EXPECT_EQ(stat(), ErrorCode::kNotFound);
+  EXPECT_EQ(world_.transport.calls, 1u);
+}
+
+TEST_F(MetaChannelTest, AnOverloadedLeaderIsAskedAgainLater) {
+  auto refusals = std::make_shared<int>(3);
+  world_.transport.nodes[kA] = [refusals](Request) {
+    return (*refusals)-- > 0 ? answer_error(ErrorCode::kOverloaded, Address()) : answer_stat();
+  };
+  EXPECT_EQ(stat(), ErrorCode::kOk);
+}
+
+TEST_F(MetaChannelTest, EveryRequestNamesItsPrincipal) {
+  std::string principal;
+  world_.transport.fate = [&](const Address&, const Request& request) {
+    principal = request.principal;
+    return Fate::kDeliver;
+  };
+  stat();
+  EXPECT_EQ(principal, "someone");
+}
+
+TEST_F(MetaChannelTest, AnyNodeAnswersWhatIsAskedOfAny) {
+  set_leader(kC);
+  world_.transport.nodes.erase(kA);
+  world_.transport.nodes[kB] = [](Request) { return answer_stat(); };
+  Request request = make_request(MessageType::kClusterStatus, GroupId(), wire::ClusterStatusRequest());
+  const Result<Reply> reply = world_.run(channel_.call_any(std::move(request)));
+  EXPECT_EQ(code_of(reply), ErrorCode::kOk);
+}
+
+}  // namespace
+}  // namespace dogfs::test
