@@ -36,6 +36,9 @@ static_assert(kMaxCellBytes % kChecksumPieceBytes == 0);
 // The most payload of one append or of one reply to a read.
 inline constexpr size_t kMaxTransferBytes = 4 * kMiB;
 static_assert(kMaxTransferBytes % kChecksumPieceBytes == 0);
+// Most bytes of one shard that a writer has on their way and a server holds until those before them have come.
+inline constexpr size_t kAppendWindowBytes = 4 * kMiB;
+static_assert(kAppendWindowBytes >= kMaxTransferBytes, "the window must let any one append through");
 inline constexpr uint32_t kMaxRackBytes = 255;
 inline constexpr uint32_t kMaxAddressBytes = 255;
 
