@@ -28,7 +28,9 @@ Bytes Bytes::copy_of(std::span<const std::byte> bytes) {
   return buffer.freeze();
 }
 
-Bytes Bytes::copy_of(std::string_view text) { return copy_of(std::as_bytes(std::span(text.data(), text.size()))); }
+Bytes Bytes::copy_of(std::string_view text) {
+  return copy_of(std::as_bytes(std::span(text.data(), text.size())));
+}
 
 Bytes Bytes::zeros(size_t size) {
   if (size == 0) return {};

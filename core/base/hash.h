@@ -16,7 +16,9 @@ constexpr uint64_t mix64(uint64_t x) {
 }
 
 // An order-dependent combination of two hashes.
-constexpr uint64_t combine64(uint64_t a, uint64_t b) { return mix64(mix64(a) ^ (b + 0x9E3779B97F4A7C15ULL)); }
+constexpr uint64_t combine64(uint64_t a, uint64_t b) {
+  return mix64(mix64(a) ^ (b + 0x9E3779B97F4A7C15ULL));
+}
 
 // A 64-bit hash of bytes (FNV-1a, then mixed). Not for hostile input.
 uint64_t hash64(std::string_view bytes);

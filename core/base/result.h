@@ -23,7 +23,9 @@ using Result = outcome::basic_result<T, Error, outcome::policy::terminate>;
 using Status = Result<void>;
 
 // The Status of a thing that went well.
-inline outcome::success_type<void> ok() { return outcome::success(); }
+inline outcome::success_type<void> ok() {
+  return outcome::success();
+}
 
 // The code of a Result or Status: kOk when it holds a value.
 template <class T>

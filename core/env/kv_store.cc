@@ -25,9 +25,13 @@ void WriteBatch::append(WriteBatch other) {
   std::move(other.operations_.begin(), other.operations_.end(), std::back_inserter(operations_));
 }
 
-void KvOverlay::put(std::string key, std::string value) { changes_.insert_or_assign(std::move(key), std::move(value)); }
+void KvOverlay::put(std::string key, std::string value) {
+  changes_.insert_or_assign(std::move(key), std::move(value));
+}
 
-void KvOverlay::erase(std::string key) { changes_.insert_or_assign(std::move(key), std::nullopt); }
+void KvOverlay::erase(std::string key) {
+  changes_.insert_or_assign(std::move(key), std::nullopt);
+}
 
 Result<std::optional<std::string>> KvOverlay::get(std::string_view key) const {
   const auto change = changes_.find(key);

@@ -26,10 +26,10 @@ enum class MessageType : uint16_t;
 
 struct Request {
   MessageType type{};
-  GroupId group;            // the Raft group that it is for; zero where none is meant
-  std::string principal;    // who asks, for permission checks
-  std::string body;         // one serialised protobuf message, at most kMaxFrameBodyBytes
-  BytesChain payload;       // raw bytes that are never copied into protobuf, at most kMaxFramePayloadBytes
+  GroupId group;          // the Raft group that it is for; zero where none is meant
+  std::string principal;  // who asks, for permission checks
+  std::string body;       // one serialised protobuf message, at most kMaxFrameBodyBytes
+  BytesChain payload;     // raw bytes that are never copied into protobuf, at most kMaxFramePayloadBytes
 };
 
 struct Reply {

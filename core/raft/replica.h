@@ -50,8 +50,7 @@ struct ReplicaStatus {
 class Replica {
  public:
   // What is passed must outlive the replica. `on_fatal` is called once when the store has failed: the node must end.
-  Replica(Env& env, KvStore& store, StateMachine& machine, ReplicaOptions options,
-          std::function<void(Error)> on_fatal);
+  Replica(Env& env, KvStore& store, StateMachine& machine, ReplicaOptions options, std::function<void(Error)> on_fatal);
   ~Replica();
 
   // Loads what was persisted and begins to take part. Call once.

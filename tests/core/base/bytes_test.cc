@@ -30,7 +30,9 @@ TEST(Bytes, SliceOutlivesTheWhole) {
   EXPECT_EQ(dog.view(), "dog");
 }
 
-TEST(Bytes, SliceBeyondTheEndDies) { EXPECT_DEATH(Bytes::copy_of("dog").slice(2, 2), "invariant broken"); }
+TEST(Bytes, SliceBeyondTheEndDies) {
+  EXPECT_DEATH(Bytes::copy_of("dog").slice(2, 2), "invariant broken");
+}
 
 TEST(MutableBuffer, IsAlignedForDirectIo) {
   for (const size_t size : {1U, 4095U, 4096U, 1U << 20}) {

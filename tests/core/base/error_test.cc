@@ -25,7 +25,9 @@ TEST(ErrorRegistry, NumbersSayTheClass) {
   }
 }
 
-TEST(ErrorRegistry, UnknownNumberIsInternal) { EXPECT_EQ(error_code_from_wire(99'999), ErrorCode::kInternal); }
+TEST(ErrorRegistry, UnknownNumberIsInternal) {
+  EXPECT_EQ(error_code_from_wire(99'999), ErrorCode::kInternal);
+}
 
 TEST(ErrorRegistry, NamesAndTextsAreDistinct) {
   std::set<std::string_view> names, texts;

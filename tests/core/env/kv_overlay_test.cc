@@ -50,10 +50,11 @@ Rows scan_rows(const KvReader& reader, const std::string& begin, const std::stri
 }
 
 RC_GTEST_PROP(KvOverlay, ReadsAsIfTheChangesWereInTheStore, ()) {
-  const auto key = rc::gen::map(rc::gen::inRange(0, 12), [](int i) { return std::string(1, static_cast<char>('a' + i)); });
+  const auto key =
+      rc::gen::map(rc::gen::inRange(0, 12), [](int i) { return std::string(1, static_cast<char>('a' + i)); });
   const auto base_rows = *rc::gen::container<Model>(key, rc::gen::just(std::string("base")));
-  const auto changes = *rc::gen::container<std::vector<std::pair<std::string, bool>>>(
-      rc::gen::pair(key, rc::gen::arbitrary<bool>()));
+  const auto changes =
+      *rc::gen::container<std::vector<std::pair<std::string, bool>>>(rc::gen::pair(key, rc::gen::arbitrary<bool>()));
   const MapReader base(base_rows);
   KvOverlay overlay(base);
   Model model = base_rows;
