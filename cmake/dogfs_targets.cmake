@@ -20,3 +20,18 @@ function(dogfs_test name)
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 900
     ENVIRONMENT "DOGFS_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
 endfunction()
+
+# dogfs_script_test(NAME SCRIPT file.py [ARGUMENTS...] [LABELS...] [TIMEOUT seconds]) registers a Python program.
+function(dogfs_script_test name)
+  cmake_parse_arguments(ARG "" "SCRIPT;TIMEOUT" "ARGUMENTS;LABELS" ${ARGN})
+  find_package(Python3 3.11 REQUIRED COMPONENTS Interpreter)
+  add_test(NAME ${name} COMMAND ${Python3_EXECUTABLE} -B ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_SCRIPT} ${ARG_ARGUMENTS})
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 900)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
+    ENVIRONMENT "DOGFS_SOURCE_DIR=${CMAKE_SOURCE_DIR}")
+endfunction()

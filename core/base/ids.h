@@ -59,7 +59,9 @@ using LeaseEpoch = StrongInt<struct LeaseEpochTag>;
 }  // namespace dogfs
 
 template <class Tag, class Rep>
+// architecture: allow hash: for look-ups in unordered containers; its value decides nothing
 struct std::hash<dogfs::StrongInt<Tag, Rep>> {
+  // architecture: allow hash: as above
   size_t operator()(dogfs::StrongInt<Tag, Rep> id) const { return std::hash<Rep>()(id.value()); }
 };
 
