@@ -39,6 +39,8 @@ static_assert(kMaxTransferBytes % kChecksumPieceBytes == 0);
 // Most bytes of one shard that a writer has on their way and a server holds until those before them have come.
 inline constexpr size_t kAppendWindowBytes = 4 * kMiB;
 static_assert(kAppendWindowBytes >= kMaxTransferBytes, "the window must let any one append through");
+// The identity of a cluster, and of a chunk server.
+inline constexpr size_t kUuidBytes = 16;
 inline constexpr uint32_t kMaxRackBytes = 255;
 inline constexpr uint32_t kMaxAddressBytes = 255;
 
