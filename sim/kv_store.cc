@@ -1,0 +1,221 @@
+#include "sim/kv_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/check.h"
+
+namespace dogfs::sim {
+
+class KvDisk::Snapshot final : public KvReader {
+ public:
+  Snapshot(std::shared_ptr<KvDisk> disk, uint64_t sequence) : disk_(std::move(disk)), sequence_(sequence) {}
+  ~Snapshot() override { disk_->release_snapshot(sequence_); }
+
+  Result<std::optional<std::string>> get(std::string_view key) const override {
+    const auto row = disk_->rows_.find(key);
+    const std::string* value = row == disk_->rows_.end() ? nullptr : disk_->visible(row->second, sequence_);
+    return value == nullptr ? std::optional<std::string>() : std::optional<std::string>(*value);
+  }
+  Status scan(std::string_view begin, std::string_view end, const Visitor& visit) const override {
+    return disk_->scan_at(begin, end, visit, sequence_);
+  }
+  Status scan_backward(std::string_view begin, std::string_view end, const Visitor& visit) const override {
+    return disk_->scan_backward_at(begin, end, visit, sequence_);
+  }
+
+ private:
+  std::shared_ptr<KvDisk> disk_;
+  uint64_t sequence_;
+};
+
+const std::string* KvDisk::visible(const Row& row, uint64_t sequence) const {
+  const Version* version = &row.newest;
+  for (size_t i = row.older.size(); version->sequence > sequence; --i) {
+    if (i == 0) return nullptr;
+    version = &row.older[i - 1];
+  }
+  return version->value ? &*version->value : nullptr;
+}
+
+Result<std::optional<std::string>> KvDisk::get(std::string_view key) const {
+  const auto row = rows_.find(key);
+  return row == rows_.end() ? std::optional<std::string>() : row->second.newest.value;
+}
+
+Status KvDisk::scan(std::string_view begin, std::string_view end, const Visitor& visit) const {
+  return scan_at(begin, end, visit, sequence_);
+}
+
+Status KvDisk::scan_backward(std::string_view begin, std::string_view end, const Visitor& visit) const {
+  return scan_backward_at(begin, end, visit, sequence_);
+}
+
+KvDisk::Rows::const_iterator KvDisk::end_of(std::string_view end) const {
+  return end.empty() ? rows_.end() : rows_.lower_bound(end);
+}
+
+Status KvDisk::scan_at(std::string_view begin, std::string_view end, const Visitor& visit, uint64_t sequence) const {
+  if (!end.empty() && end <= begin) return ok();
+  const auto last = end_of(end);
+  for (auto row = rows_.lower_bound(begin); row != last; ++row) {
+    const std::string* value = visible(row->second, sequence);
+    if (value != nullptr && !visit(row->first, *value)) break;
+  }
+  return ok();
+}
+
+Status KvDisk::scan_backward_at(std::string_view begin, std::string_view end, const Visitor& visit,
+                                uint64_t sequence) const {
+  if (!end.empty() && end <= begin) return ok();
+  const auto first = rows_.lower_bound(begin);
+  for (auto row = end_of(end); row != first;) {
+    --row;
+    const std::string* value = visible(row->second, sequence);
+    if (value != nullptr && !visit(row->first, *value)) break;
+  }
+  return ok();
+}
+
+std::shared_ptr<const KvReader> KvDisk::snapshot() {
+  snapshots_.insert(sequence_);
+  return std::make_shared<Snapshot>(shared_from_this(), sequence_);
+}
+
+void KvDisk::release_snapshot(uint64_t sequence) {
+  const bool was_oldest = *snapshots_.begin() == sequence;
+  snapshots_.erase(snapshots_.find(sequence));
+  if (!was_oldest) return;
+  const uint64_t oldest = snapshots_.empty() ? sequence_ : *snapshots_.begin();
+  for (auto key = stale_.begin(); key != stale_.end();) {
+    const auto row = rows_.find(*key);
+    if (row != rows_.end()) prune(row, oldest);
+    const auto kept = rows_.find(*key);
+    const bool clean = kept == rows_.end() || (kept->second.older.empty() && kept->second.newest.value);
+    key = clean ? stale_.erase(key) : std::next(key);
+  }
+}
+
+// Drops the versions of `row` that no snapshot from `oldest_snapshot` on can see.
+void KvDisk::prune(Rows::iterator row, uint64_t oldest_snapshot) {
+  std::vector<Version>& older = row->second.older;
+  while (!older.empty()) {
+    const uint64_t successor = older.size() > 1 ? older[1].sequence : row->second.newest.sequence;
+    if (successor > oldest_snapshot) return;
+    older.erase(older.begin());
+  }
+  if (!row->second.newest.value && row->second.newest.sequence <= oldest_snapshot) rows_.erase(row);
+}
+
+// Sets one row in the present batch, and adds what it was to `undo`.
+void KvDisk::set(const std::string& key, std::optional<std::string> value, std::vector<Undo>* undo) {
+  auto row = rows_.find(key);
+  if (row == rows_.end()) {
+    if (undo != nullptr) undo->push_back({key, std::nullopt});
+    if (value) rows_.emplace(key, Row{{sequence_, std::move(value)}, {}});
+    return;
+  }
+  Version& newest = row->second.newest;
+  const bool seen = !snapshots_.empty() && *snapshots_.rbegin() >= newest.sequence;
+  if (undo != nullptr) undo->push_back({key, seen ? newest.value : std::move(newest.value)});
+  if (seen) {
+    row->second.older.push_back(std::move(newest));
+    stale_.insert(key);
+  }
+  newest = Version{sequence_, std::move(value)};
+  if (!newest.value && row->second.older.empty()) rows_.erase(row);
+}
+
+void KvDisk::erase_range(const WriteBatch::EraseRange& range, std::vector<Undo>& undo) {
+  std::vector<std::string> keys;
+  const Status scanned = scan_at(
+      range.begin, range.end,
+      [&](std::string_view key, std::string_view) {
+        keys.emplace_back(key);
+        return true;
+      },
+      sequence_);
+  DOGFS_CHECK(scanned.has_value());
+  for (const std::string& key : keys) set(key, std::nullopt, &undo);
+}
+
+void KvDisk::apply(const WriteBatch& batch) {
+  ++sequence_;
+  std::vector<Undo>& undo = unsynced_.emplace_back();
+  for (const WriteBatch::Operation& operation : batch.operations()) {
+    if (const auto* put = std::get_if<WriteBatch::Put>(&operation)) {
+      set(put->key, put->value, &undo);
+    } else if (const auto* erase = std::get_if<WriteBatch::Erase>(&operation)) {
+      set(erase->key, std::nullopt, &undo);
+    } else {
+      erase_range(std::get<WriteBatch::EraseRange>(operation), undo);
+    }
+  }
+}
+
+void KvDisk::mark_durable(uint64_t sequence) {
+  DOGFS_CHECK(sequence <= sequence_);
+  while (sequence_ - unsynced_.size() < sequence) unsynced_.pop_front();
+}
+
+void KvDisk::crash(RandomStream& draws) {
+  const uint64_t kept = draws.below(unsynced_.size() + 1);
+  // Undoing is a batch of its own, so that a snapshot that somebody still holds stays what it was.
+  ++sequence_;
+  while (unsynced_.size() > kept) {
+    std::vector<Undo>& undo = unsynced_.back();
+    for (auto change = undo.rbegin(); change != undo.rend(); ++change) {
+      set(change->key, std::move(change->value), nullptr);
+    }
+    unsynced_.pop_back();
+  }
+  unsynced_.clear();
+}
+
+Task<Status> SimKvStore::write(WriteBatch batch, Durability durability) {
+  auto done = std::make_shared<Done>();
+  Simulator& simulator = executor_.simulator();
+  const Duration delay = delays_.between(speed_.write_min, speed_.write_max);
+  last_visible_ = std::max(last_visible_ + Duration(1), simulator.now() + delay);
+  simulator.at(executor_.incarnation(), last_visible_,
+               [this, batch = std::move(batch), durability, done] { become_visible(batch, durability, done); });
+  return Done::wait(executor_, std::move(done));
+}
+
+void SimKvStore::become_visible(const WriteBatch& batch, Durability durability, const std::shared_ptr<Done>& done) {
+  if (failed_) {
+    done->set_and_resume(executor_.simulator(), Error(ErrorCode::kIoError, "an earlier sync failed"));
+    return;
+  }
+  disk_->apply(batch);
+  if (durability == Durability::kBuffered) {
+    done->set_and_resume(executor_.simulator(), ok());
+    return;
+  }
+  waiting_for_sync_.push_back(done);
+  start_sync();
+}
+
+void SimKvStore::start_sync() {
+  if (syncing_ || waiting_for_sync_.empty()) return;
+  syncing_ = true;
+  Duration delay = delays_.between(speed_.sync_min, speed_.sync_max);
+  if (delays_.chance(10'000)) delay = delays_.between(speed_.sync_max, speed_.slow_sync_max);
+  Simulator& simulator = executor_.simulator();
+  simulator.at(executor_.incarnation(), simulator.now() + delay,
+               [this, covered = disk_->sequence(), served = std::exchange(waiting_for_sync_, {})] {
+                 finish_sync(covered, served);
+               });
+}
+
+void SimKvStore::finish_sync(uint64_t covered, const std::vector<std::shared_ptr<Done>>& served) {
+  syncing_ = false;
+  failed_ = failed_ || disk_->take_sync_failure();
+  if (!failed_) disk_->mark_durable(covered);
+  for (const std::shared_ptr<Done>& done : served) {
+    done->set(executor_.simulator(), failed_ ? Status(Error(ErrorCode::kIoError, "sync failed")) : ok());
+  }
+  start_sync();
+}
+
+}  // namespace dogfs::sim

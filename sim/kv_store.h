@@ -1,0 +1,126 @@
+// A KvStore in memory whose unsynced end is lost at a crash.
+//
+// KvDisk is what outlives a node: rows with their versions, and for each batch that no sync has covered yet what it
+// overwrote. A crash keeps a drawn number of those batches and undoes the rest, newest first. A snapshot is the number
+// of the last batch that it sees: older versions of a row are kept only while some snapshot can see them, so that a
+// snapshot costs nothing to make and a write without one costs no more than a std::map.
+//
+// SimKvStore is one node's use of it: writes become visible in the order of the calls, one sync at a time serves all
+// that wait.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/env/kv_store.h"
+#include "sim/completion.h"
+#include "sim/executor.h"
+
+namespace dogfs::sim {
+
+// How long the disk under a store takes.
+struct KvSpeed {
+  Duration write_min = microseconds(2);
+  Duration write_max = microseconds(30);
+  Duration sync_min = microseconds(150);
+  Duration sync_max = milliseconds(2);
+  // One sync in a hundred takes up to this long.
+  Duration slow_sync_max = milliseconds(30);
+};
+
+class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk> {
+ public:
+  Result<std::optional<std::string>> get(std::string_view key) const override;
+  Status scan(std::string_view begin, std::string_view end, const Visitor& visit) const override;
+  Status scan_backward(std::string_view begin, std::string_view end, const Visitor& visit) const override;
+  std::shared_ptr<const KvReader> snapshot();
+
+  // The number of the last batch.
+  uint64_t sequence() const { return sequence_; }
+  void apply(const WriteBatch& batch);
+  // Batches up to `sequence` are durable from now on.
+  void mark_durable(uint64_t sequence);
+  size_t unsynced_batches() const { return unsynced_.size(); }
+
+  // Loses the batches behind a drawn number of unsynced ones.
+  void crash(RandomStream& draws);
+
+  // Makes the next sync fail, and with it all later writes of that node.
+  void fail_next_sync() { fail_next_sync_ = true; }
+  bool take_sync_failure() { return std::exchange(fail_next_sync_, false); }
+
+ private:
+  class Snapshot;
+  struct Version {
+    uint64_t sequence = 0;
+    std::optional<std::string> value;  // nullopt: erased
+  };
+  struct Row {
+    Version newest;
+    std::vector<Version> older;  // ascending; only what a snapshot can see
+  };
+  using Rows = std::map<std::string, Row, std::less<>>;
+  struct Undo {
+    std::string key;
+    std::optional<std::string> value;
+  };
+
+  const std::string* visible(const Row& row, uint64_t sequence) const;
+  Status scan_at(std::string_view begin, std::string_view end, const Visitor& visit, uint64_t sequence) const;
+  Status scan_backward_at(std::string_view begin, std::string_view end, const Visitor& visit, uint64_t sequence) const;
+  Rows::const_iterator end_of(std::string_view end) const;
+  void set(const std::string& key, std::optional<std::string> value, std::vector<Undo>* undo);
+  void erase_range(const WriteBatch::EraseRange& range, std::vector<Undo>& undo);
+  void release_snapshot(uint64_t sequence);
+  void prune(Rows::iterator row, uint64_t oldest_snapshot);
+
+  uint64_t sequence_ = 0;
+  Rows rows_;
+  // One for each batch behind the durable ones: how to take it back.
+  std::deque<std::vector<Undo>> unsynced_;
+  std::multiset<uint64_t> snapshots_;
+  // Rows with versions that were kept for snapshots.
+  std::set<std::string, std::less<>> stale_;
+  bool fail_next_sync_ = false;
+};
+
+class SimKvStore final : public KvStore {
+ public:
+  SimKvStore(SimExecutor executor, std::shared_ptr<KvDisk> disk, KvSpeed speed, StreamKey key)
+      : executor_(executor), disk_(std::move(disk)), speed_(speed), delays_(key) {}
+
+  Result<std::optional<std::string>> get(std::string_view key) const override { return disk_->get(key); }
+  Status scan(std::string_view begin, std::string_view end, const Visitor& visit) const override {
+    return disk_->scan(begin, end, visit);
+  }
+  Status scan_backward(std::string_view begin, std::string_view end, const Visitor& visit) const override {
+    return disk_->scan_backward(begin, end, visit);
+  }
+  std::shared_ptr<const KvReader> snapshot() const override { return disk_->snapshot(); }
+  Task<Status> write(WriteBatch batch, Durability durability) override;
+
+ private:
+  using Done = Completion<Status>;
+
+  void become_visible(const WriteBatch& batch, Durability durability, const std::shared_ptr<Done>& done);
+  void start_sync();
+  void finish_sync(uint64_t covered, const std::vector<std::shared_ptr<Done>>& served);
+
+  SimExecutor executor_;
+  std::shared_ptr<KvDisk> disk_;
+  KvSpeed speed_;
+  RandomStream delays_;
+  VirtualTime last_visible_{};
+  std::vector<std::shared_ptr<Done>> waiting_for_sync_;
+  bool syncing_ = false;
+  bool failed_ = false;
+};
+
+}  // namespace dogfs::sim

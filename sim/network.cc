@@ -1,0 +1,161 @@
+#include "sim/network.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/check.h"
+#include "core/wire/message_type.h"
+
+namespace dogfs::sim {
+namespace {
+
+constexpr uint32_t kMaxQueuedMessages = 4096;
+constexpr uint64_t kMaxQueuedBytes = 64ULL << 20;
+
+// How long a caller goes on waiting, at most, before its side notices that a connection is gone.
+constexpr Duration kLongestNotice = seconds(1);
+
+std::string_view kind_name(MessageKind kind) {
+  switch (kind) {
+    case MessageKind::kRequest:
+      return "request";
+    case MessageKind::kOneWay:
+      return "one-way";
+    case MessageKind::kReply:
+      return "reply";
+    case MessageKind::kRefused:
+      return "refusal";
+    case MessageKind::kReset:
+      return "reset";
+  }
+  return "";
+}
+
+}  // namespace
+
+void Network::add_node(NodeIndex node, const Address& address) {
+  DOGFS_CHECK(!by_address_.contains(address), "two nodes of one name");
+  addresses_.resize(std::max<size_t>(addresses_.size(), node + 1));
+  endpoints_.resize(addresses_.size());
+  addresses_[node] = address;
+  by_address_[address] = node;
+  links_.resize(addresses_.size());
+  for (std::vector<Link>& ways : links_) ways.resize(addresses_.size());
+}
+
+NodeIndex Network::find(const Address& address) const {
+  const auto found = by_address_.find(address);
+  return found == by_address_.end() ? kWorld : found->second;
+}
+
+void Network::attach(NodeIndex node, Endpoint& endpoint) {
+  endpoints_[node] = &endpoint;
+}
+void Network::detach(NodeIndex node) {
+  endpoints_[node] = nullptr;
+}
+
+void Network::unblock(NodeIndex from, NodeIndex to) {
+  DOGFS_CHECK(link(from, to).blocks > 0);
+  --link(from, to).blocks;
+}
+
+RandomStream& Network::draws_of(Link& way, const Envelope& envelope) {
+  const uint32_t kind = (static_cast<uint32_t>(envelope.kind) << 16) | static_cast<uint32_t>(envelope.type);
+  const auto found = way.draws.find(kind);
+  if (found != way.draws.end()) return found->second;
+  const StreamKey key = key_.with(addresses_[envelope.from].value).with(addresses_[envelope.to].value).with(kind);
+  return way.draws.emplace(kind, RandomStream(key)).first->second;
+}
+
+VirtualTime Network::arrival(Link& way, RandomStream& draws, size_t bytes) {
+  Duration delay = draws.between(quality_.delay_min, quality_.delay_max);
+  if (draws.chance(quality_.slow_per_million)) delay += draws.between(Duration::zero(), quality_.slow_max);
+  delay += Duration(static_cast<int64_t>(bytes * 1'000'000'000 / quality_.bytes_per_second));
+  if (draws.chance(quality_.reorder_per_million)) {
+    return simulator_.now() + delay + draws.between(Duration::zero(), quality_.reorder_max);
+  }
+  way.last_arrival = std::max(way.last_arrival + Duration(1), simulator_.now() + delay);
+  return way.last_arrival;
+}
+
+bool Network::send(Envelope envelope) {
+  Link& way = link(envelope.from, envelope.to);
+  RandomStream& draws = draws_of(way, envelope);
+  if (way.queued >= kMaxQueuedMessages || way.queued_bytes + envelope.size() > kMaxQueuedBytes) {
+    describe(envelope, "queue full");
+    return false;
+  }
+  if (draws.chance(quality_.loss_per_million)) {
+    drop(envelope, "lost", draws);
+    return true;
+  }
+  if (envelope.kind == MessageKind::kOneWay && draws.chance(quality_.duplicate_per_million)) {
+    schedule(arrival(way, draws, envelope.size()), envelope);
+  }
+  const VirtualTime when = arrival(way, draws, envelope.size());
+  schedule(when, std::move(envelope));
+  return true;
+}
+
+void Network::schedule(VirtualTime when, Envelope envelope) {
+  Link& way = link(envelope.from, envelope.to);
+  ++way.queued;
+  way.queued_bytes += envelope.size();
+  simulator_.at(simulator_.world(), when,
+                [this, message = std::move(envelope)]() mutable { deliver(std::move(message)); });
+}
+
+void Network::deliver(Envelope envelope) {
+  Link& way = link(envelope.from, envelope.to);
+  --way.queued;
+  way.queued_bytes -= envelope.size();
+  if (way.blocks > 0) {
+    drop(envelope, "blocked", draws_of(way, envelope));
+    return;
+  }
+  ++messages_;
+  simulator_.note((static_cast<uint64_t>(envelope.from) << 32) ^ (static_cast<uint64_t>(envelope.type) << 8) ^
+                  static_cast<uint64_t>(envelope.kind) ^ (envelope.size() << 40));
+  describe(envelope, "arrives");
+  Endpoint* endpoint = endpoints_[envelope.to];
+  const bool is_request = envelope.kind == MessageKind::kRequest;
+  const Envelope header{envelope.kind, envelope.type, envelope.from, envelope.to, envelope.request_id, {}, {}};
+  const bool taken = endpoint != nullptr && endpoint->arrive(std::move(envelope));
+  if (!taken && is_request) answer(header, MessageKind::kRefused);
+}
+
+// A message that never arrives. Some callers wait in vain, others learn that their connection broke, and where the
+// request itself was lost it may be plain that it was.
+void Network::drop(const Envelope& envelope, std::string_view why, RandomStream& draws) {
+  describe(envelope, why);
+  const uint64_t fate = draws.below(3);
+  const Duration delay = draws.between(Duration::zero(), kLongestNotice);
+  if (fate == 0 || (envelope.kind != MessageKind::kRequest && envelope.kind != MessageKind::kReply)) return;
+  const bool unsent = envelope.kind == MessageKind::kRequest && fate == 1;
+  const NodeIndex caller = envelope.kind == MessageKind::kRequest ? envelope.from : envelope.to;
+  simulator_.at(simulator_.world(), simulator_.now() + delay,
+                [this, caller,
+                 notice = Envelope{unsent ? MessageKind::kRefused : MessageKind::kReset,
+                                   envelope.type,
+                                   caller,
+                                   caller,
+                                   envelope.request_id,
+                                   {},
+                                   {}}] {
+                  if (endpoints_[caller] != nullptr) endpoints_[caller]->arrive(notice);
+                });
+}
+
+void Network::answer(const Envelope& request, MessageKind kind) {
+  send(Envelope{kind, request.type, request.to, request.from, request.request_id, {}, {}});
+}
+
+void Network::describe(const Envelope& envelope, std::string_view fate) {
+  if (!trace_.printing()) return;
+  trace_.print("net", fmt::format("{} {} #{} {} -> {} ({} + {} bytes): {}", message_type_name(envelope.type),
+                                  kind_name(envelope.kind), envelope.request_id, addresses_[envelope.from].value,
+                                  addresses_[envelope.to].value, envelope.frame.size(), envelope.payload.size(), fate));
+}
+
+}  // namespace dogfs::sim

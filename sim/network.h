@@ -1,0 +1,124 @@
+// The simulated network: what becomes of each message between two nodes.
+//
+// Every ordered pair of nodes is a link with a quality (delay, loss, duplication, reordering) and a count of the
+// faults that block it; blocking one direction only is a one-way partition. Draws are keyed by link and kind of
+// message. A link keeps the order of its messages unless reordering strikes one, as a TCP connection does. Requests to
+// a node that is down are refused, as its operating system would; what a dying node had accepted is reset or, as when
+// the power goes, just never answered.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/env/transport.h"
+#include "sim/executor.h"
+#include "sim/trace.h"
+
+namespace dogfs::sim {
+
+struct LinkQuality {
+  Duration delay_min = microseconds(100);
+  Duration delay_max = microseconds(600);
+  // Messages that take up to `slow_max` instead.
+  uint32_t slow_per_million = 1'000;
+  Duration slow_max = milliseconds(20);
+  uint64_t bytes_per_second = 1'000'000'000;
+  uint32_t loss_per_million = 0;
+  // Of one-way messages. A request over a connection is delivered once at most.
+  uint32_t duplicate_per_million = 0;
+  // Messages that may be overtaken by others for up to `reorder_max`.
+  uint32_t reorder_per_million = 0;
+  Duration reorder_max = milliseconds(50);
+};
+
+enum class MessageKind : uint8_t {
+  kRequest,
+  kOneWay,
+  kReply,
+  kRefused,  // in place of a reply: the request was certainly not executed
+  kReset,    // in place of a reply: the connection is lost
+};
+
+// A message under way. A request, one-way message or reply is an encoded frame; the payload goes beside it.
+struct Envelope {
+  MessageKind kind{};
+  MessageType type{};
+  NodeIndex from = kWorld;
+  NodeIndex to = kWorld;
+  uint64_t request_id = 0;
+  std::string frame;
+  BytesChain payload;
+
+  size_t size() const { return frame.size() + payload.size(); }
+};
+
+// Who takes what arrives at a node.
+class Endpoint {
+ public:
+  virtual ~Endpoint() = default;
+  // False for a request that is refused. Called from an event.
+  virtual bool arrive(Envelope envelope) = 0;
+};
+
+class Network {
+ public:
+  Network(Simulator& simulator, Trace& trace, uint64_t seed)
+      : simulator_(simulator), trace_(trace), key_(StreamKey(seed).with("net")) {}
+
+  // --- Nodes ---
+  void add_node(NodeIndex node, const Address& address);
+  // kWorld if there is no such node.
+  NodeIndex find(const Address& address) const;
+  const Address& address_of(NodeIndex node) const { return addresses_[node]; }
+  // `endpoint` takes what arrives until detach().
+  void attach(NodeIndex node, Endpoint& endpoint);
+  void detach(NodeIndex node);
+
+  // --- Faults ---
+  void set_quality(const LinkQuality& quality) { quality_ = quality; }
+  const LinkQuality& quality() const { return quality_; }
+  // Blocks add up: a link carries messages again once each was taken back.
+  void block(NodeIndex from, NodeIndex to) { ++link(from, to).blocks; }
+  void unblock(NodeIndex from, NodeIndex to);
+  bool blocked(NodeIndex from, NodeIndex to) { return link(from, to).blocks > 0; }
+
+  // --- Traffic ---
+  uint64_t next_request_id() { return ++last_request_id_; }
+  // False if the link's queue is full and the message was not taken.
+  bool send(Envelope envelope);
+  // Tells the caller of `request`, without a frame, what became of it. Precondition: `kind` is kRefused or kReset.
+  void answer(const Envelope& request, MessageKind kind);
+  uint64_t messages() const { return messages_; }
+
+ private:
+  struct Link {
+    uint32_t blocks = 0;
+    uint32_t queued = 0;
+    uint64_t queued_bytes = 0;
+    VirtualTime last_arrival{};
+    std::map<uint32_t, RandomStream> draws;  // by kind and type of message
+  };
+
+  Link& link(NodeIndex from, NodeIndex to) { return links_[from][to]; }
+  RandomStream& draws_of(Link& way, const Envelope& envelope);
+  VirtualTime arrival(Link& way, RandomStream& draws, size_t bytes);
+  void schedule(VirtualTime when, Envelope envelope);
+  void deliver(Envelope envelope);
+  void drop(const Envelope& envelope, std::string_view why, RandomStream& draws);
+  void describe(const Envelope& envelope, std::string_view fate);
+
+  Simulator& simulator_;
+  Trace& trace_;
+  StreamKey key_;
+  LinkQuality quality_;
+  std::vector<Address> addresses_;
+  std::vector<Endpoint*> endpoints_;
+  std::map<Address, NodeIndex> by_address_;
+  std::vector<std::vector<Link>> links_;  // [from][to]
+  uint64_t last_request_id_ = 0;
+  uint64_t messages_ = 0;
+};
+
+}  // namespace dogfs::sim

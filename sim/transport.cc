@@ -1,0 +1,140 @@
+#include "sim/transport.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <exception>
+#include <utility>
+
+#include "core/base/check.h"
+#include "core/wire/frame.h"
+
+namespace dogfs::sim {
+namespace {
+
+struct ReceivedFrame {
+  FrameHeader header;
+  std::string_view message;
+};
+
+// Splits what was encoded on the other side. Nothing in the simulator may produce a frame that does not decode.
+ReceivedFrame split(const Envelope& envelope) {
+  DOGFS_CHECK(envelope.frame.size() >= kFrameHeaderBytes);
+  const auto bytes = std::as_bytes(std::span(envelope.frame));
+  const Result<FrameHeader> header = decode_frame_header(bytes.first<kFrameHeaderBytes>());
+  DOGFS_CHECK(header.has_value());
+  return {header.value(), std::string_view(envelope.frame).substr(kFrameHeaderBytes)};
+}
+
+void rethrow(const std::exception_ptr& thrown) {
+  if (thrown) std::rethrow_exception(thrown);
+}
+
+}  // namespace
+
+SimTransport::SimTransport(SimExecutor executor, const SimClock& clock, Network& network)
+    : executor_(executor), clock_(clock), network_(network) {
+  network_.attach(self(), *this);
+}
+
+Result<uint64_t> SimTransport::start_call(const Address& to, const Request& request, Duration timeout,
+                                          const std::shared_ptr<Done>& done) {
+  const NodeIndex node = network_.find(to);
+  if (node == kWorld) return Error(ErrorCode::kUnavailable, "no such node: " + to.value);
+  const uint64_t id = network_.next_request_id();
+  DOGFS_TRY(EncodedFrame frame, encode_request(request, FrameKind::kRequest, id, timeout));
+  Envelope envelope{MessageKind::kRequest, request.type, self(), node, id, std::move(frame.prefix), request.payload};
+  if (!network_.send(std::move(envelope))) return Error(ErrorCode::kUnavailable, "queue full");
+  calls_.emplace(id, done);
+  return id;
+}
+
+Task<Result<Reply>> SimTransport::call(Address to, Request request, MonoTime deadline) {
+  DOGFS_CHECK(deadline != kNever);
+  auto done = std::make_shared<Done>();
+  const Duration timeout = deadline - clock_.now();
+  Result<uint64_t> id = timeout <= Duration::zero() ? Error(ErrorCode::kUnavailable, "the deadline has passed")
+                                                    : start_call(to, request, timeout, done);
+  if (!id.has_value()) done->set(executor_.simulator(), std::move(id).error());
+  std::optional<Result<Reply>> reply = co_await Done::wait_until(executor_, done, clock_.to_virtual(deadline));
+  if (id.has_value()) calls_.erase(id.value());
+  if (!reply) co_return Error(ErrorCode::kTimeout, "no reply from " + to.value);
+  co_return *std::move(reply);
+}
+
+void SimTransport::send(Address to, Request message) {
+  const NodeIndex node = network_.find(to);
+  if (node == kWorld) return;
+  Result<EncodedFrame> frame = encode_request(message, FrameKind::kOneWay, 0, Duration::zero());
+  if (!frame.has_value()) return;
+  network_.send(Envelope{MessageKind::kOneWay, message.type, self(), node, 0, std::move(frame.value().prefix),
+                         std::move(message.payload)});
+}
+
+bool SimTransport::arrive(Envelope envelope) {
+  switch (envelope.kind) {
+    case MessageKind::kRequest:
+    case MessageKind::kOneWay:
+      return arrive_request(envelope);
+    case MessageKind::kReply:
+    case MessageKind::kRefused:
+    case MessageKind::kReset:
+      arrive_reply(envelope);
+      return true;
+  }
+  return false;
+}
+
+bool SimTransport::arrive_request(const Envelope& envelope) {
+  if (handler_ == nullptr) return false;
+  const ReceivedFrame frame = split(envelope);
+  Result<DecodedRequest> decoded = decode_request(frame.header, frame.message, envelope.payload);
+  DOGFS_CHECK(decoded.has_value());
+  if (envelope.kind == MessageKind::kOneWay) {
+    handler_->receive(std::move(decoded.value().request));
+    return true;
+  }
+  Envelope header{envelope.kind, envelope.type, envelope.from, envelope.to, envelope.request_id, {}, {}};
+  handling_.emplace(header.request_id, header);
+  const MonoTime deadline = clock_.now() + decoded.value().timeout;
+  boost::asio::co_spawn(Executor(executor_), answer(std::move(header), std::move(decoded.value().request), deadline),
+                        rethrow);
+  return true;
+}
+
+Task<void> SimTransport::answer(Envelope header, Request request, MonoTime deadline) {
+  // The handler may have stopped serving since the request arrived.
+  Reply reply;
+  if (handler_ == nullptr) {
+    reply.error = Error(ErrorCode::kShuttingDown);
+  } else {
+    reply = co_await handler_->handle(std::move(request), deadline);
+  }
+  handling_.erase(header.request_id);
+  Result<EncodedFrame> frame = encode_reply(reply, header.type, header.request_id);
+  DOGFS_CHECK(frame.has_value());
+  network_.send(Envelope{MessageKind::kReply, header.type, header.to, header.from, header.request_id,
+                         std::move(frame.value().prefix), std::move(reply.payload)});
+}
+
+void SimTransport::arrive_reply(const Envelope& envelope) {
+  const auto call = calls_.find(envelope.request_id);
+  if (call == calls_.end()) return;  // its caller has given up
+  // The caller erases its entry when it goes on.
+  const std::shared_ptr<Done> done = call->second;
+  Simulator& simulator = executor_.simulator();
+  if (envelope.kind == MessageKind::kRefused) {
+    done->set_and_resume(simulator, Error(ErrorCode::kUnavailable, "connection refused"));
+  } else if (envelope.kind == MessageKind::kReset) {
+    done->set_and_resume(simulator, Error(ErrorCode::kConnectionLost));
+  } else {
+    const ReceivedFrame frame = split(envelope);
+    done->set_and_resume(simulator, decode_reply(frame.header, frame.message, envelope.payload));
+  }
+}
+
+void SimTransport::reset_callers(RandomStream& draws) {
+  for (const auto& [id, header] : handling_) {
+    if (draws.chance(500'000)) network_.answer(header, MessageKind::kReset);
+  }
+}
+
+}  // namespace dogfs::sim

@@ -1,0 +1,166 @@
+#include "sim/kv_store.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "sim/world.h"
+
+namespace dogfs::sim {
+namespace {
+
+using Model = std::map<std::string, std::string>;
+
+Model rows_of(const KvReader& reader) {
+  Model rows;
+  const Status scanned = reader.scan("", "", [&](std::string_view key, std::string_view value) {
+    rows.emplace(key, value);
+    return true;
+  });
+  EXPECT_TRUE(scanned.has_value());
+  Model backward;
+  EXPECT_TRUE(reader
+                  .scan_backward("", "",
+                                 [&](std::string_view key, std::string_view value) {
+                                   backward.emplace(key, value);
+                                   return true;
+                                 })
+                  .has_value());
+  EXPECT_EQ(rows, backward);
+  return rows;
+}
+
+std::string key_of(int i) {
+  return std::string(1, static_cast<char>('a' + i));
+}
+
+WriteBatch draw_batch(Model& model) {
+  WriteBatch batch;
+  for (int i = *rc::gen::inRange(0, 5); i > 0; --i) {
+    const std::string key = key_of(*rc::gen::inRange(0, 8));
+    switch (*rc::gen::inRange(0, 4)) {
+      case 0:
+        batch.erase(key);
+        model.erase(key);
+        break;
+      case 1: {
+        const std::string end = key_of(*rc::gen::inRange(0, 9));
+        batch.erase_range(key, end);
+        if (key < end) model.erase(model.lower_bound(key), model.lower_bound(end));
+        break;
+      }
+      default: {
+        const std::string value = std::to_string(*rc::gen::inRange(0, 1000));
+        batch.put(key, value);
+        model[key] = value;
+      }
+    }
+  }
+  return batch;
+}
+
+// Batches, snapshots, syncs and crashes against a store that copies everything.
+RC_GTEST_PROP(KvDisk, AgreesWithAModelThatCopiesEverything, ()) {
+  const auto disk = std::make_shared<KvDisk>();
+  RandomStream draws(StreamKey(*rc::gen::arbitrary<uint64_t>()));
+  std::vector<Model> history(1);  // after each batch since the last durable one
+  std::vector<std::pair<std::shared_ptr<const KvReader>, Model>> snapshots;
+  for (int step = *rc::gen::inRange(1, 40); step > 0; --step) {
+    switch (*rc::gen::inRange(0, 8)) {
+      case 0:
+        snapshots.emplace_back(disk->snapshot(), history.back());
+        break;
+      case 1:
+        if (!snapshots.empty())
+          snapshots.erase(snapshots.begin() + *rc::gen::inRange<long>(0, static_cast<long>(snapshots.size())));
+        break;
+      case 2:
+        disk->mark_durable(disk->sequence());
+        history = {history.back()};
+        break;
+      case 3: {
+        disk->crash(draws);
+        const Model left = rows_of(*disk);
+        RC_ASSERT(std::find(history.begin(), history.end(), left) != history.end());
+        history = {left};
+        break;
+      }
+      default: {
+        Model next = history.back();
+        disk->apply(draw_batch(next));
+        history.push_back(std::move(next));
+      }
+    }
+    RC_ASSERT(rows_of(*disk) == history.back());
+    for (const auto& [snapshot, rows] : snapshots) RC_ASSERT(rows_of(*snapshot) == rows);
+  }
+}
+
+Task<Status> put(KvStore& store, std::string key, Durability durability) {
+  WriteBatch batch;
+  batch.put(key, "value");
+  co_return co_await store.write(std::move(batch), durability);
+}
+
+TEST(SimKvStore, ASyncedWriteSurvivesACrashWithAllBeforeIt) {
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    World world({.seed = seed});
+    Node& node = world.add_node("a");
+    ASSERT_TRUE(world.run(node, put(node.kv(), "buffered", Durability::kBuffered), seconds(1))->has_value());
+    ASSERT_TRUE(world.run(node, put(node.kv(), "synced", Durability::kSynced), seconds(1))->has_value());
+    node.crash(CrashKind::kPower);
+    node.boot();
+    EXPECT_EQ(rows_of(node.kv()).size(), 2U);
+  }
+}
+
+TEST(SimKvStore, ABufferedWriteIsSometimesLostByACrash) {
+  int lost = 0;
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    World world({.seed = seed});
+    Node& node = world.add_node("a");
+    ASSERT_TRUE(world.run(node, put(node.kv(), "buffered", Durability::kBuffered), seconds(1))->has_value());
+    EXPECT_EQ(rows_of(node.kv()).size(), 1U);
+    node.crash(CrashKind::kPower);
+    node.boot();
+    lost += rows_of(node.kv()).empty() ? 1 : 0;
+  }
+  EXPECT_GT(lost, 0);
+  EXPECT_LT(lost, 30);
+}
+
+Task<void> write_in_call_order(KvStore& store) {
+  std::vector<Task<Status>> writes;
+  for (int i = 0; i < 10; ++i) {
+    WriteBatch batch;
+    batch.put("key", std::to_string(i));
+    writes.push_back(store.write(std::move(batch), i % 3 == 0 ? Durability::kSynced : Durability::kBuffered));
+  }
+  // Awaited in the opposite order: the order of the calls counts.
+  for (auto write = writes.rbegin(); write != writes.rend(); ++write) {
+    const Status written = co_await std::move(*write);
+    EXPECT_TRUE(written.has_value());
+  }
+}
+
+TEST(SimKvStore, WritesTakeEffectInTheOrderOfTheCalls) {
+  World world;
+  Node& node = world.add_node("a");
+  ASSERT_TRUE(world.run(node, write_in_call_order(node.kv()), seconds(1)));
+  EXPECT_EQ(rows_of(node.kv()).at("key"), "9");
+}
+
+TEST(SimKvStore, AfterAFailedSyncEveryWriteFails) {
+  World world;
+  Node& node = world.add_node("a");
+  node.kv_disk()->fail_next_sync();
+  EXPECT_EQ(code_of(*world.run(node, put(node.kv(), "a", Durability::kSynced), seconds(1))), ErrorCode::kIoError);
+  EXPECT_EQ(code_of(*world.run(node, put(node.kv(), "b", Durability::kSynced), seconds(1))), ErrorCode::kIoError);
+  EXPECT_EQ(code_of(*world.run(node, put(node.kv(), "c", Durability::kBuffered), seconds(1))), ErrorCode::kIoError);
+}
+
+}  // namespace
+}  // namespace dogfs::sim

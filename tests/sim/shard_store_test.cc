@@ -1,0 +1,154 @@
+#include "sim/shard_store.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "sim/world.h"
+
+namespace dogfs::sim {
+namespace {
+
+using File = std::shared_ptr<ShardFile>;
+
+class SimShardStoreTest : public ::testing::Test {
+ protected:
+  void start(uint64_t seed) {
+    world_ = std::make_unique<World>(WorldOptions{.seed = seed});
+    node_ = &world_->add_node("chunk-1");
+  }
+  template <class T>
+  T run(Task<T> task) {
+    return *world_->run(*node_, std::move(task), seconds(1));
+  }
+  File create(const std::string& name) { return run(node_->shards().create(name)).value(); }
+  std::string content(const std::string& name) {
+    Result<File> file = run(node_->shards().open(name));
+    if (!file.has_value()) return "(none)";
+    const uint64_t size = run(file.value()->size()).value();
+    return std::string(run(file.value()->read(0, size)).value().view());
+  }
+  void power_cycle() {
+    node_->crash(CrashKind::kPower);
+    node_->boot();
+  }
+  static BytesChain bytes(const std::string& text) { return BytesChain(Bytes::copy_of(text)); }
+
+  std::unique_ptr<World> world_;
+  Node* node_ = nullptr;
+};
+
+TEST_F(SimShardStoreTest, WhatIsSyncedSurvivesAPowerCut) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    start(seed);
+    const File file = create("f");
+    ASSERT_TRUE(run(file->write(0, bytes("hello "))).has_value());
+    ASSERT_TRUE(run(file->write(6, bytes("world"))).has_value());
+    ASSERT_TRUE(run(file->sync()).has_value());
+    ASSERT_TRUE(run(node_->shards().sync_directory()).has_value());
+    power_cycle();
+    EXPECT_EQ(content("f"), "hello world");
+  }
+}
+
+TEST_F(SimShardStoreTest, WhatIsNotSyncedIsKeptLostOrTornByAPowerCut) {
+  std::set<size_t> sizes;
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    start(seed);
+    const File file = create("f");
+    ASSERT_TRUE(run(node_->shards().sync_directory()).has_value());
+    ASSERT_TRUE(run(file->write(0, bytes(std::string(2048, 'x')))).has_value());
+    power_cycle();
+    sizes.insert(content("f").size());
+  }
+  EXPECT_TRUE(sizes.contains(0));
+  EXPECT_TRUE(sizes.contains(2048));
+  EXPECT_GT(sizes.size(), 2U);
+}
+
+TEST_F(SimShardStoreTest, ASyncDoesNotCoverAWriteThatIsStillUnderWay) {
+  bool lost = false;
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    start(seed);
+    const File file = create("f");
+    ASSERT_TRUE(run(node_->shards().sync_directory()).has_value());
+    Task<Status> write = file->write(0, bytes("late"));
+    Task<Status> sync = file->sync();  // called before the write has completed
+    ASSERT_TRUE(run(std::move(write)).has_value());
+    ASSERT_TRUE(run(std::move(sync)).has_value());
+    power_cycle();
+    lost = lost || content("f").empty();
+  }
+  EXPECT_TRUE(lost);
+}
+
+TEST_F(SimShardStoreTest, AKilledProcessLosesNothingThatItWrote) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    start(seed);
+    const File file = create("f");
+    ASSERT_TRUE(run(file->write(0, bytes("hello"))).has_value());
+    node_->crash(CrashKind::kProcess);
+    node_->boot();
+    EXPECT_EQ(content("f"), "hello");
+  }
+}
+
+TEST_F(SimShardStoreTest, NamesAreDurableOnlyAfterADirectorySync) {
+  bool name_lost = false;
+  bool removal_lost = false;
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    start(seed);
+    create("new");
+    create("old");
+    ASSERT_TRUE(run(node_->shards().sync_directory()).has_value());
+    create("newer");
+    ASSERT_TRUE(run(node_->shards().remove("old")).has_value());
+    power_cycle();
+    EXPECT_NE(content("new"), "(none)");
+    name_lost = name_lost || content("newer") == "(none)";
+    removal_lost = removal_lost || content("old") != "(none)";
+  }
+  EXPECT_TRUE(name_lost);
+  EXPECT_TRUE(removal_lost);
+}
+
+TEST_F(SimShardStoreTest, ARemovedFileStaysReadableThroughItsHandle) {
+  start(1);
+  const File file = create("f");
+  ASSERT_TRUE(run(file->write(0, bytes("hello"))).has_value());
+  ASSERT_TRUE(run(node_->shards().remove("f")).has_value());
+  EXPECT_EQ(run(file->read(1, 3)).value().view(), "ell");
+  EXPECT_EQ(content("f"), "(none)");
+}
+
+TEST_F(SimShardStoreTest, ErrorsAreTold) {
+  start(1);
+  const File file = create("f");
+  EXPECT_EQ(code_of(run(node_->shards().create("f"))), ErrorCode::kAlreadyExists);
+  EXPECT_EQ(code_of(run(node_->shards().create("a/b"))), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code_of(run(node_->shards().open("g"))), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(run(node_->shards().remove("g"))), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(run(file->read(0, 1))), ErrorCode::kCorrupt);
+  node_->shard_disk()->set_capacity(3);
+  EXPECT_EQ(code_of(run(file->write(0, bytes("hello")))), ErrorCode::kNoSpace);
+  ASSERT_TRUE(run(file->write(0, bytes("abc"))).has_value());
+  EXPECT_EQ(run(node_->shards().space()).value().free_bytes, 0U);
+  node_->shard_disk()->set_read_errors(1'000'000);
+  EXPECT_EQ(code_of(run(file->read(0, 3))), ErrorCode::kIoError);
+}
+
+TEST_F(SimShardStoreTest, RotFlipsOneStoredBit) {
+  start(1);
+  RandomStream draws{StreamKey(1)};
+  EXPECT_FALSE(node_->shard_disk()->rot(draws));
+  const File file = create("f");
+  ASSERT_TRUE(run(file->write(0, bytes("hello"))).has_value());
+  ASSERT_TRUE(run(file->sync()).has_value());
+  EXPECT_TRUE(node_->shard_disk()->rot(draws));
+  EXPECT_NE(content("f"), "hello");
+  EXPECT_EQ(content("f").size(), 5U);
+}
+
+}  // namespace
+}  // namespace dogfs::sim
