@@ -1,0 +1,268 @@
+#include "core/meta/block_commands.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "core/base/limits.h"
+#include "core/ec/policy_wire.h"
+#include "core/meta/file_commands.h"
+
+namespace dogfs {
+namespace {
+
+template <class... Args>
+Error refusal(ErrorCode code, fmt::format_string<Args...> format, Args&&... args) {
+  return Error(code, fmt::format(format, std::forward<Args>(args)...));
+}
+
+// The geometry of a row, which was valid when it was written.
+Result<Geometry> stored_geometry(const MetaTables& tables, BlockId block, const wire::EcPolicy& policy) {
+  Result<Geometry> geometry = geometry_from_wire(policy);
+  if (!geometry) return corrupt_row(tables.keys().block(block), geometry.error().detail);
+  return geometry;
+}
+
+// The pending block `id` of `file`; kConflict if it is not one.
+Result<wire::BlockRow> pending_block(const MetaTables& tables, const wire::InodeRow& file, BlockId id) {
+  if (std::ranges::find(file.pending_blocks(), id.value()) == file.pending_blocks().end()) {
+    return refusal(ErrorCode::kConflict, "block {} is not pending in inode {}", id, file.inode());
+  }
+  return tables.required_block(id);
+}
+
+void remove_pending(wire::InodeRow& file, BlockId block) {
+  auto& pending = *file.mutable_pending_blocks();
+  pending.erase(std::remove(pending.begin(), pending.end(), block.value()), pending.end());
+}
+
+wire::Shard new_attempt(ApplyContext& context, ShardIndex index, uint64_t server) {
+  wire::Shard shard;
+  shard.set_index(index.value());
+  shard.set_server(server);
+  shard.set_generation(context.new_generation().value());
+  return shard;
+}
+
+Status check_registered(const MetaTables& tables, uint64_t server) {
+  DOGFS_TRY(const std::optional<wire::ChunkServerRow> row, tables.server(ServerId(server)));
+  if (!row) return refusal(ErrorCode::kConflict, "chunk server {} is not registered", server);
+  return ok();
+}
+
+// What the leader placed must be enough servers, all different and all known; anything else is a bug of that leader's
+// release, and is refused by every node alike.
+Status check_placement(const MetaTables& tables, const wire::Command& command, const BlockLayout& layout) {
+  const auto& servers = command.placed_servers();
+  const uint32_t least = durable_minimum(layout.stored_data_shards());
+  const auto count = static_cast<uint32_t>(servers.size());
+  if (count < least || count > layout.stored_shards()) {
+    return refusal(ErrorCode::kConflict, "{} servers were placed for {} to {} shards", count, least,
+                   layout.stored_shards());
+  }
+  const std::set<uint64_t> distinct(servers.begin(), servers.end());
+  if (distinct.size() != count) return refusal(ErrorCode::kConflict, "a server was placed twice for one block");
+  for (const uint64_t server : servers) {
+    DOGFS_TRYV(check_registered(tables, server));
+  }
+  return ok();
+}
+
+// The shards of a commit that do not fit the geometry, as a refusal.
+Status check_shards(const BlockLayout& layout, const wire::CommitBlock& operation) {
+  const std::vector<ShardIndex> indices = layout.stored_indices();
+  if (operation.shards_size() != static_cast<int>(indices.size())) {
+    return refusal(ErrorCode::kInvalidArgument, "a block of {} bytes has {} shards and not {}", layout.length(),
+                   indices.size(), operation.shards_size());
+  }
+  for (size_t i = 0; i < indices.size(); ++i) {
+    const wire::Shard& shard = operation.shards(static_cast<int>(i));
+    if (shard.index() != indices[i].value()) {
+      return refusal(ErrorCode::kInvalidArgument, "shard {} of the commit has index {} and not {}", i, shard.index(),
+                     indices[i]);
+    }
+    if (shard.length() != layout.shard_length(indices[i])) {
+      return refusal(ErrorCode::kInvalidArgument, "shard {} has {} bytes and not {}", indices[i], shard.length(),
+                     layout.shard_length(indices[i]));
+    }
+  }
+  return ok();
+}
+
+bool is_same_attempt(const wire::Shard& a, const wire::Shard& b) {
+  return a.index() == b.index() && a.server() == b.server() && a.generation() == b.generation();
+}
+
+// The durable shards must be attempts that were issued, on servers of their own, and enough.
+Status check_durable(const BlockLayout& layout, const wire::BlockRow& block, const wire::CommitBlock& operation) {
+  std::set<uint64_t> servers;
+  for (const wire::Shard& shard : operation.shards()) {
+    if (shard.server() == 0 && shard.generation() == 0) continue;
+    const bool issued = std::ranges::any_of(
+        block.shards(), [&](const wire::Shard& attempt) { return is_same_attempt(attempt, shard); });
+    if (!issued) {
+      return refusal(ErrorCode::kInvalidArgument, "shard {} on server {} with generation {} was never allocated",
+                     shard.index(), shard.server(), shard.generation());
+    }
+    if (!servers.insert(shard.server()).second) {
+      return refusal(ErrorCode::kInvalidArgument, "server {} holds two shards of block {}", shard.server(),
+                     block.block());
+    }
+  }
+  const uint32_t least = durable_minimum(layout.stored_data_shards());
+  if (servers.size() < least) {
+    return refusal(ErrorCode::kInsufficientServers, "block {} is durable on {} servers, {} are needed", block.block(),
+                   servers.size(), least);
+  }
+  return ok();
+}
+
+Status check_extent(const Geometry& geometry, const wire::InodeRow& file, const wire::CommitBlock& operation) {
+  if (operation.length() == 0 || operation.length() > geometry.block_bytes) {
+    return refusal(ErrorCode::kInvalidArgument, "a block has 1 to {} bytes, and not {}", geometry.block_bytes,
+                   operation.length());
+  }
+  if (operation.offset() != file.length()) {
+    return refusal(ErrorCode::kConflict, "offset {} is not the end of inode {}, which is {}", operation.offset(),
+                   file.inode(), file.length());
+  }
+  if (operation.length() > kMaxFileBytes - file.length()) {
+    return refusal(ErrorCode::kLimitExceeded, "a file has at most {} bytes", kMaxFileBytes);
+  }
+  return ok();
+}
+
+// Attempts that are not among the durable shards are, or may yet become, shards that nobody will ever read.
+void discard_unused_attempts(ApplyContext& context, const wire::BlockRow& block, const wire::CommitBlock& operation) {
+  for (const wire::Shard& attempt : block.shards()) {
+    const bool used = std::ranges::any_of(operation.shards(),
+                                          [&](const wire::Shard& shard) { return is_same_attempt(attempt, shard); });
+    if (!used) add_garbage(context, BlockId(block.block()), attempt);
+  }
+}
+
+void put_committed(ApplyContext& context, wire::BlockRow block, const wire::CommitBlock& operation) {
+  block.set_state(wire::BlockRow::COMMITTED);
+  block.set_offset(operation.offset());
+  block.set_length(operation.length());
+  *block.mutable_shards() = operation.shards();
+  for (wire::Shard& shard : *block.mutable_shards()) shard.clear_server_address();
+  context.tables.put(block);
+  wire::FileBlockRow row;
+  row.set_block(block.block());
+  row.set_length(block.length());
+  context.tables.put_file_block(InodeId(block.inode()), block.offset(), row);
+}
+
+}  // namespace
+
+std::vector<wire::Shard> current_targets(const wire::BlockRow& block) {
+  std::map<uint32_t, wire::Shard> last;
+  for (const wire::Shard& attempt : block.shards()) last[attempt.index()] = attempt;
+  std::vector<wire::Shard> targets;
+  targets.reserve(last.size());
+  for (auto& [index, shard] : last) targets.push_back(std::move(shard));
+  return targets;
+}
+
+Result<wire::AllocateBlockResult> allocate_block(ApplyContext& context, const wire::AllocateBlock& operation) {
+  DOGFS_TRY(wire::InodeRow file,
+            leased_file(context.tables, InodeId(operation.inode()), LeaseEpoch(operation.lease_epoch())));
+  if (file.pending_blocks_size() >= kMaxPendingBlocks) {
+    return refusal(ErrorCode::kLimitExceeded, "a file has at most {} pending blocks", kMaxPendingBlocks);
+  }
+  if (file.block_count() + static_cast<uint64_t>(file.pending_blocks_size()) >= kMaxBlocksPerFile) {
+    return refusal(ErrorCode::kLimitExceeded, "a file has at most {} blocks", kMaxBlocksPerFile);
+  }
+  DOGFS_TRY(const Geometry geometry, stored_geometry(context.tables, BlockId(), file.file_policy()));
+  if (operation.length() > geometry.block_bytes) {
+    return refusal(ErrorCode::kInvalidArgument, "a block has at most {} bytes, and not {}", geometry.block_bytes,
+                   operation.length());
+  }
+  const BlockLayout layout(geometry, operation.length() == 0 ? geometry.block_bytes : operation.length());
+  DOGFS_TRYV(check_placement(context.tables, context.command, layout));
+  wire::BlockRow block;
+  block.set_block(context.new_block().value());
+  block.set_inode(file.inode());
+  block.set_state(wire::BlockRow::ALLOCATED);
+  *block.mutable_policy() = file.file_policy();
+  block.set_lease_epoch(file.lease_epoch());
+  const std::vector<ShardIndex> indices = layout.stored_indices();
+  for (int i = 0; i < context.command.placed_servers_size(); ++i) {
+    *block.add_shards() = new_attempt(context, indices[static_cast<size_t>(i)], context.command.placed_servers(i));
+  }
+  context.tables.put(block);
+  file.add_pending_blocks(block.block());
+  context.tables.put(file);
+  wire::AllocateBlockResult result;
+  result.set_block(block.block());
+  result.mutable_targets()->Swap(block.mutable_shards());
+  return result;
+}
+
+Result<wire::ReplaceTargetResult> replace_target(ApplyContext& context, const wire::ReplaceTarget& operation) {
+  DOGFS_TRY(const wire::InodeRow file,
+            leased_file(context.tables, InodeId(operation.inode()), LeaseEpoch(operation.lease_epoch())));
+  DOGFS_TRY(wire::BlockRow block, pending_block(context.tables, file, BlockId(operation.block())));
+  DOGFS_TRY(const Geometry geometry, stored_geometry(context.tables, BlockId(block.block()), block.policy()));
+  if (operation.index() >= geometry.total_shards()) {
+    return refusal(ErrorCode::kInvalidArgument, "there is no shard {} of {}", operation.index(),
+                   geometry.total_shards());
+  }
+  if (block.shards_size() >= kMaxShardAttempts) {
+    return refusal(ErrorCode::kLimitExceeded, "a block has at most {} attempts at its shards", kMaxShardAttempts);
+  }
+  if (context.command.placed_servers_size() != 1) {
+    return refusal(ErrorCode::kConflict, "{} servers were placed for 1 shard", context.command.placed_servers_size());
+  }
+  const uint64_t server = context.command.placed_servers(0);
+  DOGFS_TRYV(check_registered(context.tables, server));
+  for (const wire::Shard& target : current_targets(block)) {
+    if (target.server() == server) {
+      return refusal(ErrorCode::kConflict, "server {} is a target of block {} already", server, block.block());
+    }
+  }
+  wire::ReplaceTargetResult result;
+  *result.mutable_target() = new_attempt(context, ShardIndex(operation.index()), server);
+  *block.add_shards() = result.target();
+  context.tables.put(block);
+  return result;
+}
+
+Result<wire::CommitBlockResult> commit_block(ApplyContext& context, const wire::CommitBlock& operation) {
+  DOGFS_TRY(wire::InodeRow file,
+            leased_file(context.tables, InodeId(operation.inode()), LeaseEpoch(operation.lease_epoch())));
+  DOGFS_TRY(wire::BlockRow block, pending_block(context.tables, file, BlockId(operation.block())));
+  DOGFS_TRY(const Geometry geometry, stored_geometry(context.tables, BlockId(block.block()), block.policy()));
+  DOGFS_TRYV(check_extent(geometry, file, operation));
+  const BlockLayout layout(geometry, operation.length());
+  DOGFS_TRYV(check_shards(layout, operation));
+  DOGFS_TRYV(check_durable(layout, block, operation));
+  discard_unused_attempts(context, block, operation);
+  put_committed(context, std::move(block), operation);
+  remove_pending(file, BlockId(operation.block()));
+  file.set_length(file.length() + operation.length());
+  file.set_block_count(file.block_count() + 1);
+  file.set_mtime_ms(context.wall_ms());
+  context.tables.put(file);
+  context.counters.set_blocks(context.counters.blocks() + 1);
+  context.counters.set_bytes(context.counters.bytes() + operation.length());
+  wire::CommitBlockResult result;
+  result.set_file_length(file.length());
+  return result;
+}
+
+Status abandon_block(ApplyContext& context, const wire::AbandonBlock& operation) {
+  DOGFS_TRY(wire::InodeRow file,
+            leased_file(context.tables, InodeId(operation.inode()), LeaseEpoch(operation.lease_epoch())));
+  const BlockId id(operation.block());
+  DOGFS_TRY(const wire::BlockRow block, pending_block(context.tables, file, id));
+  discard_shards(context, block);
+  context.tables.erase(context.tables.keys().block(id));
+  remove_pending(file, id);
+  context.tables.put(file);
+  return ok();
+}
+
+}  // namespace dogfs

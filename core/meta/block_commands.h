@@ -1,0 +1,48 @@
+// The life of a block: allocated (a writer may put shards on these servers), then committed (it is part of the file,
+// for good and unchanged) or abandoned.
+//
+// Several blocks of a file may be pending at once, and are committed in the order of their offsets: a commit names the
+// present end of the file, so pipelined blocks become visible in order and never with a hole. A block may be shorter
+// than its policy allows anywhere in a file, since readers go by the recorded offsets: an appended file has such.
+//
+// Every (index, server, generation) that a writer was ever told of stays in the row of the allocated block. On commit
+// those that are durable become the block's shards and the others garbage, so that a shard that is sealed late, after
+// the writer had given it up, does not stay for ever.
+#pragma once
+
+#include "core/base/result.h"
+#include "core/meta/apply_context.h"
+
+namespace dogfs {
+
+// Blocks of one file that may be allocated and not committed.
+inline constexpr int kMaxPendingBlocks = 16;
+// (index, server, generation) attempts at one block, replacements included.
+inline constexpr int kMaxShardAttempts = 256;
+
+// Errors of leased_file, and kLimitExceeded, kInvalidArgument (length), kConflict (placement by the leader does not
+// fit: it is proposed again).
+Result<wire::AllocateBlockResult> allocate_block(ApplyContext& context, const wire::AllocateBlock& operation);
+
+// One more attempt at a shard of a pending block, on a server that holds none of its present targets. The earlier
+// attempt may still be committed. Errors as allocate_block.
+Result<wire::ReplaceTargetResult> replace_target(ApplyContext& context, const wire::ReplaceTarget& operation);
+
+// kConflict unless the block is pending in this file and `offset` is the file's end; kInvalidArgument unless the
+// shards are exactly those of the geometry, each durable one on a server of its own and an attempt that was issued for
+// this very index; kInsufficientServers with fewer than d + 1 durable.
+Result<wire::CommitBlockResult> commit_block(ApplyContext& context, const wire::CommitBlock& operation);
+
+// kConflict unless the block is pending in this file.
+Status abandon_block(ApplyContext& context, const wire::AbandonBlock& operation);
+
+// The shards that must be durable for a block that has `stored_data` data shards: one can be lost at once, and the
+// block is still there.
+constexpr uint32_t durable_minimum(uint32_t stored_data) {
+  return stored_data + 1;
+}
+
+// The targets of an allocated block: the last attempt of each index, ascending.
+std::vector<wire::Shard> current_targets(const wire::BlockRow& block);
+
+}  // namespace dogfs

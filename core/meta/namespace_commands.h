@@ -1,0 +1,49 @@
+// The commands on the tree of directories. Each resolves its path from the root inside apply, so that nothing is done
+// to a tree that was deleted just before, checks everything, and only then writes.
+//
+// Errors beside those of Path::parse and resolve are named at each. An error that is_store_error is the store's.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/base/result.h"
+#include "core/meta/apply_context.h"
+#include "core/meta/path.h"
+#include "core/meta/resolve.h"
+
+namespace dogfs {
+
+// kAlreadyExists; with `parents`, an existing directory is as good (its mode and policy stay). kLimitExceeded for a
+// full directory. kInvalidArgument for a bad policy.
+Result<wire::MakeDirectoryResult> make_directory(ApplyContext& context, const wire::MakeDirectory& operation);
+
+// kNotADirectory for a file. The root cannot go without a policy: kInvalidArgument.
+Status set_policy(ApplyContext& context, const wire::SetPolicy& operation);
+
+// POSIX with `replace`: a file replaces a file, a directory an empty directory; else kIsADirectory, kNotADirectory,
+// kDirectoryNotEmpty. Without: kAlreadyExists. Onto itself: nothing happens. Of or onto the root, or into itself:
+// kInvalidArgument.
+Status rename(ApplyContext& context, const wire::Rename& operation);
+
+// kDirectoryNotEmpty without `recursive`. The root: kInvalidArgument. What was deleted is reclaimed in the background
+// (reclaim.h); a writer of it gets kGone.
+Status remove(ApplyContext& context, const wire::Delete& operation);
+
+// --- What other commands on the tree share -------------------------------------------------------------------------
+
+// A row of a new inode: id, times, owner. The group is the parent's, as in BSD and HDFS.
+wire::InodeRow make_inode(ApplyContext& context, wire::InodeRow::Type type, uint32_t mode);
+
+// Puts `child` under `parent` and counts it. kLimitExceeded when the directory is full.
+Status add_entry(ApplyContext& context, InodeId parent, std::string_view name, wire::InodeRow child);
+
+// Makes the directories of `path` that `resolution` found missing, less the last `spare` components; returns the
+// deepest directory then.
+Result<InodeId> make_missing_directories(ApplyContext& context, const Path& path, const Resolution& resolution,
+                                         uint32_t mode);
+
+// Takes the entry that `resolution` found out of the tree and leaves its inode to be reclaimed.
+Status detach(ApplyContext& context, const Resolution& resolution, std::string_view name);
+
+}  // namespace dogfs
