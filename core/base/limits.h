@@ -57,6 +57,24 @@ inline constexpr size_t kMaxCommandBytes = 1 * kMiB;
 inline constexpr size_t kMaxAppendBytes = 2 * kMiB;
 static_assert(kMaxCommandBytes <= kMaxAppendBytes, "an append must be able to carry any one command");
 static_assert(kMaxAppendBytes + kMaxCommandBytes < kMaxFrameBodyBytes, "an append must fit a frame");
+inline constexpr size_t kMaxEntriesPerAppend = 4096;
+// Appends that one follower has not answered yet.
+inline constexpr size_t kMaxInflightAppends = 256;
+inline constexpr size_t kMaxInflightAppendBytes = 16 * kMiB;
+static_assert(kMaxInflightAppendBytes >= kMaxAppendBytes);
+// A leader takes no more proposals while as much is uncommitted.
+inline constexpr size_t kMaxUncommittedBytes = 64 * kMiB;
+static_assert(kMaxUncommittedBytes >= kMaxCommandBytes);
+// Log entries that a member keeps in memory after they are durable.
+inline constexpr size_t kMaxLogCacheBytes = 32 * kMiB;
+// Committed entries that are applied as one batch.
+inline constexpr size_t kMaxApplyBytes = 4 * kMiB;
+static_assert(kMaxApplyBytes >= kMaxCommandBytes);
+inline constexpr size_t kMaxEntriesPerApply = 4096;
+// Messages from the network that wait to be stepped; more are dropped, as a network may.
+inline constexpr size_t kMaxRaftInboxMessages = 8192;
+inline constexpr size_t kMaxRaftInboxBytes = 64 * kMiB;
+inline constexpr size_t kMaxRaftVoters = 15;
 inline constexpr size_t kMaxReplyCacheBytesPerSession = 64 * kKiB;
 inline constexpr uint32_t kMaxRequestsInFlightPerSession = 256;
 
