@@ -11,15 +11,20 @@
 #include <string>
 
 #include "core/base/ids.h"
+#include "core/base/limits.h"
 #include "core/base/result.h"
 #include "core/env/env.h"
 #include "core/env/kv_store.h"
 #include "core/raft/state_machine.h"
+#include "core/raft/types.h"
 
 namespace dogfs {
 
 namespace wire {
 class RaftMessage;
+}
+namespace raft {
+class Raft;
 }
 
 struct ReplicaOptions {
@@ -30,9 +35,10 @@ struct ReplicaOptions {
   Duration heartbeat_interval = milliseconds(50);
   // Drawn anew for each wait from [election_timeout, 2 * election_timeout). Precondition: at least 3 heartbeats.
   Duration election_timeout = milliseconds(300);
+  // Most bytes of entries in one append (a single larger entry goes alone). Small values make a lagging follower's log
+  // grow in many steps, which is where the simulator looks for trouble.
+  size_t max_append_bytes = kMaxAppendBytes;
 };
-
-enum class RaftRole : uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
 
 struct ReplicaStatus {
   RaftRole role = RaftRole::kFollower;
@@ -53,7 +59,9 @@ class Replica {
   Replica(Env& env, KvStore& store, StateMachine& machine, ReplicaOptions options, std::function<void(Error)> on_fatal);
   ~Replica();
 
-  // Loads what was persisted and begins to take part. Call once.
+  // Loads what was persisted and begins to take part. Call once. Fails with kCorrupt when the store has lost what this
+  // node once acknowledged, and with kConflict when it belongs to another node or group of voters: the node must not
+  // take part, for it could vote twice.
   Task<Status> start();
   // Ends every wait with kShuttingDown and resumes when nothing of the replica runs any more.
   Task<void> stop();
@@ -64,6 +72,7 @@ class Replica {
   // Replicates `command` and resumes with the state machine's reply once it is applied here. Fails with
   //   kNotLeader       it was certainly not appended here: ask status().leader
   //   kOverloaded      too much is uncommitted already: nothing was appended
+  //   kLimitExceeded   it is larger than kMaxCommandBytes
   //   kOutcomeUnknown  leadership was lost, or the deadline passed, while it was under way: it may yet commit
   // A retry of the last kind is made safe by the client's session (exactly once at apply).
   Task<Result<std::string>> propose(std::string command, MonoTime deadline);
@@ -77,6 +86,9 @@ class Replica {
 
   // Called (not inline) with each change of role, term or leader.
   void on_change(std::function<void(const ReplicaStatus&)> observer);
+
+  // The step machine, for checks and displays; null before start() has succeeded.
+  const raft::Raft* raft() const;
 
  private:
   class Impl;

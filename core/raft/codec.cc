@@ -1,0 +1,136 @@
+#include "core/raft/codec.h"
+
+#include <utility>
+
+#include "core/base/limits.h"
+
+namespace dogfs::raft {
+
+namespace {
+
+Error malformed(std::string what) {
+  return Error(ErrorCode::kProtocolError, "raft message: " + std::move(what));
+}
+
+wire::RaftMessage::Type encode_kind(MessageKind kind) {
+  switch (kind) {
+    case MessageKind::kPreVote:
+      return wire::RaftMessage::PRE_VOTE;
+    case MessageKind::kPreVoteReply:
+      return wire::RaftMessage::PRE_VOTE_REPLY;
+    case MessageKind::kVote:
+      return wire::RaftMessage::VOTE;
+    case MessageKind::kVoteReply:
+      return wire::RaftMessage::VOTE_REPLY;
+    case MessageKind::kAppend:
+      return wire::RaftMessage::APPEND;
+    case MessageKind::kAppendReply:
+      return wire::RaftMessage::APPEND_REPLY;
+    case MessageKind::kHeartbeat:
+      return wire::RaftMessage::HEARTBEAT;
+    case MessageKind::kHeartbeatReply:
+      return wire::RaftMessage::HEARTBEAT_REPLY;
+  }
+  return wire::RaftMessage::UNSPECIFIED;
+}
+
+Result<MessageKind> decode_kind(wire::RaftMessage::Type type) {
+  switch (type) {
+    case wire::RaftMessage::PRE_VOTE:
+      return MessageKind::kPreVote;
+    case wire::RaftMessage::PRE_VOTE_REPLY:
+      return MessageKind::kPreVoteReply;
+    case wire::RaftMessage::VOTE:
+      return MessageKind::kVote;
+    case wire::RaftMessage::VOTE_REPLY:
+      return MessageKind::kVoteReply;
+    case wire::RaftMessage::APPEND:
+      return MessageKind::kAppend;
+    case wire::RaftMessage::APPEND_REPLY:
+      return MessageKind::kAppendReply;
+    case wire::RaftMessage::HEARTBEAT:
+      return MessageKind::kHeartbeat;
+    case wire::RaftMessage::HEARTBEAT_REPLY:
+      return MessageKind::kHeartbeatReply;
+    default:
+      return malformed("unknown kind");
+  }
+}
+
+// The entries of an append, which must follow `previous` without a gap and without a falling term.
+Status decode_entries(wire::RaftMessage& from, Message& to) {
+  if (static_cast<size_t>(from.entries_size()) > kMaxEntriesPerAppend) return malformed("too many entries");
+  if (from.entries_size() > 0 && to.kind != MessageKind::kAppend) return malformed("entries outside an append");
+  LogPosition previous = to.log;
+  to.entries.reserve(static_cast<size_t>(from.entries_size()));
+  for (wire::RaftEntry& message : *from.mutable_entries()) {
+    DOGFS_TRY(Entry entry, decode_entry(std::move(message)));
+    if (entry.index != previous.index.next() || entry.term < previous.term || entry.term > to.term) {
+      return malformed("entries that do not follow each other");
+    }
+    previous = LogPosition{entry.index, entry.term};
+    to.entries.push_back(std::move(entry));
+  }
+  return ok();
+}
+
+}  // namespace
+
+void encode_entry(const Entry& entry, wire::RaftEntry& out) {
+  out.set_type(entry.type == EntryType::kNoop ? wire::RaftEntry::NOOP : wire::RaftEntry::COMMAND);
+  out.set_term(entry.term.value());
+  out.set_index(entry.index.value());
+  if (entry.command) out.set_command(*entry.command);
+}
+
+Result<Entry> decode_entry(wire::RaftEntry message) {
+  if (message.index() == 0 || message.term() == 0) return malformed("an entry without index or term");
+  if (message.command().size() > kMaxCommandBytes) return malformed("an oversized command");
+  Entry entry{LogIndex(message.index()), Term(message.term()), EntryType::kNoop, nullptr};
+  switch (message.type()) {
+    case wire::RaftEntry::NOOP:
+      return entry;
+    case wire::RaftEntry::COMMAND:
+      entry.type = EntryType::kCommand;
+      entry.command = std::make_shared<const std::string>(std::move(*message.mutable_command()));
+      return entry;
+    default:
+      return malformed("an entry of unknown type");
+  }
+}
+
+void encode_message(const Message& message, wire::RaftMessage& out) {
+  out.set_type(encode_kind(message.kind));
+  out.set_group(message.group.value());
+  out.set_from(message.from.value());
+  out.set_to(message.to.value());
+  out.set_term(message.term.value());
+  out.set_log_index(message.log.index.value());
+  out.set_log_term(message.log.term.value());
+  out.set_commit(message.commit.value());
+  for (const Entry& entry : message.entries) encode_entry(entry, *out.add_entries());
+  out.set_reject(message.reject);
+  out.set_hint_index(message.hint.index.value());
+  out.set_hint_term(message.hint.term.value());
+  out.set_read_round(message.read_round);
+}
+
+Result<Message> decode_message(wire::RaftMessage message) {
+  Message result;
+  DOGFS_TRY(result.kind, decode_kind(message.type()));
+  result.group = GroupId(message.group());
+  result.from = NodeId(message.from());
+  result.to = NodeId(message.to());
+  result.term = Term(message.term());
+  if (result.from.is_none() || result.to.is_none()) return malformed("no sender or no receiver");
+  if (result.term.is_none()) return malformed("no term");
+  result.log = LogPosition{LogIndex(message.log_index()), Term(message.log_term())};
+  result.commit = LogIndex(message.commit());
+  result.reject = message.reject();
+  result.hint = LogPosition{LogIndex(message.hint_index()), Term(message.hint_term())};
+  result.read_round = message.read_round();
+  DOGFS_TRYV(decode_entries(message, result));
+  return result;
+}
+
+}  // namespace dogfs::raft

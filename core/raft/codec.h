@@ -1,0 +1,20 @@
+// Raft's values as protobuf messages and back. What comes from outside is validated here, so that the step machine only
+// sees messages that a member could have sent.
+#pragma once
+
+#include "core/base/result.h"
+#include "core/raft/types.h"
+#include "core/wire/raft.pb.h"
+
+namespace dogfs::raft {
+
+void encode_entry(const Entry& entry, wire::RaftEntry& out);
+// kProtocolError for an index or term of zero, an unknown type, a command beyond kMaxCommandBytes.
+Result<Entry> decode_entry(wire::RaftEntry message);
+
+void encode_message(const Message& message, wire::RaftMessage& out);
+// kProtocolError for what no member sends: an unknown kind, no term or nodes, entries that do not follow each other or
+// exceed their limits.
+Result<Message> decode_message(wire::RaftMessage message);
+
+}  // namespace dogfs::raft

@@ -1,0 +1,126 @@
+// Elections: PreVote, votes, CheckQuorum (Raft paper, 5.2 and 5.4.1; thesis, 4.2.3, 6.2 and 9.6).
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/base/hash.h"
+#include "core/base/mutant.h"
+#include "core/raft/raft.h"
+
+namespace dogfs::raft {
+
+void Raft::restart_election_timer() {
+  const auto spread = static_cast<uint64_t>(options_.election_timeout.count());
+  const uint64_t draw = combine64(options_.election_seed, timeouts_drawn_++);
+  election_wait_ = options_.election_timeout + Duration(static_cast<int64_t>(reduce64(draw, spread)));
+  election_deadline_ = now_ + election_wait_;
+}
+
+// Whether a leader is known to be alive, so that candidates are not to be listened to. A leader that has lost its
+// majority stops being one by CheckQuorum.
+bool Raft::hears_a_leader() const {
+  if (role_ == RaftRole::kLeader) return true;
+  return !leader_.is_none() && now_ - last_heard_leader_ < options_.election_timeout;
+}
+
+// Asks whether an election could be won, without entering a new term: a node that cannot win disturbs nobody.
+void Raft::become_pre_candidate() {
+  leave_role();
+  role_ = RaftRole::kPreCandidate;
+  leader_ = NodeId();
+  restart_election_timer();
+  request_votes(MessageKind::kPreVote, term_.next());
+  count_vote(options_.self, true);
+}
+
+void Raft::become_candidate() {
+  leave_role();
+  role_ = RaftRole::kCandidate;
+  leader_ = NodeId();
+  ++term_;
+  voted_for_ = options_.self;
+  hard_state_dirty_ = true;
+  restart_election_timer();
+  request_votes(MessageKind::kVote, term_);
+  Message own_vote = make_message(MessageKind::kVoteReply, options_.self);
+  own_vote.from = options_.self;
+  send_when_durable(std::move(own_vote));
+}
+
+// A candidacy claims a term and a log, and must not outlive either: if this node forgot them in a crash and stood again
+// in the same term with a shorter log, a vote given to the first candidacy would be counted for the second.
+void Raft::request_votes(MessageKind kind, Term term) {
+  for (const NodeId voter : voters_.voters()) {
+    if (voter == options_.self) continue;
+    Message request = make_message(kind, voter);
+    request.term = term;
+    request.log = log_.last();
+    if (kind == MessageKind::kVote) {
+      send_when_durable(std::move(request));
+    } else {
+      send(std::move(request));
+    }
+  }
+}
+
+void Raft::handle_vote_request(const Message& message) {
+  const bool pre_vote = message.kind == MessageKind::kPreVote;
+  const bool free_to_vote = voted_for_ == message.from || (voted_for_.is_none() && leader_.is_none()) ||
+                            (pre_vote && message.term > term_) || mutant_active(Mutant::kVoteTwice);
+  const bool granted = free_to_vote && log_.is_up_to_date(message.log);
+  Message reply = make_message(pre_vote ? MessageKind::kPreVoteReply : MessageKind::kVoteReply, message.from);
+  reply.reject = !granted;
+  if (!granted) return send(std::move(reply));
+  if (pre_vote) {
+    // It binds nobody: the grant says what would be done in that term.
+    reply.term = message.term;
+    return send(std::move(reply));
+  }
+  if (voted_for_ != message.from) {
+    voted_for_ = message.from;
+    hard_state_dirty_ = true;
+  }
+  restart_election_timer();
+  send_when_durable(std::move(reply));
+}
+
+void Raft::handle_vote_reply(const Message& message) {
+  const bool pre_vote = message.kind == MessageKind::kPreVoteReply;
+  if (role_ != (pre_vote ? RaftRole::kPreCandidate : RaftRole::kCandidate)) return;
+  // A grant of an earlier PreVote says nothing about this one.
+  if (pre_vote && !message.reject && message.term != term_.next()) return;
+  count_vote(message.from, !message.reject);
+}
+
+void Raft::count_vote(NodeId voter, bool granted) {
+  votes_.emplace(voter, granted);
+  switch (voters_.result(votes_)) {
+    case VoteResult::kPending:
+      return;
+    case VoteResult::kLost:
+      return become_follower(term_, NodeId());
+    case VoteResult::kWon:
+      return role_ == RaftRole::kPreCandidate ? become_candidate() : become_leader();
+  }
+}
+
+void Raft::become_leader() {
+  DOGFS_CHECK(role_ == RaftRole::kCandidate && voted_for_ == options_.self);
+  leave_role();
+  role_ = RaftRole::kLeader;
+  leader_ = options_.self;
+  for (const NodeId voter : voters_.voters()) {
+    if (voter != options_.self) progress_.emplace(voter, Progress(options_.flow, log_.last_index().next(), now_));
+  }
+  heartbeat_deadline_ = now_ + options_.heartbeat_interval;
+  // Entries of earlier terms commit behind one of this term, so there must be one (5.4.2; thesis, 6.4).
+  append_own(EntryType::kNoop, nullptr);
+  broadcast_appends();
+}
+
+void Raft::check_quorum() {
+  const MonoTime last_quorum = voters_.reached_by_majority(
+      [this](NodeId voter) { return voter == options_.self ? now_ : progress_.at(voter).last_contact(); });
+  if (now_ - last_quorum > options_.election_timeout) become_follower(term_, NodeId());
+}
+
+}  // namespace dogfs::raft

@@ -1,0 +1,98 @@
+// The log of one member: all terms, the recent entries, and what of it is durable.
+//
+// Entries are appended here first and handed to the disk in numbered batches; the disk confirms batches in order. The
+// numbers, rather than indices, tell which version of an entry became durable: an entry that was handed over,
+// truncated and replaced is not durable because its forerunner is.
+//
+// Entries that are durable are let go, oldest first, when those in memory exceed a limit; who needs them reads them
+// from the store. Terms stay (core/raft/term_runs.h). Compaction will raise the first index from 1.
+//
+// Invariants:
+//   1. cached entries are contiguous and end at last_index
+//   2. durable <= handed over <= last_index, and only durable entries are not cached
+//   3. terms never fall along the log
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "core/raft/term_runs.h"
+#include "core/raft/types.h"
+
+namespace dogfs::raft {
+
+struct EntryLimits {
+  size_t max_bytes = 0;
+  size_t max_entries = 0;
+};
+
+class Log {
+ public:
+  // A log as it was read from the store: the terms of all its entries, and the last of these (possibly none) to begin
+  // with.
+  Log(TermRuns terms, std::deque<Entry> tail, size_t max_cached_bytes);
+
+  LogIndex last_index() const { return terms_.last_index(); }
+  LogPosition last() const { return LogPosition{terms_.last_index(), terms_.last_term()}; }
+  Term term_at(LogIndex index) const { return terms_.term_at(index); }
+  const TermRuns& terms() const { return terms_; }
+  // Everything up to here is durable in the version that this log holds.
+  LogIndex durable() const { return durable_; }
+
+  bool contains(LogPosition position) const {
+    return position.index <= last_index() && term_at(position.index) == position.term;
+  }
+  // Whether a log that ends at `other` is at least as up to date (Raft paper, 5.4.1).
+  bool is_up_to_date(LogPosition other) const {
+    return other.term > last().term || (other.term == last().term && other.index >= last_index());
+  }
+  // The last place at or before `index` whose term is at most `term`. Where the log of another cannot agree behind it,
+  // given that it has `term` at `index`: one message so skips a whole conflicting term.
+  LogPosition last_at_most(LogIndex index, Term term) const { return terms_.last_at_most(index, term); }
+
+  // Precondition: it is numbered behind the last, and its term is not below the last one's.
+  void append(Entry entry);
+  // Takes what is new of `entries`, which follow an entry that this log contains; a conflicting suffix is dropped.
+  // Returns the first index that was dropped, if any. Precondition: what is dropped was never committed.
+  std::optional<LogIndex> merge(const std::vector<Entry>& entries);
+  // The first of `entries` that this log has with another term; none where there is no conflict.
+  LogIndex find_conflict(const std::vector<Entry>& entries) const;
+
+  LogIndex first_cached() const { return cache_.empty() ? last_index().next() : cache_.front().index; }
+  // The entries from `first` to `last` at most, within limits but at least one. Precondition: `first` is cached.
+  std::vector<Entry> cached(LogIndex first, LogIndex last, EntryLimits limits) const;
+  size_t cached_bytes() const { return cached_bytes_; }
+
+  // --- Persistence
+  struct Unstable {
+    std::optional<LogIndex> truncate_from;  // erase from here on first
+    std::vector<Entry> entries;
+  };
+  bool has_unstable() const { return handed_ < last_index() || truncate_from_.has_value(); }
+  // All that no batch has carried yet, to become batch number `batch`.
+  Unstable take_unstable(uint64_t batch);
+  // All batches up to `batch` are durable.
+  void persisted(uint64_t batch);
+
+ private:
+  void truncate_from(LogIndex index);
+  void evict();
+
+  struct Handed {
+    uint64_t batch;
+    LogIndex last;
+  };
+
+  TermRuns terms_;
+  std::deque<Entry> cache_;
+  size_t cached_bytes_ = 0;
+  size_t max_cached_bytes_;
+  LogIndex durable_;
+  LogIndex handed_;
+  std::optional<LogIndex> truncate_from_;
+  // Batches that the disk has not confirmed, oldest first.
+  std::deque<Handed> in_flight_;
+};
+
+}  // namespace dogfs::raft

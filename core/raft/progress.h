@@ -1,0 +1,79 @@
+// What a leader knows of one follower's log, and how fast it may send to it.
+//
+// In state kProbe the leader does not know where the two logs meet: it sends one append, and waits for its answer (or
+// for a sign of life, in case that was lost) before the next. Once an append was accepted it goes to kReplicate:
+// appends follow each other without waiting (`next` runs ahead of `match`), within a window of messages and bytes. A
+// rejection means that something was lost or overtaken: back to kProbe. (etcd-io/raft, tracker/progress.go; a third
+// state, for a follower that needs a snapshot, belongs beside these two.)
+//
+// Invariant: match < next, and the follower's durable log agrees with the leader's up to match.
+#pragma once
+
+#include "core/base/time.h"
+#include "core/raft/byte_window.h"
+
+namespace dogfs::raft {
+
+struct FlowLimits {
+  size_t max_inflight_appends = 0;
+  size_t max_inflight_bytes = 0;
+};
+
+class Progress {
+ public:
+  enum class State : uint8_t { kProbe, kReplicate };
+
+  // `next` is where to begin: behind the leader's last entry.
+  Progress(FlowLimits limits, LogIndex next, MonoTime now) : limits_(limits), next_(next), last_contact_(now) {}
+
+  State state() const { return state_; }
+  LogIndex match() const { return match_; }
+  LogIndex next() const { return next_; }
+  // When a message of this term last came from it.
+  MonoTime last_contact() const { return last_contact_; }
+  uint64_t read_round() const { return read_round_; }
+  bool is_fetching() const { return fetching_; }
+  const ByteWindow& inflight() const { return inflight_; }
+
+  // Whether an append with entries may be sent now.
+  bool may_send() const {
+    if (fetching_) return false;
+    if (state_ == State::kProbe) return !probe_sent_;
+    return inflight_.count() < limits_.max_inflight_appends && inflight_.bytes() < limits_.max_inflight_bytes;
+  }
+
+  // An append that ends at `last` was sent. An empty one has no bytes and ends before `next`.
+  void sent(LogIndex last, size_t bytes);
+
+  // The follower's log is known to agree up to `index`. True when that is news.
+  bool accepted(LogIndex index);
+
+  // The follower rejected an append behind entry `rejected`, and the leader would go on behind `resume_after`.
+  // False when it is an old answer that says nothing (a later one overtook it): nothing changes.
+  bool rejected(LogIndex rejected, LogIndex resume_after);
+
+  void contacted(MonoTime now) { last_contact_ = now; }
+  // A sign of life: the probe that went before it is answered or lost, so another may go.
+  void allow_probe() { probe_sent_ = false; }
+  void confirm_round(uint64_t round) { read_round_ = round > read_round_ ? round : read_round_; }
+
+  // Entries for it are being read from the store; nothing is sent meanwhile.
+  void begin_fetch() { fetching_ = true; }
+  void end_fetch() { fetching_ = false; }
+
+ private:
+  void become_probe();
+  void become_replicate();
+
+  FlowLimits limits_;
+  State state_ = State::kProbe;
+  LogIndex match_;
+  LogIndex next_;
+  bool probe_sent_ = false;
+  bool fetching_ = false;
+  ByteWindow inflight_;
+  MonoTime last_contact_;
+  uint64_t read_round_ = 0;
+};
+
+}  // namespace dogfs::raft

@@ -1,0 +1,283 @@
+#include "core/raft/raft.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/base/mutant.h"
+#include "core/raft/describe.h"
+
+namespace dogfs::raft {
+
+bool Effects::empty() const {
+  return messages.empty() && !persist && committed.empty() && fetches.empty() && reads.empty() &&
+         failed_reads.empty() && violations.empty();
+}
+
+Raft::Raft(Options options, Restored restored, MonoTime now)
+    : options_(std::move(options)),
+      voters_(options_.voters),
+      now_(now),
+      term_(restored.hard_state.term),
+      voted_for_(restored.hard_state.voted_for),
+      log_(std::move(restored.terms), std::move(restored.tail), options_.max_cached_bytes),
+      commit_(std::max(restored.hard_state.commit, restored.applied)),
+      applied_(restored.applied),
+      handed_(restored.applied) {
+  DOGFS_CHECK(voters_.contains(options_.self), "a member must be one of the voters");
+  DOGFS_CHECK(options_.election_timeout >= 3 * options_.heartbeat_interval);
+  DOGFS_CHECK(commit_ <= log_.last_index(), "the store must not have lost committed entries");
+  DOGFS_CHECK(log_.last().term <= term_, "the store must not have lost a term");
+  restart_election_timer();
+  // Nobody else can be leader: there is nothing to wait for.
+  if (voters_.size() == 1) election_deadline_ = now_;
+}
+
+// --- Inputs ---------------------------------------------------------------------------------------------------------
+
+void Raft::advance_clock(MonoTime now) {
+  now_ = std::max(now_, now);
+}
+
+void Raft::tick(MonoTime now) {
+  advance_clock(now);
+  if (role_ == RaftRole::kLeader) {
+    if (now_ < heartbeat_deadline_) return;
+    check_quorum();
+    if (role_ == RaftRole::kLeader) broadcast_heartbeat();
+  } else if (now_ >= election_deadline_) {
+    campaign();
+  }
+}
+
+void Raft::campaign() {
+  if (role_ != RaftRole::kLeader) become_pre_candidate();
+}
+
+void Raft::step(MonoTime now, Message message) {
+  advance_clock(now);
+  if (!is_addressed_here(message)) return;
+  if (message.term > term_) {
+    if (!enter_higher_term(message)) return;
+  } else if (message.term < term_) {
+    answer_lower_term(message);
+    return;
+  }
+  dispatch(message);
+}
+
+bool Raft::is_addressed_here(const Message& message) const {
+  return message.group == options_.group && message.to == options_.self && message.from != options_.self &&
+         voters_.contains(message.from);
+}
+
+// False when the message is to be ignored.
+bool Raft::enter_higher_term(const Message& message) {
+  switch (message.kind) {
+    case MessageKind::kPreVote:
+      return !hears_a_leader();
+    case MessageKind::kVote:
+      if (hears_a_leader()) return false;
+      become_follower(message.term, NodeId());
+      return true;
+    case MessageKind::kPreVoteReply:
+      // A grant names the term that its candidate asked for, which nobody has entered yet.
+      if (message.reject) become_follower(message.term, NodeId());
+      return true;
+    case MessageKind::kAppend:
+    case MessageKind::kHeartbeat:
+      become_follower(message.term, message.from);
+      return true;
+    default:
+      become_follower(message.term, NodeId());
+      return true;
+  }
+}
+
+// Most old messages say nothing. But a leader, or a pre-candidate, of an old term would never learn of the new one by
+// itself: this node ignores the leader's messages, and, with PreVote, nobody's term rises by being contacted.
+void Raft::answer_lower_term(const Message& message) {
+  if (message.kind == MessageKind::kAppend || message.kind == MessageKind::kHeartbeat) {
+    Message reply = make_message(MessageKind::kAppendReply, message.from);
+    reply.reject = true;
+    reply.log.index = message.log.index;
+    send(std::move(reply));
+  } else if (message.kind == MessageKind::kPreVote) {
+    Message reply = make_message(MessageKind::kPreVoteReply, message.from);
+    reply.reject = true;
+    send(std::move(reply));
+  }
+}
+
+void Raft::dispatch(const Message& message) {
+  switch (message.kind) {
+    case MessageKind::kPreVote:
+    case MessageKind::kVote:
+      return handle_vote_request(message);
+    case MessageKind::kPreVoteReply:
+    case MessageKind::kVoteReply:
+      return handle_vote_reply(message);
+    case MessageKind::kAppend:
+    case MessageKind::kHeartbeat:
+      return follow(message);
+    case MessageKind::kAppendReply:
+      return handle_append_reply(message);
+    case MessageKind::kHeartbeatReply:
+      return handle_heartbeat_reply(message);
+  }
+}
+
+Result<Proposed> Raft::propose(std::vector<Command> commands) {
+  if (role_ != RaftRole::kLeader) return Error(ErrorCode::kNotLeader);
+  Proposed proposed{log_.last_index().next(), term_, 0};
+  for (Command& command : commands) {
+    if (uncommitted_.bytes() + command->size() + kEntryOverheadBytes > options_.max_uncommitted_bytes) break;
+    append_own(EntryType::kCommand, std::move(command));
+    ++proposed.accepted;
+  }
+  if (proposed.accepted == 0 && !commands.empty()) {
+    return Error(ErrorCode::kOverloaded, "too many bytes of proposals are not committed yet");
+  }
+  broadcast_appends();
+  return proposed;
+}
+
+Status Raft::read_index(uint64_t context) {
+  if (role_ != RaftRole::kLeader) return Error(ErrorCode::kNotLeader);
+  reads_.add(context);
+  advance_reads();
+  return ok();
+}
+
+void Raft::applied(LogIndex index) {
+  DOGFS_CHECK(index >= applied_ && index <= handed_, "only what was handed out can have been applied");
+  applied_ = index;
+}
+
+void Raft::fetched(const LogFetch& fetch, std::vector<Entry> entries) {
+  const auto still_ours = [this](const Entry& entry) { return log_.contains(LogPosition{entry.index, entry.term}); };
+  const bool valid = !entries.empty() && entries.front().index == fetch.first && still_ours(entries.back());
+  if (fetch.peer.is_none()) {
+    DOGFS_CHECK(apply_fetching_ && valid, "committed entries stay in the store");
+    apply_fetching_ = false;
+    hand_to_apply(std::move(entries));
+    return;
+  }
+  const auto found = progress_.find(fetch.peer);
+  if (role_ != RaftRole::kLeader || found == progress_.end() || !found->second.is_fetching()) return;
+  found->second.end_fetch();
+  // The follower's answers may have moved its place meanwhile.
+  if (valid && found->second.next() == fetch.first && found->second.may_send()) {
+    send_entries(fetch.peer, std::move(entries));
+  }
+  send_appends(fetch.peer);
+}
+
+// --- Roles ----------------------------------------------------------------------------------------------------------
+
+void Raft::become_follower(Term term, NodeId leader) {
+  DOGFS_CHECK(term >= term_, "terms never go back");
+  leave_role();
+  if (term > term_) {
+    term_ = term;
+    voted_for_ = NodeId();
+    hard_state_dirty_ = true;
+  }
+  role_ = RaftRole::kFollower;
+  leader_ = leader;
+  restart_election_timer();
+}
+
+// What belongs to one candidacy or one leadership ends with it.
+void Raft::leave_role() {
+  votes_.clear();
+  progress_.clear();
+  uncommitted_.clear();
+  const std::vector<uint64_t> failed = reads_.take_all();
+  effects_.failed_reads.insert(effects_.failed_reads.end(), failed.begin(), failed.end());
+}
+
+// --- Messages and persistence ---------------------------------------------------------------------------------------
+
+Message Raft::make_message(MessageKind kind, NodeId to) const {
+  Message message;
+  message.kind = kind;
+  message.group = options_.group;
+  message.from = options_.self;
+  message.to = to;
+  message.term = term_;
+  return message;
+}
+
+// Holds the message back until all that this node knows now is durable. That is at least what it promises, and simple
+// enough to be right; batches are written in order, so nothing overtakes.
+void Raft::send_when_durable(Message message) {
+  const uint64_t batch = needs_persist() ? last_batch_ + 1 : last_batch_;
+  held_.push_back(HeldMessage{mutant_active(Mutant::kAckBeforeSync) ? 0 : batch, std::move(message)});
+  release_durable();
+}
+
+void Raft::release_durable() {
+  while (!held_.empty() && held_.front().batch <= persisted_batch_) {
+    Message message = std::move(held_.front().message);
+    held_.pop_front();
+    if (message.to != options_.self) {
+      send(std::move(message));
+    } else if (message.term == term_) {
+      // A candidate's own vote counts like any other: once it is durable.
+      handle_vote_reply(message);
+    }
+  }
+}
+
+void Raft::persisted(uint64_t batch) {
+  DOGFS_CHECK(batch <= last_batch_, "only what was handed out can have been persisted");
+  if (batch <= persisted_batch_) return;
+  persisted_batch_ = batch;
+  log_.persisted(batch);
+  release_durable();
+  if (role_ == RaftRole::kLeader) advance_commit();
+}
+
+Effects Raft::take_effects() {
+  if (needs_persist()) take_persist_batch();
+  take_committed();
+  Effects effects = std::move(effects_);
+  effects_ = Effects();
+  return effects;
+}
+
+void Raft::take_persist_batch() {
+  PersistBatch batch;
+  batch.number = ++last_batch_;
+  batch.hard_state = HardState{term_, voted_for_, commit_};
+  Log::Unstable unstable = log_.take_unstable(batch.number);
+  batch.truncate_from = unstable.truncate_from;
+  batch.entries = std::move(unstable.entries);
+  batch.last = log_.last();
+  hard_state_dirty_ = false;
+  effects_.persist = std::move(batch);
+}
+
+void Raft::take_committed() {
+  const LogIndex last = std::min(commit_, log_.durable());
+  if (applied_ < handed_ || handed_ >= last || apply_fetching_) return;
+  const LogIndex first = handed_.next();
+  if (first >= log_.first_cached()) {
+    hand_to_apply(log_.cached(first, last, options_.apply));
+  } else {
+    apply_fetching_ = true;
+    effects_.fetches.push_back(LogFetch{NodeId(), first, last, options_.apply});
+  }
+}
+
+void Raft::hand_to_apply(std::vector<Entry> entries) {
+  DOGFS_CHECK(entries.front().index == handed_.next() && entries.back().index <= std::min(commit_, log_.durable()));
+  handed_ = entries.back().index;
+  effects_.committed = std::move(entries);
+}
+
+void Raft::note_violation(const Message& message, std::string_view what) {
+  effects_.violations.push_back(std::string(what) + ": " + describe(message));
+}
+
+}  // namespace dogfs::raft

@@ -1,0 +1,238 @@
+// Raft as a pure step machine: inputs go in, effects come out (Ongaro and Ousterhout, "In Search of an Understandable
+// Consensus Algorithm", 2014, and Ongaro's thesis; the shape is that of etcd-io/raft).
+//
+// The machine does no I/O and reads no clock. Its owner feeds it time, messages, proposals and the completions of its
+// own earlier effects, then takes and carries out the effects. Whatever the owner delays, the machine stays right:
+//   - A disk write is an effect (PersistBatch) and its completion an input (persisted). Batches are written in order.
+//   - A message that promises something about this node's disk (a vote, an append's acceptance, a candidacy) is held
+//   back
+//     until what it promises is durable. Others leave at once: so a leader writes to its disk in parallel with its
+//     followers (thesis, 10.2.1), and counts itself for an entry only when its own write is done.
+//   - Entries are handed out for applying when they are committed and durable here.
+//
+// Elections use PreVote (thesis, 9.6), CheckQuorum (6.2: a leader that cannot reach a majority for an election timeout
+// steps down) and leader stickiness (4.2.3: who hears from a leader ignores candidates), so a node that was cut off
+// does not disrupt those who were not.
+//
+// Invariants (checked here; those over several nodes are in core/raft/invariants.h):
+//   1. term, and the vote within a term, never go back; neither does commit
+//   2. applied <= handed to apply <= min(commit, durable), and commit <= last index
+//   3. only entries of the leader's own term are committed by counting (5.4.2)
+//   4. nothing committed is ever truncated
+//
+// Limits: an append carries at most max_append_bytes (or one entry); a follower has at most `flow` under way; proposals
+// are refused beyond max_uncommitted_bytes; entries in memory beyond max_cached_bytes are read back by LogFetch.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/limits.h"
+#include "core/base/result.h"
+#include "core/base/time.h"
+#include "core/raft/log.h"
+#include "core/raft/progress.h"
+#include "core/raft/quorum.h"
+#include "core/raft/read_queue.h"
+#include "core/raft/types.h"
+
+namespace dogfs::raft {
+
+struct Options {
+  GroupId group;
+  NodeId self;
+  std::vector<NodeId> voters;  // this node among them
+  Duration heartbeat_interval = milliseconds(50);
+  // Each wait is drawn from [election_timeout, 2 * election_timeout).
+  Duration election_timeout = milliseconds(300);
+  // The random bits that all waits are derived from: one draw of stream "raft.election".
+  uint64_t election_seed = 0;
+
+  EntryLimits append{kMaxAppendBytes, kMaxEntriesPerAppend};
+  EntryLimits apply{kMaxApplyBytes, kMaxEntriesPerApply};
+  FlowLimits flow{kMaxInflightAppends, kMaxInflightAppendBytes};
+  size_t max_uncommitted_bytes = kMaxUncommittedBytes;
+  size_t max_cached_bytes = kMaxLogCacheBytes;
+};
+
+// What the store had at start (core/raft/raft_store.h); for a new node, nothing.
+struct Restored {
+  HardState hard_state;
+  TermRuns terms;
+  std::deque<Entry> tail;
+  LogIndex applied;  // as the state machine remembers it
+};
+
+// To be written in one atomic, synced write, behind all batches of lower numbers.
+struct PersistBatch {
+  uint64_t number = 0;
+  HardState hard_state;
+  std::optional<LogIndex> truncate_from;  // erase every entry from here on, first
+  std::vector<Entry> entries;
+  LogPosition last;  // where the log ends after this batch
+};
+
+// Entries that are needed but not in memory any more: to be read from the store and given to fetched().
+struct LogFetch {
+  NodeId peer;  // the follower that lacks them; none: they are to be applied here
+  LogIndex first;
+  LogIndex last;  // at most
+  EntryLimits limits;
+};
+
+struct Effects {
+  std::vector<Message> messages;  // to be sent, in this order to each peer
+  std::optional<PersistBatch> persist;
+  // To be applied, then confirmed by applied(). No more come before that.
+  std::vector<Entry> committed;
+  std::vector<LogFetch> fetches;
+  std::vector<CompletedReads> reads;
+  std::vector<uint64_t> failed_reads;  // leadership was lost: nothing is known
+  // Messages that no correct member sends, which were ignored; in words.
+  std::vector<std::string> violations;
+
+  bool empty() const;
+};
+
+struct Proposed {
+  LogIndex first;
+  Term term;
+  size_t accepted = 0;  // so many of the batch, from its beginning; the rest is kOverloaded
+};
+
+class Raft {
+ public:
+  // Precondition: 3 * heartbeat_interval <= election_timeout, self is a voter.
+  Raft(Options options, Restored restored, MonoTime now);
+
+  // --- Inputs
+  void tick(MonoTime now);
+  void step(MonoTime now, Message message);
+  // Starts an election as if the timeout had passed. Nothing happens on a leader.
+  void campaign();
+  // Appends commands to the log of a leader. kNotLeader, or kOverloaded when none was taken.
+  Result<Proposed> propose(std::vector<Command> commands);
+  // Asks for proof of leadership; `context` comes back in Effects::reads or failed_reads. kNotLeader.
+  Status read_index(uint64_t context);
+  // All batches up to `batch` are durable.
+  void persisted(uint64_t batch);
+  // The effects of entries up to `index` are in the state machine.
+  void applied(LogIndex index);
+  // The answer to `fetch`: at least its first entry, without gaps.
+  void fetched(const LogFetch& fetch, std::vector<Entry> entries);
+
+  // --- Effects
+  Effects take_effects();
+  // When tick() must be called next, at the latest.
+  MonoTime next_deadline() const { return role_ == RaftRole::kLeader ? heartbeat_deadline_ : election_deadline_; }
+
+  // --- State
+  const Options& options() const { return options_; }
+  const VoterSet& voters() const { return voters_; }
+  RaftRole role() const { return role_; }
+  Term term() const { return term_; }
+  NodeId voted_for() const { return voted_for_; }
+  NodeId leader() const { return leader_; }  // none where unknown
+  LogIndex commit() const { return commit_; }
+  LogIndex applied() const { return applied_; }
+  const Log& log() const { return log_; }
+  const std::map<NodeId, Progress>& progress() const { return progress_; }
+  size_t uncommitted_bytes() const { return uncommitted_.bytes(); }
+
+ private:
+  // A message that waits until batch `batch` is durable.
+  struct HeldMessage {
+    uint64_t batch;
+    Message message;
+  };
+  enum class Send : uint8_t { kIfEntries, kAlways };
+
+  // raft.cc: time, terms, roles, persistence
+  void advance_clock(MonoTime now);
+  bool is_addressed_here(const Message& message) const;
+  bool enter_higher_term(const Message& message);
+  void answer_lower_term(const Message& message);
+  void dispatch(const Message& message);
+  void become_follower(Term term, NodeId leader);
+  void leave_role();
+  Message make_message(MessageKind kind, NodeId to) const;
+  void send(Message message) { effects_.messages.push_back(std::move(message)); }
+  void send_when_durable(Message message);
+  void release_durable();
+  bool needs_persist() const { return hard_state_dirty_ || log_.has_unstable(); }
+  void take_persist_batch();
+  void take_committed();
+  void hand_to_apply(std::vector<Entry> entries);
+  void note_violation(const Message& message, std::string_view what);
+
+  // election.cc
+  void restart_election_timer();
+  bool hears_a_leader() const;
+  void become_pre_candidate();
+  void become_candidate();
+  void become_leader();
+  void request_votes(MessageKind kind, Term term);
+  void handle_vote_request(const Message& message);
+  void handle_vote_reply(const Message& message);
+  void count_vote(NodeId voter, bool granted);
+  void check_quorum();
+
+  // replication.cc
+  void follow(const Message& message);
+  void handle_append(const Message& message);
+  void handle_heartbeat(const Message& message);
+  void handle_append_reply(const Message& message);
+  void handle_heartbeat_reply(const Message& message);
+  void append_own(EntryType type, Command command);
+  void broadcast_appends();
+  void send_appends(NodeId peer);
+  bool send_append(NodeId peer, Send mode);
+  void send_entries(NodeId peer, std::vector<Entry> entries);
+  void broadcast_heartbeat();
+  void advance_commit();
+  void commit_to(LogIndex index);
+  bool committed_in_term() const { return log_.term_at(commit_) == term_; }
+  void advance_reads();
+
+  Options options_;
+  VoterSet voters_;
+
+  // Time
+  MonoTime now_;
+  uint64_t timeouts_drawn_ = 0;
+  Duration election_wait_{};
+  MonoTime election_deadline_{};
+  MonoTime heartbeat_deadline_{};
+  MonoTime last_heard_leader_{};
+
+  // Persistent state
+  Term term_;
+  NodeId voted_for_;
+  Log log_;
+  bool hard_state_dirty_ = false;
+  uint64_t last_batch_ = 0;       // the latest that was handed out
+  uint64_t persisted_batch_ = 0;  // the latest that is durable
+
+  // Volatile state
+  RaftRole role_ = RaftRole::kFollower;
+  NodeId leader_;
+  LogIndex commit_;
+  LogIndex applied_;
+  LogIndex handed_;  // given out to be applied
+  bool apply_fetching_ = false;
+
+  // Candidates
+  std::map<NodeId, bool> votes_;
+
+  // Leaders
+  std::map<NodeId, Progress> progress_;  // of the other voters
+  ByteWindow uncommitted_;
+  ReadQueue reads_;
+
+  std::deque<HeldMessage> held_;
+  Effects effects_;
+};
+
+}  // namespace dogfs::raft

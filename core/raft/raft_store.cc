@@ -1,0 +1,237 @@
+#include "core/raft/raft_store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/checksum.h"
+#include "core/raft/codec.h"
+
+namespace dogfs::raft {
+
+namespace {
+
+constexpr char kConfigTag = 'C';
+constexpr char kHardStateTag = 'H';
+constexpr char kLogTag = 'L';
+constexpr char kLogEndTag = kLogTag + 1;
+constexpr size_t kChecksumBytes = 4;
+constexpr size_t kIndexBytes = 8;
+
+void append_big_endian(std::string& out, uint64_t value) {
+  for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift));
+}
+
+std::string group_key(GroupId group, char tag) {
+  std::string key("R");
+  append_big_endian(key, group.value());
+  key.push_back(tag);
+  return key;
+}
+
+std::string entry_key(GroupId group, LogIndex index) {
+  std::string key = group_key(group, kLogTag);
+  append_big_endian(key, index.value());
+  return key;
+}
+
+uint32_t record_crc(std::string_view key, std::string_view body) {
+  return crc32c(body, crc32c(key));
+}
+
+template <class Message>
+void put_record(WriteBatch& batch, std::string key, const Message& message) {
+  std::string value = message.SerializeAsString();
+  const uint32_t crc = record_crc(key, value);
+  for (int shift = 0; shift < 32; shift += 8) value.push_back(static_cast<char>(crc >> shift));
+  batch.put(std::move(key), std::move(value));
+}
+
+Error corrupt(GroupId group, std::string_view what) {
+  return Error(ErrorCode::kCorrupt, fmt::format("raft store of group {}: {}. This node may have forgotten votes or "
+                                                "entries that it acknowledged, and must come back as a new node",
+                                                group, what));
+}
+
+template <class Message>
+Result<Message> parse_record(GroupId group, std::string_view key, std::string_view value, std::string_view name) {
+  if (value.size() < kChecksumBytes) return corrupt(group, fmt::format("{} is cut short", name));
+  const std::string_view body = value.substr(0, value.size() - kChecksumBytes);
+  uint32_t stored = 0;
+  for (size_t i = 0; i < kChecksumBytes; ++i) {
+    stored |= uint32_t{static_cast<uint8_t>(value[body.size() + i])} << (8 * i);
+  }
+  if (stored != record_crc(key, body)) return corrupt(group, fmt::format("{} has a wrong checksum", name));
+  Message message;
+  if (!message.ParseFromArray(body.data(), static_cast<int>(body.size()))) {
+    return corrupt(group, fmt::format("{} does not parse", name));
+  }
+  return message;
+}
+
+template <class Message>
+Result<std::optional<Message>> get_record(const KvReader& store, GroupId group, char tag, std::string_view name) {
+  const std::string key = group_key(group, tag);
+  DOGFS_TRY(const std::optional<std::string> value, store.get(key));
+  if (!value) return std::optional<Message>();
+  DOGFS_TRY(Message message, parse_record<Message>(group, key, *value, name));
+  return std::optional<Message>(std::move(message));
+}
+
+// The log index in a key of the log; none where it is no such key.
+LogIndex index_of_key(std::string_view key) {
+  const size_t prefix = 1 + sizeof(uint64_t) + 1;
+  if (key.size() != prefix + kIndexBytes) return LogIndex();
+  uint64_t index = 0;
+  for (const char byte : key.substr(prefix)) index = index << 8 | static_cast<uint8_t>(byte);
+  return LogIndex(index);
+}
+
+Result<Entry> parse_entry(GroupId group, std::string_view key, std::string_view value) {
+  const LogIndex index = index_of_key(key);
+  const std::string name = fmt::format("log entry {}", index);
+  DOGFS_TRY(wire::RaftEntry message, parse_record<wire::RaftEntry>(group, key, value, name));
+  Result<Entry> entry = decode_entry(std::move(message));
+  if (!entry || entry.value().index != index) return corrupt(group, name + " is not a valid entry");
+  return entry;
+}
+
+// Calls `visit` with each entry from `first` until it returns an error or false.
+Status scan_entries(const KvReader& store, GroupId group, LogIndex first,
+                    const std::function<Result<bool>(Entry)>& visit) {
+  Status status = ok();
+  const auto visit_record = [&](std::string_view key, std::string_view value) {
+    Result<Entry> entry = parse_entry(group, key, value);
+    if (!entry) {
+      status = std::move(entry).error();
+      return false;
+    }
+    const Result<bool> more = visit(std::move(entry).value());
+    if (!more) status = more.error();
+    return more.has_value() && more.value();
+  };
+  DOGFS_TRYV(store.scan(entry_key(group, first), group_key(group, kLogEndTag), visit_record));
+  return status;
+}
+
+Status load_entries(const KvReader& store, GroupId group, size_t max_tail_bytes, LoadedLog& loaded) {
+  size_t tail_bytes = 0;
+  return scan_entries(store, group, LogIndex(), [&](Entry entry) -> Result<bool> {
+    if (entry.index != loaded.terms.last_index().next()) {
+      return corrupt(group, fmt::format("log entries from {} to {} are missing", loaded.terms.last_index().next(),
+                                        entry.index.previous()));
+    }
+    if (entry.term < loaded.terms.last_term()) {
+      return corrupt(group, fmt::format("the term falls at log entry {}", entry.index));
+    }
+    loaded.terms.append(entry.term);
+    tail_bytes += entry.bytes();
+    loaded.tail.push_back(std::move(entry));
+    while (tail_bytes > max_tail_bytes && loaded.tail.size() > 1) {
+      tail_bytes -= loaded.tail.front().bytes();
+      loaded.tail.pop_front();
+    }
+    return true;
+  });
+}
+
+Status check_identity(const StoreIdentity& identity, const wire::RaftGroupConfig& config) {
+  std::vector<NodeId> voters;
+  for (const uint64_t voter : config.voters()) voters.emplace_back(voter);
+  if (config.self() != identity.self.value()) {
+    return Error(ErrorCode::kConflict, fmt::format("the raft store of group {} belongs to node {}, not to node {}",
+                                                   identity.group, config.self(), identity.self));
+  }
+  if (voters != identity.voters) {
+    return Error(
+        ErrorCode::kConflict,
+        fmt::format("the raft store of group {} was made for other voters than are configured now", identity.group));
+  }
+  return ok();
+}
+
+Status check_end(GroupId group, const wire::RaftHardState& hard_state, const TermRuns& terms) {
+  if (terms.last_index().value() != hard_state.last_index() || terms.last_term().value() != hard_state.last_term()) {
+    return corrupt(group,
+                   fmt::format("the log ends at entry {} of term {}, but was written up to entry {} of term {}",
+                               terms.last_index(), terms.last_term(), hard_state.last_index(), hard_state.last_term()));
+  }
+  if (hard_state.commit() > hard_state.last_index() || hard_state.last_term() > hard_state.term()) {
+    return corrupt(group, "term, commit index and log contradict each other");
+  }
+  return ok();
+}
+
+wire::RaftHardState encode_hard_state(const HardState& state, LogPosition last) {
+  wire::RaftHardState message;
+  message.set_term(state.term.value());
+  message.set_voted_for(state.voted_for.value());
+  message.set_commit(state.commit.value());
+  message.set_last_index(last.index.value());
+  message.set_last_term(last.term.value());
+  return message;
+}
+
+}  // namespace
+
+WriteBatch encode_new_store(const StoreIdentity& identity) {
+  WriteBatch batch;
+  wire::RaftGroupConfig config;
+  config.set_self(identity.self.value());
+  for (const NodeId voter : identity.voters) config.add_voters(voter.value());
+  put_record(batch, group_key(identity.group, kConfigTag), config);
+  put_record(batch, group_key(identity.group, kHardStateTag), encode_hard_state(HardState(), LogPosition()));
+  return batch;
+}
+
+WriteBatch encode_batch(GroupId group, const PersistBatch& from) {
+  WriteBatch batch;
+  if (from.truncate_from) batch.erase_range(entry_key(group, *from.truncate_from), group_key(group, kLogEndTag));
+  for (const Entry& entry : from.entries) {
+    wire::RaftEntry message;
+    encode_entry(entry, message);
+    put_record(batch, entry_key(group, entry.index), message);
+  }
+  put_record(batch, group_key(group, kHardStateTag), encode_hard_state(from.hard_state, from.last));
+  return batch;
+}
+
+Result<LoadedLog> load_log(const KvReader& store, const StoreIdentity& identity, size_t max_tail_bytes) {
+  const GroupId group = identity.group;
+  DOGFS_TRY(const auto config, get_record<wire::RaftGroupConfig>(store, group, kConfigTag, "the group configuration"));
+  DOGFS_TRY(const auto hard_state, get_record<wire::RaftHardState>(store, group, kHardStateTag, "the hard state"));
+  LoadedLog loaded;
+  DOGFS_TRYV(load_entries(store, group, max_tail_bytes, loaded));
+  if (!config && !hard_state && loaded.terms.last_index().is_none()) {
+    loaded.is_new = true;
+    return loaded;
+  }
+  if (!config) return corrupt(group, "the group configuration is missing");
+  if (!hard_state) return corrupt(group, "the hard state is missing");
+  DOGFS_TRYV(check_identity(identity, *config));
+  DOGFS_TRYV(check_end(group, *hard_state, loaded.terms));
+  loaded.hard_state =
+      HardState{Term(hard_state->term()), NodeId(hard_state->voted_for()), LogIndex(hard_state->commit())};
+  return loaded;
+}
+
+Result<std::vector<Entry>> read_entries(const KvReader& store, GroupId group, const LogFetch& fetch) {
+  std::vector<Entry> entries;
+  size_t bytes = 0;
+  DOGFS_TRYV(scan_entries(store, group, fetch.first, [&](Entry entry) -> Result<bool> {
+    if (entry.index != LogIndex(fetch.first.value() + entries.size())) {
+      return corrupt(group, fmt::format("log entry {} is missing", fetch.first.value() + entries.size()));
+    }
+    bytes += entry.bytes();
+    if (entry.index > fetch.last) return false;
+    if (!entries.empty() && (bytes > fetch.limits.max_bytes || entries.size() >= fetch.limits.max_entries)) {
+      return false;
+    }
+    entries.push_back(std::move(entry));
+    return true;
+  }));
+  if (entries.empty()) return corrupt(group, fmt::format("log entry {} is missing", fetch.first));
+  return entries;
+}
+
+}  // namespace dogfs::raft

@@ -1,0 +1,49 @@
+// Where a group's log and hard state live in a KvStore, and how it is told that they are whole.
+//
+//   'R' group 'C'        RaftGroupConfig: who this member is
+//   'R' group 'H'        RaftHardState: term, vote, and where the log ends
+//   'R' group 'L' index  RaftEntry
+//
+// Numbers in keys are big endian, so that keys sort as the log does; several groups share a store. Each value ends with
+// the CRC-32C of key and value: a record that rotted, or sits under another's key, is told from one that is absent.
+// Every batch writes the hard state and with it the end of the log, and batches take effect whole: a log that ends
+// elsewhere was damaged, whereas a batch that a crash swallowed leaves no trace.
+//
+// The functions are pure or only read; they are called from Compute jobs too.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/env/kv_store.h"
+#include "core/raft/raft.h"
+
+namespace dogfs::raft {
+
+struct StoreIdentity {
+  GroupId group;
+  NodeId self;
+  std::vector<NodeId> voters;  // sorted
+};
+
+struct LoadedLog {
+  bool is_new = false;  // nothing was ever stored for this group
+  HardState hard_state;
+  TermRuns terms;
+  std::deque<Entry> tail;  // the last entries, as many as the cache takes
+};
+
+// What makes a new store this member's. Precondition: the store has nothing of the group.
+WriteBatch encode_new_store(const StoreIdentity& identity);
+
+WriteBatch encode_batch(GroupId group, const PersistBatch& batch);
+
+// Reads and validates everything. kCorrupt, with a text that says what, when something acknowledged is damaged or gone;
+// kConflict when the store is another member's.
+Result<LoadedLog> load_log(const KvReader& store, const StoreIdentity& identity, size_t max_tail_bytes);
+
+// The entries that `fetch` asks for: at least the first. kCorrupt when it is not there.
+Result<std::vector<Entry>> read_entries(const KvReader& store, GroupId group, const LogFetch& fetch);
+
+}  // namespace dogfs::raft

@@ -1,0 +1,531 @@
+// The driver is made of three loops and one function.
+//
+// turn() does all that can be done at one moment, without suspending: it feeds what has gathered (messages, proposals,
+// reads, time) to the step machine and carries out the effects. Whoever brings an input wakes the main loop, so that
+// everything which arrives at one moment shares a turn: hundreds of proposals become one append, and all messages for a
+// peer one frame. The persist loop writes what has gathered while the write before it was under way, in one synced
+// write (group commit); the apply loop hands committed entries to the state machine. Nothing polls.
+#include "core/raft/replica.h"
+
+#include <deque>
+#include <utility>
+
+#include "core/base/check.h"
+#include "core/env/sync.h"
+#include "core/raft/codec.h"
+#include "core/raft/describe.h"
+#include "core/raft/raft.h"
+#include "core/raft/raft_store.h"
+#include "core/wire/rpc.h"
+
+namespace dogfs {
+
+namespace {
+
+// One caller that waits for a T. Shared by the caller's coroutine and whoever completes it.
+template <class T>
+struct Call {
+  explicit Call(Clock& clock) : waiter(clock.make_waiter()) {}
+
+  void complete(Result<T> value) {
+    if (result) return;
+    result = std::move(value);
+    waiter->notify();
+  }
+
+  std::unique_ptr<Waiter> waiter;
+  std::optional<Result<T>> result;
+};
+
+using ProposeCall = std::shared_ptr<Call<std::string>>;
+using ReadCall = std::shared_ptr<Call<LogIndex>>;
+
+struct QueuedProposal {
+  raft::Command command;
+  ProposeCall call;
+};
+
+// Frames of half the limit leave room for any one message beside what is in them already.
+constexpr size_t kFrameTargetBytes = kMaxFrameBodyBytes / 2;
+static_assert(kFrameTargetBytes + kMaxAppendBytes + kMaxCommandBytes < kMaxFrameBodyBytes);
+
+size_t approximate_bytes(const raft::Message& message) {
+  constexpr size_t kMessageOverheadBytes = 128;
+  constexpr size_t kEntryFieldsBytes = 16;
+  size_t bytes = kMessageOverheadBytes;
+  for (const raft::Entry& entry : message.entries) bytes += entry.bytes() + kEntryFieldsBytes;
+  return bytes;
+}
+
+std::vector<NodeId> voters_of(const ReplicaOptions& options) {
+  std::vector<NodeId> voters;
+  for (const auto& [node, address] : options.voters) voters.push_back(node);
+  return voters;
+}
+
+}  // namespace
+
+class Replica::Impl {
+ public:
+  Impl(Env& env, KvStore& store, StateMachine& machine, ReplicaOptions options, std::function<void(Error)> on_fatal)
+      : env_(env),
+        store_(store),
+        machine_(machine),
+        options_(std::move(options)),
+        on_fatal_(std::move(on_fatal)),
+        main_wake_(env.clock.make_waiter()),
+        persist_wake_(env.clock.make_waiter()),
+        apply_wake_(env.clock.make_waiter()),
+        calls_idle_(env.clock),
+        tasks_(env.executor, env.clock) {}
+
+  Task<Status> start();
+  Task<void> stop();
+  void receive(wire::RaftMessage message);
+  Task<Result<std::string>> propose(std::string command, MonoTime deadline);
+  Task<Result<LogIndex>> read_barrier(MonoTime deadline);
+  ReplicaStatus status() const;
+  void on_change(std::function<void(const ReplicaStatus&)> observer) { observer_ = std::move(observer); }
+  const raft::Raft* raft() const { return raft_.get(); }
+
+ private:
+  // What of the state is worth telling when it changes.
+  struct Standing {
+    RaftRole role = RaftRole::kFollower;
+    Term term;
+    NodeId leader;
+    bool operator==(const Standing&) const = default;
+  };
+
+  bool running() const { return raft_ && !ended_; }
+  Task<Result<raft::Restored>> restore();
+  raft::Options raft_options();
+
+  Task<void> main_loop();
+  Task<void> persist_loop();
+  Task<void> apply_loop();
+  Task<void> fetch(raft::LogFetch fetch);
+
+  void turn();
+  void step_inbox(MonoTime now);
+  void submit_proposals();
+  void submit_reads();
+  void carry_out(raft::Effects effects);
+  void send_all(std::vector<raft::Message> messages);
+  void complete_applied(const std::vector<raft::Entry>& entries, std::vector<std::string> replies);
+  void complete_reads(const raft::CompletedReads& reads);
+  void announce_change();
+  void fail_proposals(const Error& error);
+  void fail_all(const Error& error);
+  void fail_store(Error error);
+  void call_ended();
+
+  Env& env_;
+  KvStore& store_;
+  StateMachine& machine_;
+  ReplicaOptions options_;
+  std::function<void(Error)> on_fatal_;
+  std::function<void(const ReplicaStatus&)> observer_;
+  std::unique_ptr<raft::Raft> raft_;
+  bool ended_ = false;  // by stop() or by a failed store
+
+  // Inputs that wait for the next turn.
+  std::deque<raft::Message> inbox_;
+  size_t inbox_bytes_ = 0;
+  std::vector<QueuedProposal> queued_;
+  size_t queued_bytes_ = 0;
+  std::vector<ReadCall> queued_reads_;
+
+  // What callers wait for. Proposals are of this node's present leadership.
+  std::map<LogIndex, ProposeCall> proposed_;
+  std::map<uint64_t, ReadCall> confirming_reads_;
+  std::multimap<LogIndex, ReadCall> applying_reads_;
+  uint64_t last_read_context_ = 0;
+  size_t calls_ = 0;
+
+  // Outputs that wait for their loop.
+  WriteBatch to_persist_;
+  uint64_t to_persist_number_ = 0;
+  std::vector<raft::Entry> to_apply_;
+
+  Standing announced_;
+  MonoTime armed_deadline_ = kNever;
+  std::unique_ptr<Waiter> main_wake_;
+  std::unique_ptr<Waiter> persist_wake_;
+  std::unique_ptr<Waiter> apply_wake_;
+  Notifier calls_idle_;
+  TaskGroup tasks_;
+};
+
+// --- Life -----------------------------------------------------------------------------------------------------------
+
+raft::Options Replica::Impl::raft_options() {
+  raft::Options options;
+  options.group = options_.group;
+  options.self = options_.self;
+  options.voters = voters_of(options_);
+  options.heartbeat_interval = options_.heartbeat_interval;
+  options.election_timeout = options_.election_timeout;
+  options.election_seed = env_.random.draw("raft.election");
+  options.append.max_bytes = options_.max_append_bytes;
+  return options;
+}
+
+Task<Result<raft::Restored>> Replica::Impl::restore() {
+  const raft::StoreIdentity identity{options_.group, options_.self, voters_of(options_)};
+  const std::shared_ptr<const KvReader> snapshot = store_.snapshot();
+  std::optional<Result<raft::LoadedLog>> outcome;
+  std::function<void()> load = [&] { outcome = raft::load_log(*snapshot, identity, kMaxLogCacheBytes); };
+  co_await env_.compute.run(std::move(load));
+  DOGFS_CO_TRY(raft::LoadedLog loaded, *std::move(outcome));
+  DOGFS_CO_TRY(const LogIndex applied, co_await machine_.load_applied());
+  if (applied > loaded.terms.last_index()) {
+    co_return Error(ErrorCode::kCorrupt,
+                    fmt::format("the state of group {} includes log entry {}, but its log ends at {}", options_.group,
+                                applied, loaded.terms.last_index()));
+  }
+  if (loaded.is_new) {
+    WriteBatch batch = raft::encode_new_store(identity);
+    DOGFS_CO_TRYV(co_await store_.write(std::move(batch), Durability::kSynced));
+  }
+  co_return raft::Restored{loaded.hard_state, std::move(loaded.terms), std::move(loaded.tail), applied};
+}
+
+Task<Status> Replica::Impl::start() {
+  DOGFS_CHECK(!raft_ && !options_.voters.empty() && options_.voters.size() <= kMaxRaftVoters);
+  DOGFS_CO_TRY(raft::Restored restored, co_await restore());
+  if (ended_) co_return Error(ErrorCode::kShuttingDown);
+  env_.log.info("raft", "group {} node {}: term {}, log to {}, applied to {}", options_.group, options_.self,
+                restored.hard_state.term, restored.terms.last_index(), restored.applied);
+  raft_ = std::make_unique<raft::Raft>(raft_options(), std::move(restored), env_.clock.now());
+  announced_ = Standing{raft_->role(), raft_->term(), raft_->leader()};
+  tasks_.spawn(main_loop());
+  tasks_.spawn(persist_loop());
+  tasks_.spawn(apply_loop());
+  co_return ok();
+}
+
+Task<void> Replica::Impl::stop() {
+  ended_ = true;
+  fail_all(Error(ErrorCode::kShuttingDown));
+  co_await tasks_.join();
+  while (calls_ > 0) co_await calls_idle_.wait();
+}
+
+void Replica::Impl::fail_store(Error error) {
+  if (ended_) return;
+  ended_ = true;
+  env_.log.error("raft", "group {} node {}: {}", options_.group, options_.self, error.to_string());
+  fail_all(Error(ErrorCode::kShuttingDown));
+  on_fatal_(std::move(error));
+}
+
+// --- Loops ----------------------------------------------------------------------------------------------------------
+
+Task<void> Replica::Impl::main_loop() {
+  while (!ended_) {
+    turn();
+    armed_deadline_ = raft_->next_deadline();
+    co_await main_wake_->wait_until(armed_deadline_);
+  }
+}
+
+Task<void> Replica::Impl::persist_loop() {
+  while (!ended_) {
+    if (to_persist_.empty()) {
+      co_await persist_wake_->wait_until(kNever);
+      continue;
+    }
+    const uint64_t number = to_persist_number_;
+    WriteBatch batch = std::exchange(to_persist_, WriteBatch());
+    const Status written = co_await store_.write(std::move(batch), Durability::kSynced);
+    if (!written) co_return fail_store(written.error());
+    if (ended_) co_return;
+    raft_->persisted(number);
+    turn();
+  }
+}
+
+Task<void> Replica::Impl::apply_loop() {
+  while (!ended_) {
+    if (to_apply_.empty()) {
+      co_await apply_wake_->wait_until(kNever);
+      continue;
+    }
+    const std::vector<raft::Entry> entries = std::exchange(to_apply_, {});
+    std::vector<CommittedEntry> batch;
+    batch.reserve(entries.size());
+    for (const raft::Entry& entry : entries) {
+      batch.push_back(CommittedEntry{entry.index, entry.term, std::string(entry.text())});
+    }
+    Result<std::vector<std::string>> replies = co_await machine_.apply(std::move(batch));
+    if (!replies) co_return fail_store(replies.error());
+    if (ended_) co_return;
+    raft_->applied(entries.back().index);
+    complete_applied(entries, std::move(replies).value());
+    turn();
+  }
+}
+
+Task<void> Replica::Impl::fetch(raft::LogFetch fetch) {
+  const std::shared_ptr<const KvReader> snapshot = store_.snapshot();
+  std::optional<Result<std::vector<raft::Entry>>> outcome;
+  std::function<void()> read = [&] { outcome = raft::read_entries(*snapshot, options_.group, fetch); };
+  co_await env_.compute.run(std::move(read));
+  if (ended_) co_return;
+  if (!*outcome) co_return fail_store(outcome->error());
+  raft_->fetched(fetch, std::move(*outcome).value());
+  turn();
+}
+
+// --- Turns ----------------------------------------------------------------------------------------------------------
+
+void Replica::Impl::turn() {
+  if (ended_) return;
+  const MonoTime now = env_.clock.now();
+  step_inbox(now);
+  raft_->tick(now);
+  submit_proposals();
+  submit_reads();
+  carry_out(raft_->take_effects());
+  announce_change();
+  if (raft_->next_deadline() < armed_deadline_) main_wake_->notify();
+}
+
+void Replica::Impl::step_inbox(MonoTime now) {
+  for (raft::Message& message : inbox_) raft_->step(now, std::move(message));
+  inbox_.clear();
+  inbox_bytes_ = 0;
+}
+
+void Replica::Impl::submit_proposals() {
+  if (queued_.empty()) return;
+  std::vector<QueuedProposal> queued = std::exchange(queued_, {});
+  queued_bytes_ = 0;
+  std::vector<raft::Command> commands;
+  commands.reserve(queued.size());
+  for (QueuedProposal& proposal : queued) commands.push_back(std::move(proposal.command));
+  const Result<raft::Proposed> proposed = raft_->propose(std::move(commands));
+  const size_t accepted = proposed ? proposed.value().accepted : 0;
+  for (size_t i = 0; i < queued.size(); ++i) {
+    if (i < accepted) {
+      proposed_.emplace(LogIndex(proposed.value().first.value() + i), std::move(queued[i].call));
+    } else {
+      queued[i].call->complete(proposed ? Error(ErrorCode::kOverloaded) : proposed.error());
+    }
+  }
+}
+
+void Replica::Impl::submit_reads() {
+  for (ReadCall& call : std::exchange(queued_reads_, {})) {
+    const uint64_t context = ++last_read_context_;
+    const Status asked = raft_->read_index(context);
+    if (asked) {
+      confirming_reads_.emplace(context, std::move(call));
+    } else {
+      call->complete(asked.error());
+    }
+  }
+}
+
+void Replica::Impl::carry_out(raft::Effects effects) {
+  if (effects.persist) {
+    to_persist_.append(raft::encode_batch(options_.group, *effects.persist));
+    to_persist_number_ = effects.persist->number;
+    persist_wake_->notify();
+  }
+  send_all(std::move(effects.messages));
+  if (!effects.committed.empty()) {
+    to_apply_ = std::move(effects.committed);
+    apply_wake_->notify();
+  }
+  for (raft::LogFetch& wanted : effects.fetches) tasks_.spawn(fetch(wanted));
+  for (const raft::CompletedReads& reads : effects.reads) complete_reads(reads);
+  for (const uint64_t context : effects.failed_reads) {
+    const auto found = confirming_reads_.find(context);
+    if (found == confirming_reads_.end()) continue;
+    found->second->complete(Error(ErrorCode::kNotLeader));
+    confirming_reads_.erase(found);
+  }
+  for (const std::string& violation : effects.violations) {
+    env_.log.error("raft", "group {} node {} ignored {}", options_.group, options_.self, violation);
+  }
+}
+
+// Everything for one peer goes in one frame, or in as few as the limit allows.
+void Replica::Impl::send_all(std::vector<raft::Message> messages) {
+  struct Frame {
+    wire::RaftMessages body;
+    size_t bytes = 0;
+  };
+  std::map<NodeId, Frame> frames;
+  const auto flush = [this](NodeId peer, Frame& frame) {
+    env_.transport.send(options_.voters.at(peer), make_request(MessageType::kRaft, options_.group, frame.body));
+    frame = Frame();
+  };
+  for (const raft::Message& message : messages) {
+    Frame& frame = frames[message.to];
+    raft::encode_message(message, *frame.body.add_messages());
+    frame.bytes += approximate_bytes(message);
+    if (frame.bytes >= kFrameTargetBytes) flush(message.to, frame);
+  }
+  for (auto& [peer, frame] : frames) {
+    if (frame.bytes > 0) flush(peer, frame);
+  }
+}
+
+void Replica::Impl::complete_applied(const std::vector<raft::Entry>& entries, std::vector<std::string> replies) {
+  DOGFS_CHECK(replies.size() == entries.size(), "a state machine returns one reply an entry");
+  for (size_t i = 0; i < entries.size(); ++i) {
+    const auto found = proposed_.find(entries[i].index);
+    if (found == proposed_.end()) continue;
+    found->second->complete(std::move(replies[i]));
+    proposed_.erase(found);
+  }
+  while (!applying_reads_.empty() && applying_reads_.begin()->first <= raft_->applied()) {
+    applying_reads_.begin()->second->complete(applying_reads_.begin()->first);
+    applying_reads_.erase(applying_reads_.begin());
+  }
+}
+
+void Replica::Impl::complete_reads(const raft::CompletedReads& reads) {
+  for (const uint64_t context : reads.contexts) {
+    const auto found = confirming_reads_.find(context);
+    if (found == confirming_reads_.end()) continue;
+    if (reads.index <= raft_->applied()) {
+      found->second->complete(reads.index);
+    } else {
+      applying_reads_.emplace(reads.index, std::move(found->second));
+    }
+    confirming_reads_.erase(found);
+  }
+}
+
+void Replica::Impl::announce_change() {
+  const Standing standing{raft_->role(), raft_->term(), raft_->leader()};
+  if (standing == announced_) return;
+  const bool was_leader = announced_.role == RaftRole::kLeader;
+  if (was_leader && (standing.role != RaftRole::kLeader || standing.term != announced_.term)) {
+    fail_proposals(Error(ErrorCode::kOutcomeUnknown, "leadership was lost while the command was under way"));
+  }
+  announced_ = standing;
+  env_.log.info("raft", "group {} node {}: {} of term {}, leader {}", options_.group, options_.self,
+                role_name(standing.role), standing.term, standing.leader);
+  if (observer_) observer_(status());
+}
+
+// --- Calls ----------------------------------------------------------------------------------------------------------
+
+void Replica::Impl::receive(wire::RaftMessage message) {
+  if (!running()) return;
+  Result<raft::Message> decoded = raft::decode_message(std::move(message));
+  if (!decoded) {
+    env_.log.warning("raft", "group {} node {}: {}", options_.group, options_.self, decoded.error().to_string());
+    return;
+  }
+  const size_t bytes = approximate_bytes(decoded.value());
+  if (inbox_.size() >= kMaxRaftInboxMessages || inbox_bytes_ + bytes > kMaxRaftInboxBytes) return;
+  inbox_bytes_ += bytes;
+  inbox_.push_back(std::move(decoded).value());
+  main_wake_->notify();
+}
+
+Task<Result<std::string>> Replica::Impl::propose(std::string command, MonoTime deadline) {
+  if (!running()) co_return Error(ErrorCode::kShuttingDown);
+  if (raft_->role() != RaftRole::kLeader) co_return Error(ErrorCode::kNotLeader);
+  if (command.size() > kMaxCommandBytes) co_return Error(ErrorCode::kLimitExceeded, "the command is too large");
+  if (queued_bytes_ + command.size() > kMaxUncommittedBytes) co_return Error(ErrorCode::kOverloaded);
+  const auto call = std::make_shared<Call<std::string>>(env_.clock);
+  queued_bytes_ += command.size();
+  queued_.push_back(QueuedProposal{std::make_shared<const std::string>(std::move(command)), call});
+  main_wake_->notify();
+  ++calls_;
+  co_await call->waiter->wait_until(deadline);
+  call_ended();
+  if (!call->result) co_return Error(ErrorCode::kOutcomeUnknown, "the deadline passed before the command was applied");
+  co_return *std::move(call->result);
+}
+
+Task<Result<LogIndex>> Replica::Impl::read_barrier(MonoTime deadline) {
+  if (!running()) co_return Error(ErrorCode::kShuttingDown);
+  if (raft_->role() != RaftRole::kLeader) co_return Error(ErrorCode::kNotLeader);
+  const auto call = std::make_shared<Call<LogIndex>>(env_.clock);
+  queued_reads_.push_back(call);
+  main_wake_->notify();
+  ++calls_;
+  co_await call->waiter->wait_until(deadline);
+  call_ended();
+  if (!call->result) co_return Error(ErrorCode::kTimeout);
+  co_return *std::move(call->result);
+}
+
+void Replica::Impl::call_ended() {
+  if (--calls_ == 0) calls_idle_.notify_all();
+}
+
+void Replica::Impl::fail_proposals(const Error& error) {
+  for (auto& [index, call] : std::exchange(proposed_, {})) call->complete(error);
+}
+
+void Replica::Impl::fail_all(const Error& error) {
+  fail_proposals(error);
+  for (QueuedProposal& proposal : std::exchange(queued_, {})) proposal.call->complete(error);
+  for (ReadCall& call : std::exchange(queued_reads_, {})) call->complete(error);
+  for (auto& [context, call] : std::exchange(confirming_reads_, {})) call->complete(error);
+  for (auto& [index, call] : std::exchange(applying_reads_, {})) call->complete(error);
+  main_wake_->notify();
+  persist_wake_->notify();
+  apply_wake_->notify();
+}
+
+ReplicaStatus Replica::Impl::status() const {
+  ReplicaStatus status;
+  if (!raft_) return status;
+  status.role = raft_->role();
+  status.term = raft_->term();
+  status.leader = raft_->leader();
+  status.commit = raft_->commit();
+  status.applied = raft_->applied();
+  status.last = raft_->log().last_index();
+  if (status.role != RaftRole::kLeader) return status;
+  status.match[options_.self] = raft_->log().durable();
+  for (const auto& [peer, progress] : raft_->progress()) {
+    status.match[peer] = progress.match();
+    status.last_contact[peer] = progress.last_contact();
+  }
+  return status;
+}
+
+// --- The public face ------------------------------------------------------------------------------------------------
+
+Replica::Replica(Env& env, KvStore& store, StateMachine& machine, ReplicaOptions options,
+                 std::function<void(Error)> on_fatal)
+    : impl_(std::make_unique<Impl>(env, store, machine, std::move(options), std::move(on_fatal))) {}
+Replica::~Replica() = default;
+
+Task<Status> Replica::start() {
+  return impl_->start();
+}
+Task<void> Replica::stop() {
+  return impl_->stop();
+}
+void Replica::receive(wire::RaftMessage message) {
+  impl_->receive(std::move(message));
+}
+Task<Result<std::string>> Replica::propose(std::string command, MonoTime deadline) {
+  return impl_->propose(std::move(command), deadline);
+}
+Task<Result<LogIndex>> Replica::read_barrier(MonoTime deadline) {
+  return impl_->read_barrier(deadline);
+}
+ReplicaStatus Replica::status() const {
+  return impl_->status();
+}
+void Replica::on_change(std::function<void(const ReplicaStatus&)> observer) {
+  impl_->on_change(std::move(observer));
+}
+const raft::Raft* Replica::raft() const {
+  return impl_->raft();
+}
+
+}  // namespace dogfs

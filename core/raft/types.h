@@ -1,0 +1,83 @@
+// The vocabulary of one Raft group: entries, messages and what a member must never forget.
+//
+// These are plain values. Copying an Entry shares its command, so one command serves the log, every follower's message
+// and the write to disk.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/ids.h"
+
+namespace dogfs {
+
+enum class RaftRole : uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
+
+namespace raft {
+
+enum class EntryType : uint8_t {
+  kCommand,  // for the state machine
+  kNoop,     // the first entry of a leader's term
+};
+
+using Command = std::shared_ptr<const std::string>;
+
+// What an entry costs in memory and in messages beside its command.
+inline constexpr size_t kEntryOverheadBytes = 32;
+
+struct Entry {
+  LogIndex index;
+  Term term;
+  EntryType type = EntryType::kCommand;
+  Command command;  // null for a no-op
+
+  std::string_view text() const { return command ? std::string_view(*command) : std::string_view(); }
+  size_t bytes() const { return kEntryOverheadBytes + text().size(); }
+};
+
+// An entry named by its place. Two logs that share a position share all that is before it (log matching).
+struct LogPosition {
+  LogIndex index;
+  Term term;
+  bool operator==(const LogPosition&) const = default;
+};
+
+enum class MessageKind : uint8_t {
+  kPreVote,
+  kPreVoteReply,
+  kVote,
+  kVoteReply,
+  kAppend,
+  kAppendReply,
+  kHeartbeat,
+  kHeartbeatReply,
+};
+
+// The fields are those of wire::RaftMessage (core/wire/raft.proto says which kind uses which).
+struct Message {
+  MessageKind kind = MessageKind::kHeartbeat;
+  GroupId group;
+  NodeId from;
+  NodeId to;
+  Term term;
+  LogPosition log;
+  LogIndex commit;
+  std::vector<Entry> entries;
+  bool reject = false;
+  LogPosition hint;
+  uint64_t read_round = 0;
+};
+
+// What a member must never forget (Ongaro, figure 2), and a commit index that saves time at restart.
+struct HardState {
+  Term term;
+  NodeId voted_for;
+  LogIndex commit;
+  bool operator==(const HardState&) const = default;
+};
+
+}  // namespace raft
+}  // namespace dogfs

@@ -1,0 +1,186 @@
+#include "tests/core/raft/cluster.h"
+
+#include "core/base/check.h"
+#include "core/base/hash.h"
+
+namespace dogfs::raft {
+
+void TestDisk::sync_one() {
+  PersistBatch batch = std::move(unsynced.front());
+  unsynced.pop_front();
+  if (batch.truncate_from) entries.resize(std::min(entries.size(), size_t{batch.truncate_from->value() - 1}));
+  for (Entry& entry : batch.entries) {
+    DOGFS_CHECK(entry.index.value() == entries.size() + 1, "batches continue the log");
+    entries.push_back(std::move(entry));
+  }
+  DOGFS_CHECK(batch.last.index.value() == entries.size());
+  hard_state = batch.hard_state;
+}
+
+TestCluster::TestCluster(size_t size, Options base, uint64_t seed) : base_(std::move(base)), seed_(seed) {
+  base_.voters.clear();
+  for (size_t i = 1; i <= size; ++i) base_.voters.emplace_back(i);
+  for (const NodeId id : base_.voters) {
+    nodes_.emplace(id, TestNode());
+    restart(id);
+  }
+}
+
+void TestCluster::restart(NodeId id) {
+  TestNode& node = nodes_.at(id);
+  Options options = base_;
+  options.self = id;
+  options.election_seed = combine64(combine64(seed_, id.value()), ++node.incarnation);
+  Restored restored;
+  restored.hard_state = node.disk.hard_state;
+  for (const Entry& entry : node.disk.entries) {
+    restored.terms.append(entry.term);
+    restored.tail.push_back(entry);
+  }
+  restored.applied = LogIndex(node.disk.machine.size());
+  history_.restarted(id);
+  node.raft.emplace(std::move(options), std::move(restored), now_);
+  collect(id);
+}
+
+void TestCluster::crash(NodeId id, size_t survive, LogIndex applied) {
+  TestNode& node = nodes_.at(id);
+  for (size_t i = 0; i < survive && !node.disk.unsynced.empty(); ++i) node.disk.sync_one();
+  node.disk.unsynced.clear();
+  if (applied.value() < node.disk.machine.size()) node.disk.machine.resize(applied.value());
+  node.raft.reset();
+  node.to_apply.clear();
+  node.fetches.clear();
+  node.reads.clear();
+  node.failed_reads.clear();
+}
+
+void TestCluster::tick(NodeId id) {
+  if (!nodes_.at(id).raft) return;
+  nodes_.at(id).raft->tick(now_);
+  collect(id);
+}
+
+void TestCluster::campaign(NodeId id) {
+  if (!nodes_.at(id).raft) return;
+  nodes_.at(id).raft->campaign();
+  collect(id);
+}
+
+bool TestCluster::propose(NodeId id, std::vector<std::string> commands) {
+  if (!nodes_.at(id).raft) return false;
+  std::vector<Command> shared;
+  for (std::string& command : commands) shared.push_back(std::make_shared<const std::string>(std::move(command)));
+  const bool taken = nodes_.at(id).raft->propose(std::move(shared)).has_value();
+  collect(id);
+  return taken;
+}
+
+bool TestCluster::read(NodeId id, uint64_t context) {
+  if (!nodes_.at(id).raft) return false;
+  const bool taken = nodes_.at(id).raft->read_index(context).has_value();
+  collect(id);
+  return taken;
+}
+
+void TestCluster::persist_one(NodeId id) {
+  TestNode& node = nodes_.at(id);
+  if (!node.raft || node.disk.unsynced.empty()) return;
+  const uint64_t number = node.disk.unsynced.front().number;
+  node.disk.sync_one();
+  node.raft->persisted(number);
+  collect(id);
+}
+
+void TestCluster::persist_all(NodeId id) {
+  while (nodes_.at(id).raft && !nodes_.at(id).disk.unsynced.empty()) persist_one(id);
+}
+
+void TestCluster::apply(NodeId id) {
+  TestNode& node = nodes_.at(id);
+  if (!node.raft || node.to_apply.empty()) return;
+  for (Entry& entry : std::exchange(node.to_apply, {})) {
+    DOGFS_CHECK(entry.index.value() == node.disk.machine.size() + 1, "entries are applied without a gap");
+    if (!violation_) violation_ = history_.check_committed(id, entry);
+    node.disk.machine.push_back(std::move(entry));
+  }
+  node.raft->applied(LogIndex(node.disk.machine.size()));
+  collect(id);
+}
+
+void TestCluster::answer_fetches(NodeId id) {
+  TestNode& node = nodes_.at(id);
+  if (!node.raft) return;
+  for (const LogFetch& fetch : std::exchange(node.fetches, {})) {
+    std::vector<Entry> entries;
+    for (LogIndex i = fetch.first; i <= fetch.last && entries.size() < fetch.limits.max_entries; ++i) {
+      if (i.value() <= node.disk.entries.size()) entries.push_back(node.disk.entries[i.value() - 1]);
+    }
+    node.raft->fetched(fetch, std::move(entries));
+  }
+  collect(id);
+}
+
+void TestCluster::deliver(const Message& message) {
+  const auto found = nodes_.find(message.to);
+  if (found == nodes_.end() || !found->second.raft) return;
+  found->second.raft->step(now_, message);
+  collect(message.to);
+}
+
+void TestCluster::settle() {
+  for (bool busy = true; busy;) {
+    for (auto& [id, node] : nodes_) {
+      persist_all(id);
+      answer_fetches(id);
+      apply(id);
+    }
+    busy = !network_.empty();
+    if (busy) {
+      const Message message = std::move(network_.front());
+      network_.pop_front();
+      deliver(message);
+    }
+    for (auto& [id, node] : nodes_) {
+      busy = busy || (node.raft && (!node.disk.unsynced.empty() || !node.to_apply.empty() || !node.fetches.empty()));
+    }
+  }
+}
+
+NodeId TestCluster::leader() const {
+  NodeId leader;
+  Term term;
+  for (const auto& [id, node] : nodes_) {
+    if (!node.raft || node.raft->role() != RaftRole::kLeader || node.raft->term() < term) continue;
+    leader = id;
+    term = node.raft->term();
+  }
+  return leader;
+}
+
+std::vector<NodeView> TestCluster::views() const {
+  std::vector<NodeView> views;
+  for (const auto& [id, node] : nodes_) {
+    if (node.raft) views.push_back(view_of(*node.raft));
+  }
+  return views;
+}
+
+void TestCluster::collect(NodeId id) {
+  TestNode& node = nodes_.at(id);
+  Effects effects = node.raft->take_effects();
+  if (effects.persist) node.disk.unsynced.push_back(*std::move(effects.persist));
+  for (Message& message : effects.messages) network_.push_back(std::move(message));
+  if (!effects.committed.empty()) node.to_apply = std::move(effects.committed);
+  node.fetches.insert(node.fetches.end(), effects.fetches.begin(), effects.fetches.end());
+  node.reads.insert(node.reads.end(), effects.reads.begin(), effects.reads.end());
+  node.failed_reads.insert(node.failed_reads.end(), effects.failed_reads.begin(), effects.failed_reads.end());
+  if (!effects.violations.empty() && !violation_) violation_ = effects.violations.front();
+  check();
+}
+
+void TestCluster::check() {
+  if (!violation_) violation_ = history_.observe(views());
+}
+
+}  // namespace dogfs::raft

@@ -1,0 +1,84 @@
+// A group of step machines in memory: their disks, the network between them and their state machines are plain queues
+// that a test works by hand. Nothing happens by itself.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/raft/invariants.h"
+#include "core/raft/raft.h"
+
+namespace dogfs::raft {
+
+// What a member keeps over crashes, and what it has asked to be written.
+struct TestDisk {
+  HardState hard_state;
+  std::vector<Entry> entries;         // entries[i] has index i + 1
+  std::deque<PersistBatch> unsynced;  // oldest first
+  std::vector<Entry> machine;         // what the state machine has applied; any prefix may survive a crash
+
+  void sync_one();
+};
+
+struct TestNode {
+  TestDisk disk;
+  std::optional<Raft> raft;  // none while it is down
+  uint64_t incarnation = 0;
+  std::vector<Entry> to_apply;
+  std::vector<LogFetch> fetches;
+  std::vector<CompletedReads> reads;
+  std::vector<uint64_t> failed_reads;
+};
+
+class TestCluster {
+ public:
+  // Voters 1..size. `base` gives the options that are common to all.
+  TestCluster(size_t size, Options base, uint64_t seed);
+
+  // --- Inputs. A node that is down ignores them.
+  void advance(Duration elapsed) { now_ += elapsed; }
+  void tick(NodeId node);
+  void campaign(NodeId node);
+  bool propose(NodeId node, std::vector<std::string> commands);
+  bool read(NodeId node, uint64_t context);
+  void persist_one(NodeId node);
+  void persist_all(NodeId node);
+  // Applies what was handed out, if anything.
+  void apply(NodeId node);
+  void answer_fetches(NodeId node);
+  void deliver(const Message& message);
+  // Loses memory, unsynced batches but the first `survive`, and applied entries beyond `applied`.
+  void crash(NodeId node, size_t survive, LogIndex applied);
+  void restart(NodeId node);
+
+  // --- Network
+  std::deque<Message>& network() { return network_; }
+  // Persists, applies, fetches and delivers until nothing is left to do.
+  void settle();
+
+  TestNode& node(NodeId id) { return nodes_.at(id); }
+  std::map<NodeId, TestNode>& nodes() { return nodes_; }
+  MonoTime now() const { return now_; }
+  NodeId leader() const;  // of the highest term; none where there is none
+  std::vector<NodeView> views() const;
+  SafetyHistory& history() { return history_; }
+  // The first broken invariant, in words.
+  const Violation& violation() const { return violation_; }
+
+ private:
+  void collect(NodeId id);
+  void check();
+
+  Options base_;
+  uint64_t seed_;
+  MonoTime now_{};
+  std::map<NodeId, TestNode> nodes_;
+  std::deque<Message> network_;
+  SafetyHistory history_;
+  Violation violation_;
+};
+
+}  // namespace dogfs::raft

@@ -1,0 +1,235 @@
+// Thousands of random schedules over groups in memory: messages lost, doubled, reordered and delayed, disks that lag,
+// crashes that lose what was not synced, followers that fall behind. Every schedule is a function of its seed.
+//
+// To repeat one: DOGFS_RAFT_SEED=17 random_cluster_test
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "core/base/hash.h"
+#include "core/base/mutant.h"
+#include "tests/core/raft/cluster.h"
+
+namespace dogfs::raft {
+namespace {
+
+class Draws {
+ public:
+  explicit Draws(uint64_t seed) : state_(seed) {}
+  uint64_t below(uint64_t bound) { return reduce64(combine64(state_, ++count_), bound); }
+  bool one_in(uint64_t n) { return below(n) == 0; }
+
+ private:
+  uint64_t state_;
+  uint64_t count_ = 0;
+};
+
+// What a schedule does more or less often: drawn once for each, so that schedules differ in kind.
+struct Temper {
+  uint64_t drop_one_in;
+  uint64_t double_one_in;
+  uint64_t crash_one_in;
+  uint64_t campaign_one_in;
+  bool ordered;
+  bool slow_disks;
+};
+
+class Schedule {
+ public:
+  explicit Schedule(uint64_t seed)
+      : draws_(seed),
+        temper_{3 + draws_.below(40),   5 + draws_.below(50), 40 + draws_.below(400),
+                60 + draws_.below(300), draws_.one_in(4),     draws_.one_in(3)},
+        cluster_(draws_.one_in(6)   ? 1
+                 : draws_.one_in(2) ? 3
+                                    : 5,
+                 options(draws_), seed) {}
+
+  // Runs `steps` random steps, then heals everything. Returns the first broken promise.
+  Violation run(size_t steps) {
+    for (size_t i = 0; i < steps && !cluster_.violation(); ++i) {
+      step();
+      check_reads();
+    }
+    if (!cluster_.violation() && !read_violation_) heal();
+    return cluster_.violation() ? cluster_.violation() : read_violation_;
+  }
+
+  LogIndex committed() { return cluster_.history().committed(); }
+
+ private:
+  static Options options(Draws& draws) {
+    Options options;
+    // Small limits, so that one entry an append, full windows, refused proposals and evicted entries are common.
+    options.append = EntryLimits{draws.one_in(2) ? size_t{1} : 4 * kEntryOverheadBytes, 8};
+    options.apply = EntryLimits{1 + draws.below(400), 1 + draws.below(5)};
+    options.flow = FlowLimits{1 + draws.below(6), 1 + draws.below(1000)};
+    options.max_uncommitted_bytes = 100 + draws.below(2000);
+    options.max_cached_bytes = draws.one_in(2) ? 1 + draws.below(400) : kMaxLogCacheBytes;
+    return options;
+  }
+
+  NodeId any_node() { return NodeId(1 + draws_.below(cluster_.nodes().size())); }
+
+  void step() {
+    const NodeId id = any_node();
+    TestNode& node = cluster_.node(id);
+    if (draws_.one_in(temper_.crash_one_in)) return crash(id);
+    if (!node.raft) {
+      if (draws_.one_in(20)) cluster_.restart(id);
+      return;
+    }
+    if (draws_.one_in(temper_.campaign_one_in)) return cluster_.campaign(id);
+    switch (draws_.below(12)) {
+      case 0:
+        return propose(id);
+      case 1:
+        cluster_.advance(milliseconds(static_cast<int64_t>(draws_.below(30))));
+        return cluster_.tick(id);
+      case 2:
+      case 3:
+        return temper_.slow_disks && !draws_.one_in(4) ? void() : cluster_.persist_one(id);
+      case 4:
+        return draws_.one_in(2) ? cluster_.apply(id) : cluster_.answer_fetches(id);
+      case 5:
+        return draws_.one_in(3) ? read(id) : void();
+      default:
+        return move_message();
+    }
+  }
+
+  void crash(NodeId id) {
+    TestNode& node = cluster_.node(id);
+    if (!node.raft) return;
+    const size_t survive = draws_.below(node.disk.unsynced.size() + 1);
+    const LogIndex applied(draws_.below(node.disk.machine.size() + 1));
+    cluster_.crash(id, survive, applied);
+  }
+
+  void propose(NodeId id) {
+    std::vector<std::string> commands;
+    const size_t count = 1 + draws_.below(3);
+    for (size_t i = 0; i < count; ++i) commands.push_back("c" + std::to_string(++last_command_));
+    cluster_.propose(id, std::move(commands));
+  }
+
+  void read(NodeId id) {
+    const uint64_t context = ++last_read_;
+    const LogIndex floor = cluster_.history().committed();
+    if (cluster_.read(id, context)) read_floor_[context] = floor;
+  }
+
+  // A read must see everything that was committed anywhere when it was asked for.
+  void check_reads() {
+    for (auto& [id, node] : cluster_.nodes()) {
+      for (const CompletedReads& reads : std::exchange(node.reads, {})) {
+        for (const uint64_t context : reads.contexts) {
+          if (reads.index < read_floor_[context])
+            read_violation_ = "a stale read at node " + std::to_string(id.value());
+        }
+      }
+      node.failed_reads.clear();
+    }
+  }
+
+  void move_message() {
+    std::deque<Message>& network = cluster_.network();
+    if (network.empty()) return;
+    const size_t which = temper_.ordered ? 0 : draws_.below(std::min<size_t>(network.size(), 12));
+    const Message message = network[which];
+    if (draws_.one_in(temper_.double_one_in)) {
+      if (network.size() < 500) network.push_back(message);
+    }
+    network.erase(network.begin() + static_cast<std::ptrdiff_t>(which));
+    if (!draws_.one_in(temper_.drop_one_in)) cluster_.deliver(message);
+  }
+
+  // Nothing fails any more: the group must agree on everything within a few elections.
+  void heal() {
+    for (auto& [id, node] : cluster_.nodes()) {
+      if (!node.raft) cluster_.restart(id);
+    }
+    for (int round = 0; round < 400 && !cluster_.violation(); ++round) {
+      cluster_.settle();
+      check_reads();
+      if (converged()) return;
+      cluster_.advance(milliseconds(20));
+      for (auto& [id, node] : cluster_.nodes()) cluster_.tick(id);
+    }
+    if (!cluster_.violation()) read_violation_ = "the group did not converge after all faults had ended";
+  }
+
+  bool converged() {
+    const NodeId leader = cluster_.leader();
+    if (leader.is_none()) return false;
+    const std::vector<Entry>& machine = cluster_.node(leader).disk.machine;
+    if (cluster_.node(leader).raft->log().term_at(LogIndex(machine.size())) != cluster_.node(leader).raft->term()) {
+      return false;
+    }
+    for (auto& [id, node] : cluster_.nodes()) {
+      if (node.disk.machine.size() != machine.size()) return false;
+    }
+    return true;
+  }
+
+  Draws draws_;
+  Temper temper_;
+  TestCluster cluster_;
+  uint64_t last_command_ = 0;
+  uint64_t last_read_ = 0;
+  std::map<uint64_t, LogIndex> read_floor_;
+  Violation read_violation_;
+};
+
+constexpr size_t kSteps = 1500;
+
+TEST(RandomCluster, EveryScheduleKeepsRaftsPromises) {
+  const char* chosen = std::getenv("DOGFS_RAFT_SEED");
+  const uint64_t first = chosen ? std::strtoull(chosen, nullptr, 10) : 1;
+  const uint64_t count = chosen ? 1 : 1000;
+  uint64_t committed = 0;
+  for (uint64_t seed = first; seed < first + count; ++seed) {
+    Schedule schedule(seed);
+    const Violation violation = schedule.run(kSteps);
+    ASSERT_EQ(violation, std::nullopt) << "DOGFS_RAFT_SEED=" << seed;
+    committed += schedule.committed().value();
+  }
+  EXPECT_GT(committed, count) << "schedules that commit nothing test nothing";
+}
+
+TEST(RandomCluster, ASeedGivesTheSameRunTwice) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    Schedule once(seed);
+    Schedule again(seed);
+    once.run(kSteps);
+    again.run(kSteps);
+    EXPECT_EQ(once.committed(), again.committed());
+  }
+}
+
+#ifdef DOGFS_MUTANTS
+
+// A famous bug, planted: some schedule must show it.
+class Mutants : public testing::TestWithParam<Mutant> {};
+
+TEST_P(Mutants, AreCaught) {
+  set_active_mutant(GetParam());
+  uint64_t caught_by = 0;
+  for (uint64_t seed = 1; seed <= 5000 && caught_by == 0; ++seed) {
+    if (Schedule(seed).run(kSteps)) caught_by = seed;
+  }
+  set_active_mutant(Mutant::kNone);
+  EXPECT_NE(caught_by, 0u) << mutant_name(GetParam());
+  RecordProperty("seeds", static_cast<int>(caught_by));
+  printf("%s: caught by seed %llu\n", std::string(mutant_name(GetParam())).c_str(),
+         static_cast<unsigned long long>(caught_by));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Mutants,
+                         testing::Values(Mutant::kAckBeforeSync, Mutant::kCommitOlderTerm, Mutant::kVoteTwice));
+
+#endif
+
+}  // namespace
+}  // namespace dogfs::raft
