@@ -1,0 +1,185 @@
+#include "runtime/cli/inspect.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "runtime/cli/paths.h"
+#include "runtime/cli/units.h"
+
+namespace dogfs::cli {
+namespace {
+
+void print(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+void print_json(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.always_print_primitive_fields = true;
+  options.preserve_proto_field_names = true;
+  std::string text;
+  if (google::protobuf::util::MessageToJsonString(message, &text, options).ok()) print(text + "\n");
+}
+
+std::string describe_policy(const wire::EcPolicy& policy) {
+  return fmt::format("RS({},{}), cells of {}, blocks of {}", policy.data_shards(), policy.parity_shards(),
+                     human_bytes(policy.cell_bytes()), human_bytes(policy.block_bytes()));
+}
+
+// How many shards of a committed block decode it.
+uint32_t needed_shards(const wire::BlockLocation& block) {
+  const uint64_t cell = std::max<uint64_t>(block.policy().cell_bytes(), 1);
+  return static_cast<uint32_t>(std::min<uint64_t>(block.policy().data_shards(), (block.length() + cell - 1) / cell));
+}
+
+uint32_t stored_shards(const wire::BlockLocation& block) {
+  return static_cast<uint32_t>(std::count_if(block.shards().begin(), block.shards().end(),
+                                             [](const wire::Shard& shard) { return shard.server() != 0; }));
+}
+
+void print_block(const wire::BlockLocation& block) {
+  const uint32_t stored = stored_shards(block);
+  const uint32_t needed = needed_shards(block);
+  print(fmt::format("  block {} at {}: {} bytes, {} of {} shards stored, {} spare\n", block.block(), block.offset(),
+                    block.length(), stored, block.shards_size(), stored > needed ? stored - needed : 0));
+  for (const wire::Shard& shard : block.shards()) {
+    const bool parity = shard.index() >= block.policy().data_shards();
+    const std::string place = shard.server() == 0 ? std::string("missing")
+                                                  : fmt::format("server {} {}", shard.server(), shard.server_address());
+    print(fmt::format("    {:>2} {:<6} {:>9} bytes  crc {:08x}  {}\n", shard.index(), parity ? "parity" : "data",
+                      shard.length(), shard.crc32c(), place));
+  }
+}
+
+Task<Status> print_blocks(Session& session, std::string path, uint64_t length, bool json) {
+  for (uint64_t offset = 0; offset < length;) {
+    DOGFS_CO_TRY(const wire::GetBlocksReply page, co_await session.client().blocks(path, offset, length - offset));
+    if (json) print_json(page);
+    for (const wire::BlockLocation& block : page.blocks()) {
+      if (!json) print_block(block);
+      offset = std::max<uint64_t>(offset, block.offset() + block.length());
+    }
+    if (!page.more() || page.blocks_size() == 0) break;
+  }
+  co_return ok();
+}
+
+void print_attributes(const Session& session, const std::string& path, const wire::FileStatus& status) {
+  print(fmt::format("{}\n", session.shown_name(path)));
+  print(fmt::format("  {}, inode {}, {} {}:{}, modified {}\n", status.directory() ? "directory" : "file",
+                    status.inode(), format_mode(status.mode(), status.directory()), status.owner(), status.group(),
+                    format_time(status.mtime_ms())));
+  if (status.directory()) {
+    print(fmt::format("  {} entries; new files get {}\n", status.entries(), describe_policy(status.policy())));
+  } else {
+    print(fmt::format("  {} bytes in {} blocks, {}{}\n", status.length(), status.blocks(),
+                      describe_policy(status.policy()), status.being_written() ? "; being written" : ""));
+  }
+}
+
+Task<Status> print_path(Session& session, std::string text, bool json) {
+  DOGFS_CO_TRY(const std::string path, parse_path(text));
+  DOGFS_CO_TRY(const wire::FileStatus status, co_await session.client().stat(path));
+  if (json) {
+    print_json(status);
+  } else {
+    print_attributes(session, path, status);
+  }
+  if (status.directory()) co_return ok();
+  co_return co_await print_blocks(session, path, status.length(), json);
+}
+
+Task<Status> print_summary(Session& session, std::string text, const InspectOptions& options) {
+  DOGFS_CO_TRY(const std::string path, parse_path(text));
+  DOGFS_CO_TRY(const wire::SummaryReply summary, co_await session.client().summary(path));
+  if (options.json) {
+    print_json(summary);
+    co_return ok();
+  }
+  const std::string spares = summary.blocks() == 0 ? "-" : std::to_string(summary.least_spares());
+  print(fmt::format("{:>12}  {:>12}  {:>9}  {:>9}  {:>6}  {}\n", format_bytes(summary.bytes(), options.human),
+                    format_bytes(summary.stored_bytes(), options.human), summary.files(), summary.directories(), spares,
+                    session.shown_name(path)));
+  co_return ok();
+}
+
+void print_meta_nodes(const wire::ClusterStatusReply& status) {
+  print(fmt::format("metadata: term {}, {} entries committed, {} applied\n", status.term(), status.commit_index(),
+                    status.applied_index()));
+  for (const auto& node : status.nodes()) {
+    std::string state = node.leader() ? "leader" : node.reachable() ? "follower" : "not reached";
+    if (!node.leader() && node.reachable() && node.match_index() < status.commit_index()) {
+      state += fmt::format(", {} entries behind", status.commit_index() - node.match_index());
+    }
+    print(fmt::format("  {:>3}  {:<24} {}\n", node.node(), node.address(), state));
+  }
+}
+
+std::string last_seen(const wire::ChunkServerInfo& server) {
+  if (server.last_heartbeat_ms() < 0) return "not heard of yet";
+  return fmt::format("{}, heard {:.1f} s ago", server.alive() ? "alive" : "DEAD",
+                     static_cast<double>(server.last_heartbeat_ms()) / 1000);
+}
+
+void print_servers(const wire::ClusterStatusReply& status) {
+  const auto alive = std::count_if(status.servers().begin(), status.servers().end(),
+                                   [](const wire::ChunkServerInfo& server) { return server.alive(); });
+  print(fmt::format("chunk servers: {} known, {} alive\n", status.servers_size(), alive));
+  uint64_t total = 0;
+  uint64_t free = 0;
+  for (const wire::ChunkServerInfo& server : status.servers()) {
+    print(fmt::format("  {:>3}  {:<24} {:<12} {:>8} shards  {:>6} free of {:>6}  {}\n", server.server(),
+                      server.address(), server.rack(), server.shards(), human_bytes(server.free_bytes()),
+                      human_bytes(server.total_bytes()), last_seen(server)));
+    total += server.alive() ? server.total_bytes() : 0;
+    free += server.alive() ? server.free_bytes() : 0;
+  }
+  print(fmt::format("space: {} free of {} on the servers alive\n", human_bytes(free), human_bytes(total)));
+}
+
+}  // namespace
+
+Task<void> print_status_of_paths(Session& session, InspectOptions options) {
+  for (const std::string& path : options.paths) {
+    const Status printed = co_await print_path(session, path, options.json);
+    if (!printed) session.fail(path, printed.error());
+  }
+}
+
+Task<void> print_usage(Session& session, InspectOptions options) {
+  if (options.paths.empty()) options.paths.emplace_back("/");
+  if (!options.json) {
+    print(
+        fmt::format("{:>12}  {:>12}  {:>9}  {:>9}  {:>6}  {}\n", "BYTES", "STORED", "FILES", "DIRS", "SPARES", "PATH"));
+  }
+  for (const std::string& path : options.paths) {
+    const Status printed = co_await print_summary(session, path, options);
+    if (!printed) session.fail(path, printed.error());
+  }
+}
+
+Task<void> print_cluster_status(Session& session, InspectOptions options) {
+  const Result<wire::ClusterStatusReply> reply = co_await session.client().status();
+  if (!reply) {
+    session.fail("status", reply.error());
+    co_return;
+  }
+  const wire::ClusterStatusReply& status = reply.value();
+  if (options.json) {
+    print_json(status);
+  } else {
+    print_meta_nodes(status);
+    print_servers(status);
+    print(fmt::format("files: {} files and {} directories, {} bytes in {} blocks; {} shards to be deleted\n",
+                      status.files(), status.directories(), human_bytes(status.bytes()), status.blocks(),
+                      status.garbage_shards()));
+  }
+  const bool led =
+      std::any_of(status.nodes().begin(), status.nodes().end(), [](const auto& node) { return node.leader(); });
+  if (!led) session.fail("status", Error(ErrorCode::kNoLeader));
+}
+
+}  // namespace dogfs::cli

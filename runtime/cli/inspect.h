@@ -1,0 +1,26 @@
+// `dogfs stat`, `du` and `status`: what is stored, how safely, and on what. With `json` the cluster's own replies are
+// printed as one JSON object a line (protobuf's JSON mapping, in which `bytes` fields are base64).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/env/task.h"
+#include "runtime/cli/session.h"
+
+namespace dogfs::cli {
+
+struct InspectOptions {
+  std::vector<std::string> paths;
+  bool human = false;
+  bool json = false;
+};
+
+// A path's attributes and, of a file, every block with its shards and spares.
+Task<void> print_status_of_paths(Session& session, InspectOptions options);
+// What is under each path: bytes, bytes stored with parity, files, directories, spares of the weakest block.
+Task<void> print_usage(Session& session, InspectOptions options);
+// Metadata nodes, chunk servers, space and counts. kNoLeader when nobody leads: what is shown is then one node's view.
+Task<void> print_cluster_status(Session& session, InspectOptions options);
+
+}  // namespace dogfs::cli

@@ -1,0 +1,215 @@
+// dogfs: the command of users and operators. This file is the command line; each command is a file beside it.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+
+#include "runtime/cli/cluster.h"
+#include "runtime/cli/get.h"
+#include "runtime/cli/inspect.h"
+#include "runtime/cli/list.h"
+#include "runtime/cli/namespace.h"
+#include "runtime/cli/policy.h"
+#include "runtime/cli/put.h"
+#include "runtime/cli/session.h"
+
+namespace dogfs::cli {
+namespace {
+
+constexpr const char* kAbout = "Works with the files of a DogFS cluster.";
+
+constexpr const char* kFooter = R"(
+Which cluster: --meta (or DOGFS_META) names its metadata nodes, any or all of them; --cluster (or DOGFS_CLUSTER)
+names a file that lists them, such as DIR/cluster of `dogfsd dev --dir DIR`.
+
+Paths in DogFS begin with '/'. Names are any bytes but '/' and NUL, 255 at most; on a terminal odd names are quoted
+so that a shell takes them back, in pipes they are raw.
+
+Examples:
+  export DOGFS_META=127.0.0.1:7001,127.0.0.1:7002,127.0.0.1:7003
+  dogfs mkdir -p /data/raw                make a directory and its parents
+  dogfs put -r photos /data               a local tree into /data/photos
+  tar c src | dogfs put - /data/src.tar   standard input into a file
+  dogfs ls -l -R /data                    everything, with details
+  dogfs get /data/photos/cat.jpg .        a file back
+  dogfs cat /data/src.tar | tar t         a file into a pipe
+  dogfs stat /data/src.tar                its blocks, and on which servers their shards are
+  dogfs du -h /data                       how much it is, and how many losses its weakest block survives
+  dogfs status                            who leads, which servers live
+
+Exit codes:
+    0  done
+    1  an operation failed, and would fail again (no such file, too few chunk servers, ...)
+    2  the command line is wrong
+   74  data is damaged: fewer intact shards than it takes
+   75  the cluster cannot serve now: no leader, or no answer; try again later
+  130  interrupted by Ctrl-C)";
+
+struct CommandLine {
+  std::string meta;
+  std::string cluster_file;
+  bool verbose = false;
+  Command command;
+};
+
+CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& description, const char* example) {
+  CLI::App* command = app.add_subcommand(name, description);
+  command->set_help_flag("--help", "Print this help");
+  command->footer(std::string("\nExample: ") + example);
+  return command;
+}
+
+// Options live as long as the program: CLI11 writes to them while it parses, the command takes a copy afterwards.
+template <class Options, class Run>
+void on_call(CLI::App* app, CommandLine& line, const std::shared_ptr<Options>& options, Run run) {
+  app->callback(
+      [&line, options, run] { line.command = [options, run](Session& session) { return run(session, *options); }; });
+}
+
+void add_namespace_commands(CLI::App& app, CommandLine& line) {
+  auto mkdir = std::make_shared<MkdirOptions>();
+  CLI::App* command = add_command(app, "mkdir", "Make directories", "dogfs mkdir -p --ec 3+2 /a/b/c");
+  command->add_flag("-p,--parents", mkdir->parents, "Make missing parents; no failure if it is there already");
+  command->add_option_function<std::string>(
+      "--ec",
+      [mkdir](const std::string& text) {
+        const Result<wire::EcPolicy> policy = parse_policy(text);
+        if (!policy) throw CLI::ValidationError("--ec", policy.error().detail);
+        mkdir->policy = policy.value();
+      },
+      "Erasure code of the files below: K+M or K+M,CELL_KIB (6+3,256 unless a parent says otherwise)");
+  command->add_option("PATH", mkdir->paths, "What to make")->required();
+  on_call(command, line, mkdir, make_directories);
+
+  auto mv = std::make_shared<MoveOptions>();
+  auto words = std::make_shared<std::vector<std::string>>();
+  command = add_command(app, "mv", "Rename, or move into a directory", "dogfs mv /a/old /a/new");
+  command->add_flag("-n,--no-clobber", mv->no_clobber, "Do not replace what is there");
+  command->add_option("SOURCE... TARGET", *words, "What to move, and where")->required()->expected(2, -1);
+  command->callback([&line, mv, words] {
+    mv->target = words->back();
+    mv->sources.assign(words->begin(), words->end() - 1);
+    line.command = [mv](Session& session) { return move(session, *mv); };
+  });
+
+  auto rm = std::make_shared<RemoveOptions>();
+  command = add_command(app, "rm", "Remove files, or with -r trees", "dogfs rm -r /a/b");
+  command->add_flag("-r,-R,--recursive", rm->recursive, "Remove directories with all that is in them");
+  command->add_flag("-f,--force", rm->force, "What is not there is no failure");
+  command->add_option("PATH", rm->paths, "What to remove")->required();
+  on_call(command, line, rm, remove);
+}
+
+void add_transfer_commands(CLI::App& app, CommandLine& line) {
+  auto put_options = std::make_shared<PutOptions>();
+  auto put_words = std::make_shared<std::vector<std::string>>();
+  CLI::App* command = add_command(app, "put", "Copy local files into the cluster", "dogfs put -r photos /data");
+  command->add_flag("-r,-R,--recursive", put_options->recursive, "Copy directories with all that is in them");
+  command->add_flag("-n,--no-clobber", put_options->no_clobber, "Leave files that are there as they are");
+  command->add_option("SOURCE... TARGET", *put_words, "Local files ('-': standard input), and a path in the cluster")
+      ->required()
+      ->expected(2, -1);
+  command->callback([&line, put_options, put_words] {
+    put_options->target = put_words->back();
+    put_options->sources.assign(put_words->begin(), put_words->end() - 1);
+    line.command = [put_options](Session& session) { return put(session, *put_options); };
+  });
+
+  auto get_options = std::make_shared<GetOptions>();
+  auto get_words = std::make_shared<std::vector<std::string>>();
+  command = add_command(app, "get", "Copy files out of the cluster", "dogfs get -r /data/photos .");
+  command->add_flag("-r,-R,--recursive", get_options->recursive, "Copy directories with all that is in them");
+  command
+      ->add_option("SOURCE... [TARGET]", *get_words,
+                   "Paths in the cluster, and a local one ('-': standard output); '.' if only one path is given")
+      ->required();
+  command->callback([&line, get_options, get_words] {
+    get_options->sources = *get_words;
+    if (get_words->size() > 1) {
+      get_options->target = get_words->back();
+      get_options->sources.pop_back();
+    }
+    line.command = [get_options](Session& session) { return get(session, *get_options); };
+  });
+
+  auto paths = std::make_shared<std::vector<std::string>>();
+  command = add_command(app, "cat", "Write files to standard output", "dogfs cat /logs/today | less");
+  command->add_option("PATH", *paths, "Files")->required();
+  on_call(command, line, paths, cat);
+}
+
+void add_inspection_commands(CLI::App& app, CommandLine& line) {
+  auto ls = std::make_shared<ListOptions>();
+  CLI::App* command = add_command(app, "ls", "List directories", "dogfs ls -l -h /data");
+  command->add_flag("-l,--long", ls->details, "With mode, owner, size and time");
+  command->add_flag("-R,--recursive", ls->recursive, "With all that is below");
+  command->add_flag("-h,--human", ls->human, "Sizes such as 1.5G");
+  command->add_option("PATH", ls->paths, "What to list; '/' if nothing is given");
+  on_call(command, line, ls, list);
+
+  auto stat = std::make_shared<InspectOptions>();
+  command = add_command(app, "stat", "Show a path's attributes, blocks, shards and spares", "dogfs stat /data/file");
+  command->add_flag("--json", stat->json, "One JSON object a line, for programs");
+  command->add_option("PATH", stat->paths, "What to show")->required();
+  on_call(command, line, stat, print_status_of_paths);
+
+  auto du = std::make_shared<InspectOptions>();
+  command = add_command(app, "du", "Show how much is under a path, and how safe it is", "dogfs du -h /data");
+  command->add_flag("-h,--human", du->human, "Sizes such as 1.5G");
+  command->add_flag("--json", du->json, "One JSON object a line, for programs");
+  command->add_option("PATH", du->paths, "What to sum up; '/' if nothing is given");
+  on_call(command, line, du, print_usage);
+
+  auto status = std::make_shared<InspectOptions>();
+  command = add_command(app, "status", "Show the cluster: its leader, servers and space", "dogfs status");
+  command->add_flag("--json", status->json, "One JSON object, for programs");
+  on_call(command, line, status, print_cluster_status);
+}
+
+Result<std::vector<Address>> find_meta_nodes(const CommandLine& line) {
+  if (!line.meta.empty()) return parse_meta_nodes(line.meta);
+  if (line.cluster_file.empty()) {
+    return Error(ErrorCode::kInvalidArgument, "no cluster: give --meta, --cluster, DOGFS_META or DOGFS_CLUSTER");
+  }
+  Result<std::vector<Address>> nodes = read_cluster_file(line.cluster_file);
+  if (nodes) return nodes;
+  return Error(nodes.error().code, describe_failure(line.cluster_file, nodes.error()));
+}
+
+int run(int argc, char** argv) {
+  CommandLine line;
+  CLI::App app(kAbout, "dogfs");
+  app.set_help_flag("--help", "Print this help");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_option("--meta", line.meta, "Metadata nodes, as host:port,host:port,...")->envname("DOGFS_META");
+  app.add_option("--cluster", line.cluster_file, "File that lists the metadata nodes")->envname("DOGFS_CLUSTER");
+  app.add_flag("-v,--verbose", line.verbose, "Say more of what happens, on standard error");
+  add_namespace_commands(app, line);
+  add_transfer_commands(app, line);
+  add_inspection_commands(app, line);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
+  }
+  const Result<std::vector<Address>> nodes = find_meta_nodes(line);
+  if (!nodes) {
+    std::fprintf(stderr, "dogfs: %s\n", nodes.error().detail.c_str());
+    return static_cast<int>(ExitCode::kUsage);
+  }
+  const ExitCode code = run_session({.meta_nodes = nodes.value(), .verbose = line.verbose}, line.command);
+  // Output that could not be written is a failure like any other.
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    std::fprintf(stderr, "dogfs: standard output: write failed\n");
+    return static_cast<int>(worse_of(code, ExitCode::kFailed));
+  }
+  return static_cast<int>(code);
+}
+
+}  // namespace
+}  // namespace dogfs::cli
+
+int main(int argc, char** argv) {
+  return dogfs::cli::run(argc, argv);
+}
