@@ -1,0 +1,67 @@
+#include "core/meta/registry.h"
+
+#include "core/base/check.h"
+
+namespace dogfs {
+
+void ServerRegistry::learn(const wire::ChunkServerRow& row) {
+  Server& server = servers_[ServerId(row.server())];
+  if (row.incarnation() < server.incarnation) return;
+  if (row.incarnation() > server.incarnation) server = Server{};
+  server.incarnation = row.incarnation();
+  server.address = row.address();
+  server.rack = row.rack();
+}
+
+const ServerRegistry::Server* ServerRegistry::find(ServerId server) const {
+  const auto found = servers_.find(server);
+  return found == servers_.end() ? nullptr : &found->second;
+}
+
+void ServerRegistry::heard(const wire::HeartbeatRequest& heartbeat, MonoTime now) {
+  const auto found = servers_.find(ServerId(heartbeat.server()));
+  DOGFS_CHECK(found != servers_.end());
+  Server& server = found->second;
+  server.last_heartbeat = now;
+  server.total_bytes = heartbeat.total_bytes();
+  server.free_bytes = heartbeat.free_bytes();
+  server.shards = heartbeat.shards();
+  server.active_transfers = heartbeat.active_transfers();
+  server.placed_since = 0;
+}
+
+void ServerRegistry::placed_on(ServerId server) {
+  const auto found = servers_.find(server);
+  if (found != servers_.end()) ++found->second.placed_since;
+}
+
+std::vector<PlacementCandidate> ServerRegistry::candidates(MonoTime since) const {
+  std::vector<PlacementCandidate> candidates;
+  for (const auto& [id, server] : servers_) {
+    if (!server.last_heartbeat || *server.last_heartbeat < since) continue;
+    candidates.push_back({.server = id,
+                          .rack = server.rack,
+                          .free_bytes = server.free_bytes,
+                          .load = server.active_transfers + server.placed_since});
+  }
+  return candidates;
+}
+
+void ServerRegistry::confirm(const GarbageShard& shard) {
+  if (confirmed_.size() < kMaxWaitingConfirmations) confirmed_.insert(shard);
+}
+
+std::vector<GarbageShard> ServerRegistry::confirmed(size_t limit) const {
+  std::vector<GarbageShard> shards;
+  for (const GarbageShard& shard : confirmed_) {
+    if (shards.size() == limit) break;
+    shards.push_back(shard);
+  }
+  return shards;
+}
+
+void ServerRegistry::forget_confirmed(const std::vector<GarbageShard>& shards) {
+  for (const GarbageShard& shard : shards) confirmed_.erase(shard);
+}
+
+}  // namespace dogfs

@@ -1,0 +1,70 @@
+// What a metadata node knows about the chunk servers of this moment: soft state, from their heartbeats and its own
+// clock. Every node keeps it, since servers tell all of them, so that whoever is elected can place at once. Who a
+// server is (address, rack) comes from the replicated rows; nothing here is ever an input of apply.
+//
+// It also keeps what servers say they have deleted until the leader has put it into the log. Belongs to the node's
+// executor.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/base/time.h"
+#include "core/meta/keys.h"
+#include "core/meta/placement.h"
+#include "core/wire/meta.pb.h"
+#include "core/wire/state.pb.h"
+
+namespace dogfs {
+
+// Confirmations that wait for the log; what comes beyond is confirmed again by a later heartbeat.
+inline constexpr size_t kMaxWaitingConfirmations = 100'000;
+
+class ServerRegistry {
+ public:
+  struct Server {
+    uint64_t incarnation = 0;
+    std::string address;
+    std::string rack;
+    std::optional<MonoTime> last_heartbeat;
+    uint64_t total_bytes = 0;
+    uint64_t free_bytes = 0;
+    uint64_t shards = 0;
+    uint64_t active_transfers = 0;
+    // Shards that were placed there since its last heartbeat, which does not speak of them yet.
+    uint64_t placed_since = 0;
+  };
+
+  // Takes the identity of a server from its row. A newer incarnation forgets what was heard of the one before.
+  void learn(const wire::ChunkServerRow& row);
+
+  // nullptr where it is not known.
+  const Server* find(ServerId server) const;
+
+  // Precondition: the server is known.
+  void heard(const wire::HeartbeatRequest& heartbeat, MonoTime now);
+
+  void placed_on(ServerId server);
+
+  // Servers that were heard of since `since`. Valid until this registry changes.
+  std::vector<PlacementCandidate> candidates(MonoTime since) const;
+
+  // Notes that `shard` is gone from its server.
+  void confirm(const GarbageShard& shard);
+  bool is_confirmed(const GarbageShard& shard) const { return confirmed_.contains(shard); }
+  bool has_confirmed() const { return !confirmed_.empty(); }
+  // At most `limit` confirmations; they stay here until forget_confirmed().
+  std::vector<GarbageShard> confirmed(size_t limit) const;
+  void forget_confirmed(const std::vector<GarbageShard>& shards);
+
+ private:
+  std::map<ServerId, Server> servers_;
+  std::set<GarbageShard> confirmed_;
+};
+
+}  // namespace dogfs
