@@ -8,6 +8,7 @@
 
 #include "core/base/ids.h"
 #include "core/base/result.h"
+#include "core/ec/geometry.h"
 #include "core/env/env.h"
 #include "core/env/kv_store.h"
 #include "core/raft/replica.h"
@@ -25,6 +26,8 @@ struct MetaOptions {
   Duration lease_limit = seconds(60);
   // A client session without any request for this long is forgotten.
   Duration session_limit = std::chrono::hours(1);
+  // What the root directory of a new cluster prescribes. An existing cluster keeps what it has.
+  Geometry default_policy = kDefaultGeometry;
 };
 
 class MetaNode final : public RequestHandler {

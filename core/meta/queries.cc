@@ -198,7 +198,9 @@ Status SummaryWalk::enter(InodeId id) {
     sum_.set_bytes(sum_.bytes() + inode.length());
   }
   if (directory ? inode.entries() > 0 : inode.block_count() > 0) {
-    levels_.push_back({.inode = id, .directory = directory, .after = {}});
+    Level& level = levels_.emplace_back();
+    level.inode = id;
+    level.directory = directory;
   }
   return ok();
 }

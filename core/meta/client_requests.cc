@@ -1,0 +1,217 @@
+#include "core/meta/client_requests.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/limits.h"
+#include "core/ec/policy_wire.h"
+#include "core/meta/block_commands.h"
+#include "core/wire/rpc.h"
+
+namespace dogfs {
+namespace {
+
+// What a command adds to the mutation that it carries.
+constexpr size_t kCommandOverheadBytes = 16 * kKiB;
+// Leases that one RenewLeases names.
+constexpr int kMaxRenewedLeases = 10'000;
+
+bool needs_placement(const wire::Mutation& mutation) {
+  return mutation.has_allocate_block() || mutation.has_replace_target();
+}
+
+bool may_leave_garbage(wire::Mutation::OperationCase operation) {
+  return operation == wire::Mutation::kDelete || operation == wire::Mutation::kRename ||
+         operation == wire::Mutation::kCreateFile;
+}
+
+const google::protobuf::RepeatedField<uint64_t>& excluded_servers(const wire::Mutation& mutation) {
+  return mutation.has_allocate_block() ? mutation.allocate_block().excluded_servers()
+                                       : mutation.replace_target().excluded_servers();
+}
+
+Status validate(const Request& request, const wire::MutateRequest& message) {
+  const auto refuse = [](std::string_view why) { return Error(ErrorCode::kInvalidArgument, std::string(why)); };
+  if (request.body.size() > kMaxCommandBytes - kCommandOverheadBytes) {
+    return Error(ErrorCode::kLimitExceeded, "the change is larger than a log entry may be");
+  }
+  if (message.session() == 0 || message.sequence() == 0) return refuse("a change needs a session and a sequence");
+  if (request.principal.size() > kMaxPrincipalBytes) return refuse("the principal is too long");
+  if (message.mutation().operation_case() == wire::Mutation::OPERATION_NOT_SET) {
+    return Error(ErrorCode::kUnsupported, "the mutation is of no kind that this release knows");
+  }
+  if (needs_placement(message.mutation()) && excluded_servers(message.mutation()).size() > kMaxExcludedServers) {
+    return refuse("too many excluded servers");
+  }
+  return ok();
+}
+
+// The lease under which a mutation was made, if it was under one.
+struct UsedLease {
+  InodeId inode;
+  LeaseEpoch epoch;
+};
+
+std::optional<UsedLease> used_lease(const wire::Mutation& mutation) {
+  const auto of = [](const auto& operation) {
+    return UsedLease{InodeId(operation.inode()), LeaseEpoch(operation.lease_epoch())};
+  };
+  if (mutation.has_allocate_block()) return of(mutation.allocate_block());
+  if (mutation.has_replace_target()) return of(mutation.replace_target());
+  if (mutation.has_commit_block()) return of(mutation.commit_block());
+  if (mutation.has_abandon_block()) return of(mutation.abandon_block());
+  return std::nullopt;
+}
+
+}  // namespace
+
+Task<Reply> ClientRequests::open_session(Request request, MonoTime deadline) {
+  const Result<wire::OpenSessionRequest> parsed = parse_message<wire::OpenSessionRequest>(request.body);
+  if (!parsed) co_return error_reply(parsed.error());
+  wire::Command command;
+  command.mutable_open_session();
+  co_return parts_.answer(co_await parts_.proposer.propose(std::move(command), deadline));
+}
+
+Task<Reply> ClientRequests::mutate(Request request, MonoTime deadline) {
+  Result<wire::MutateRequest> parsed = parse_message<wire::MutateRequest>(request.body);
+  if (!parsed) co_return error_reply(std::move(parsed).error());
+  wire::MutateRequest& message = parsed.value();
+  const Status valid = validate(request, message);
+  if (!valid) co_return error_reply(valid.error());
+  if (!parts_.is_leader()) co_return parts_.refuse(Error(ErrorCode::kNotLeader));
+
+  wire::Command command;
+  command.set_session(message.session());
+  command.set_sequence(message.sequence());
+  command.set_low_water(message.low_water());
+  command.set_principal(std::move(request.principal));
+  command.mutable_mutation()->Swap(message.mutable_mutation());
+  const auto operation = command.mutation().operation_case();
+  const bool placed = needs_placement(command.mutation());
+  const std::optional<UsedLease> lease = used_lease(command.mutation());
+  if (placed) {
+    Status chosen = co_await place(command, deadline);
+    if (!chosen) co_return parts_.refuse(std::move(chosen).error());
+  }
+  Reply reply = parts_.answer(co_await parts_.proposer.propose(std::move(command), deadline));
+  if (reply.error.code != ErrorCode::kOk) co_return reply;
+  if (lease) parts_.leases.renew(lease->inode, lease->epoch, parts_.env.clock.now());
+  if (placed) fill_addresses(reply);
+  if (may_leave_garbage(operation)) parts_.reclaim_wanted.notify_all();
+  co_return reply;
+}
+
+Result<std::optional<ClientRequests::Need>> ClientRequests::need_of(const MetaTables& tables,
+                                                                    const wire::Mutation& mutation) {
+  const bool allocate = mutation.has_allocate_block();
+  const InodeId inode(allocate ? mutation.allocate_block().inode() : mutation.replace_target().inode());
+  DOGFS_TRY(const std::optional<wire::InodeRow> file, tables.inode(inode));
+  if (!file || !file->has_file_policy()) return std::optional<Need>();
+  DOGFS_TRY(const Geometry geometry, geometry_from_wire(file->file_policy()));
+  Need need;
+  if (allocate) {
+    const uint64_t asked = mutation.allocate_block().length();
+    const BlockLayout layout(geometry, asked == 0 ? geometry.block_bytes : std::min(asked, geometry.block_bytes));
+    need.wanted = layout.stored_shards();
+    need.least = durable_minimum(layout.stored_data_shards());
+    need.shard_bytes = layout.shard_length(ShardIndex(0));
+    return std::optional<Need>(std::move(need));
+  }
+  DOGFS_TRY(const std::optional<wire::BlockRow> block, tables.block(BlockId(mutation.replace_target().block())));
+  if (!block) return std::optional<Need>();
+  need.wanted = 1;
+  need.least = 1;
+  need.shard_bytes = geometry.block_bytes / geometry.data_shards;
+  for (const wire::Shard& target : current_targets(*block)) need.used.emplace_back(target.server());
+  return std::optional<Need>(std::move(need));
+}
+
+// A leader may be behind with applying what it knows to be committed: where a row is missing it first catches up.
+Task<Status> ClientRequests::place(wire::Command& command, MonoTime deadline) {
+  const auto query = [&command](const MetaTables& tables) { return need_of(tables, command.mutation()); };
+  DOGFS_CO_TRY(std::optional<Need> need, co_await parts_.reader.read<std::optional<Need>>(query));
+  if (!need) {
+    DOGFS_CO_TRYV(co_await parts_.replica.read_barrier(deadline));
+    DOGFS_CO_TRY(need, co_await parts_.reader.read<std::optional<Need>>(query));
+  }
+  if (!need) co_return ok();
+  co_return choose_servers(*need, command);
+}
+
+Status ClientRequests::choose_servers(const Need& need, wire::Command& command) {
+  const MonoTime now = parts_.env.clock.now();
+  const std::vector<PlacementCandidate> candidates =
+      parts_.registry.candidates(now - parts_.options.server_silence_limit);
+  std::vector<ServerId> excluded;
+  for (const uint64_t server : excluded_servers(command.mutation())) excluded.emplace_back(server);
+  const std::vector<ServerId> chosen = place_shards(candidates, {.wanted = need.wanted,
+                                                                 .shard_bytes = need.shard_bytes,
+                                                                 .used = need.used,
+                                                                 .excluded = excluded,
+                                                                 .seed = parts_.env.random.draw("meta.placement")});
+  if (chosen.size() < need.least) {
+    if (now - parts_.started < parts_.options.server_silence_limit) {
+      return Error(ErrorCode::kUnavailable, "this metadata node has just started and waits for the chunk servers");
+    }
+    return Error(
+        ErrorCode::kInsufficientServers,
+        fmt::format("{} needed, {} available ({} alive, {} of them in use for this block or excluded, or full)",
+                    need.least, chosen.size(), candidates.size(), candidates.size() - chosen.size()));
+  }
+  for (const ServerId server : chosen) {
+    command.add_placed_servers(server.value());
+    parts_.registry.placed_on(server);
+  }
+  return ok();
+}
+
+void ClientRequests::fill_addresses(Reply& reply) const {
+  wire::MutateReply message;
+  if (!message.ParseFromString(reply.body)) return;
+  const auto fill = [&](wire::Shard& shard) {
+    const ServerRegistry::Server* server = parts_.registry.find(ServerId(shard.server()));
+    if (server != nullptr) shard.set_server_address(server->address);
+  };
+  wire::MutationResult& result = *message.mutable_result();
+  if (result.has_allocate_block()) {
+    for (wire::Shard& target : *result.mutable_allocate_block()->mutable_targets()) fill(target);
+  }
+  if (result.has_replace_target()) fill(*result.mutable_replace_target()->mutable_target());
+  reply.body = message.SerializeAsString();
+}
+
+Task<Reply> ClientRequests::renew_leases(Request request, MonoTime deadline) {
+  const Result<wire::RenewLeasesRequest> parsed = parse_message<wire::RenewLeasesRequest>(request.body);
+  if (!parsed) co_return error_reply(parsed.error());
+  const wire::RenewLeasesRequest& message = parsed.value();
+  if (message.inodes_size() > kMaxRenewedLeases) {
+    co_return error_reply(Error(ErrorCode::kLimitExceeded, fmt::format("at most {} leases", kMaxRenewedLeases)));
+  }
+  const Result<LogIndex> current = co_await parts_.replica.read_barrier(deadline);
+  if (!current) co_return parts_.refuse(current.error());
+  using Leases = std::vector<std::optional<wire::LeaseRow>>;
+  const Result<Leases> leases = co_await parts_.reader.read<Leases>([&](const MetaTables& tables) -> Result<Leases> {
+    Leases rows;
+    for (const uint64_t inode : message.inodes()) {
+      DOGFS_TRY(std::optional<wire::LeaseRow> row, tables.lease(InodeId(inode)));
+      rows.push_back(std::move(row));
+    }
+    return rows;
+  });
+  if (!leases) co_return error_reply(leases.error());
+  const MonoTime now = parts_.env.clock.now();
+  wire::RenewLeasesReply reply;
+  for (int i = 0; i < message.inodes_size(); ++i) {
+    const std::optional<wire::LeaseRow>& row = leases.value()[static_cast<size_t>(i)];
+    if (row && row->session() == message.session()) {
+      parts_.leases.renew(InodeId(message.inodes(i)), LeaseEpoch(row->lease_epoch()), now);
+    } else {
+      reply.add_lost(message.inodes(i));
+    }
+  }
+  if (reply.lost_size() < message.inodes_size()) parts_.leases.session_heard(SessionId(message.session()), now);
+  co_return make_reply(reply);
+}
+
+}  // namespace dogfs

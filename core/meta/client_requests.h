@@ -1,0 +1,42 @@
+// The changes that clients ask for. What needs servers is placed here, on the leader, before it goes into the log.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "core/meta/parts.h"
+#include "core/wire/meta.pb.h"
+
+namespace dogfs {
+
+inline constexpr int kMaxExcludedServers = 1024;
+inline constexpr size_t kMaxPrincipalBytes = 255;
+
+class ClientRequests {
+ public:
+  explicit ClientRequests(MetaParts& parts) : parts_(parts) {}
+
+  Task<Reply> open_session(Request request, MonoTime deadline);
+  Task<Reply> mutate(Request request, MonoTime deadline);
+  Task<Reply> renew_leases(Request request, MonoTime deadline);
+
+ private:
+  // What placement must know of the block.
+  struct Need {
+    uint32_t wanted = 0;  // servers
+    uint32_t least = 0;   // fewer are of no use
+    uint64_t shard_bytes = 0;
+    std::vector<ServerId> used;
+  };
+
+  // nullopt where the file or block does not exist here: apply will say why not.
+  static Result<std::optional<Need>> need_of(const MetaTables& tables, const wire::Mutation& mutation);
+  Task<Status> place(wire::Command& command, MonoTime deadline);
+  Status choose_servers(const Need& need, wire::Command& command);
+  // Puts the present addresses of the targets into the reply to an allocation.
+  void fill_addresses(Reply& reply) const;
+
+  MetaParts& parts_;
+};
+
+}  // namespace dogfs

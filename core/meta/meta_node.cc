@@ -1,0 +1,174 @@
+#include "core/meta/meta_node.h"
+
+#include <utility>
+
+#include "core/meta/client_requests.h"
+#include "core/meta/duties.h"
+#include "core/meta/parts.h"
+#include "core/meta/read_requests.h"
+#include "core/meta/server_requests.h"
+#include "core/meta/state_machine.h"
+#include "core/wire/message_type.h"
+#include "core/wire/raft.pb.h"
+#include "core/wire/rpc.h"
+
+namespace dogfs {
+namespace {
+
+// The one group there is so far: it holds the whole namespace and the registry of servers.
+constexpr GroupId kGroup{0};
+
+ReplicaOptions replica_options(const MetaOptions& options) {
+  ReplicaOptions replica;
+  replica.group = kGroup;
+  replica.self = options.self;
+  replica.voters = options.nodes;
+  replica.heartbeat_interval = options.heartbeat_interval;
+  replica.election_timeout = options.election_timeout;
+  return replica;
+}
+
+}  // namespace
+
+class MetaNode::Impl {
+ public:
+  Impl(Env& env, KvStore& store, MetaOptions options, std::function<void(Error)> on_fatal)
+      : env_(env),
+        options_(std::move(options)),
+        machine_(store, env.compute, kGroup),
+        replica_(env, store, machine_, replica_options(options_), std::move(on_fatal)),
+        parts_(env, store, options_, replica_, kGroup),
+        clients_(parts_),
+        reads_(parts_),
+        servers_(parts_),
+        duties_(parts_),
+        idle_(env.clock) {}
+
+  Task<Status> start(RequestHandler& handler) {
+    replica_.on_change([this](const ReplicaStatus& status) { observe(status); });
+    DOGFS_CO_TRYV(co_await replica_.start());
+    duties_.start();
+    env_.transport.serve(handler);
+    co_return ok();
+  }
+
+  Task<void> stop() {
+    env_.transport.stop_serving();
+    stopping_ = true;
+    duties_.request_stop();
+    co_await replica_.stop();
+    co_await duties_.join();
+    while (active_ > 0) co_await idle_.wait();
+  }
+
+  Task<Reply> handle(Request request, MonoTime deadline) {
+    if (stopping_) co_return error_reply(Error(ErrorCode::kShuttingDown));
+    if (request.group != kGroup) {
+      co_return error_reply(Error(ErrorCode::kInvalidArgument, fmt::format("group {} is not here", request.group)));
+    }
+    ++active_;
+    Reply reply = co_await dispatch(std::move(request), deadline);
+    if (--active_ == 0) idle_.notify_all();
+    co_return reply;
+  }
+
+  void receive(Request message) {
+    if (stopping_ || message.type != MessageType::kRaft) return;
+    Result<wire::RaftMessages> parsed = parse_message<wire::RaftMessages>(message.body);
+    if (!parsed) {
+      env_.log.warning("meta", "dropped a malformed message between metadata nodes");
+      return;
+    }
+    for (wire::RaftMessage& each : *parsed.value().mutable_messages()) {
+      if (each.group() == kGroup.value()) replica_.receive(std::move(each));
+    }
+  }
+
+  const Replica& replica() const { return replica_; }
+
+ private:
+  Task<Reply> dispatch(Request request, MonoTime deadline) {
+    switch (request.type) {
+      case MessageType::kOpenSession:
+        return clients_.open_session(std::move(request), deadline);
+      case MessageType::kMutate:
+        return clients_.mutate(std::move(request), deadline);
+      case MessageType::kRenewLeases:
+        return clients_.renew_leases(std::move(request), deadline);
+      case MessageType::kStat:
+        return reads_.stat(std::move(request), deadline);
+      case MessageType::kList:
+        return reads_.list(std::move(request), deadline);
+      case MessageType::kGetBlocks:
+        return reads_.get_blocks(std::move(request), deadline);
+      case MessageType::kSummary:
+        return reads_.summary(std::move(request), deadline);
+      case MessageType::kClusterStatus:
+        return reads_.cluster_status(std::move(request), deadline);
+      case MessageType::kRegisterServer:
+        return servers_.register_server(std::move(request), deadline);
+      case MessageType::kHeartbeat:
+        return servers_.heartbeat(std::move(request), deadline);
+      default:
+        return refuse_type(request.type);
+    }
+  }
+
+  static Task<Reply> refuse_type(MessageType type) {
+    co_return error_reply(Error(ErrorCode::kUnsupported, fmt::format("message type {} is not for a metadata node",
+                                                                     static_cast<uint16_t>(type))));
+  }
+
+  // Soft state of a leader starts afresh with each election.
+  void observe(const ReplicaStatus& status) {
+    const bool leads = status.role == RaftRole::kLeader;
+    if (leads && status.term != led_term_) {
+      led_term_ = status.term;
+      parts_.proposer.lead();
+      parts_.leases.clear();
+      duties_.lead();
+    }
+  }
+
+  Env& env_;
+  MetaOptions options_;
+  MetaStateMachine machine_;
+  Replica replica_;
+  MetaParts parts_;
+  ClientRequests clients_;
+  ReadRequests reads_;
+  ServerRequests servers_;
+  Duties duties_;
+  // Requests under way; stop() waits for them.
+  size_t active_ = 0;
+  Notifier idle_;
+  bool stopping_ = false;
+  Term led_term_;
+};
+
+MetaNode::MetaNode(Env& env, KvStore& store, MetaOptions options, std::function<void(Error)> on_fatal)
+    : impl_(std::make_unique<Impl>(env, store, std::move(options), std::move(on_fatal))) {}
+
+MetaNode::~MetaNode() = default;
+
+Task<Status> MetaNode::start() {
+  return impl_->start(*this);
+}
+
+Task<void> MetaNode::stop() {
+  return impl_->stop();
+}
+
+Task<Reply> MetaNode::handle(Request request, MonoTime deadline) {
+  return impl_->handle(std::move(request), deadline);
+}
+
+void MetaNode::receive(Request message) {
+  impl_->receive(std::move(message));
+}
+
+const Replica& MetaNode::replica() const {
+  return impl_->replica();
+}
+
+}  // namespace dogfs

@@ -1,0 +1,58 @@
+#include "core/meta/parts.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/limits.h"
+#include "core/wire/rpc.h"
+
+namespace dogfs {
+
+Task<Result<wire::CommandReply>> Proposer::propose(wire::Command command, MonoTime deadline) {
+  if (in_flight_ >= kMaxProposalsInFlight) {
+    co_return Error(ErrorCode::kOverloaded, fmt::format("{} changes are under way", in_flight_));
+  }
+  stamp(command);
+  ++in_flight_;
+  Result<std::string> reply = co_await replica_.propose(command.SerializeAsString(), deadline);
+  --in_flight_;
+  if (!reply) co_return std::move(reply).error();
+  co_return parse_message<wire::CommandReply>(reply.value());
+}
+
+int64_t Proposer::unstamped_ms() const {
+  return std::max<int64_t>(std::chrono::floor<milliseconds>(env_.clock.now() - last_stamp_).count(), 0);
+}
+
+void Proposer::stamp(wire::Command& command) {
+  command.set_elapsed_ms(unstamped_ms());
+  last_stamp_ += milliseconds(command.elapsed_ms());
+  command.set_wall_ms(std::chrono::floor<milliseconds>(env_.clock.wall().time_since_epoch()).count());
+}
+
+Reply MetaParts::refuse(Error error) const {
+  if (error.code == ErrorCode::kOutcomeUnknown) {
+    // Of the proposal, not of the session: the same request may be sent again and takes effect once.
+    return error_reply(Error(ErrorCode::kTimeout, "the change is under way still: " + error.detail));
+  }
+  if (error.code != ErrorCode::kNotLeader) return error_reply(std::move(error));
+  const NodeId leader = replica.status().leader;
+  const auto node = options.nodes.find(leader);
+  if (leader == options.self || node == options.nodes.end()) return error_reply(Error(ErrorCode::kNoLeader));
+  Reply reply = error_reply(std::move(error));
+  reply.leader = node->second;
+  return reply;
+}
+
+Reply MetaParts::answer(Result<wire::CommandReply> outcome) const {
+  if (!outcome) return refuse(std::move(outcome).error());
+  wire::CommandReply& applied = outcome.value();
+  if (applied.error() != 0) {
+    return error_reply(Error(error_code_from_wire(applied.error()), std::move(*applied.mutable_detail())));
+  }
+  Reply reply;
+  reply.body = std::move(*applied.mutable_body());
+  return reply;
+}
+
+}  // namespace dogfs

@@ -1,0 +1,101 @@
+// What the parts of a metadata node share, and how they read and change the replicated state. Belongs to the node's
+// executor.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/env/env.h"
+#include "core/env/kv_store.h"
+#include "core/env/sync.h"
+#include "core/meta/lease_tracker.h"
+#include "core/meta/meta_node.h"
+#include "core/meta/registry.h"
+#include "core/meta/tables.h"
+#include "core/raft/replica.h"
+#include "core/wire/command.pb.h"
+
+namespace dogfs {
+
+// Commands that one leader may have under way; more are refused with kOverloaded, so that memory and waiting times
+// stay bounded however many clients there are.
+inline constexpr size_t kMaxProposalsInFlight = 4096;
+
+// Runs reads of the rows where they hold nobody up.
+class StoreReader {
+ public:
+  StoreReader(KvStore& store, Compute& compute, GroupId group) : store_(store), compute_(compute), group_(group) {}
+
+  // The answer of `query` to what is applied here now. Linearizable only behind Replica::read_barrier.
+  template <class T>
+  Task<Result<T>> read(std::function<Result<T>(const MetaTables&)> query) {
+    const std::shared_ptr<const KvReader> snapshot = store_.snapshot();
+    Result<T> answer = Error(ErrorCode::kInternal);
+    co_await compute_.run([&] { answer = query(MetaTables(*snapshot, group_)); });
+    co_return answer;
+  }
+
+  std::shared_ptr<const KvReader> snapshot() const { return store_.snapshot(); }
+  GroupId group() const { return group_; }
+
+ private:
+  KvStore& store_;
+  Compute& compute_;
+  GroupId group_;
+};
+
+// Puts commands into the log, with the times that apply must not find out for itself.
+class Proposer {
+ public:
+  Proposer(Env& env, Replica& replica) : env_(env), replica_(replica), last_stamp_(env.clock.now()) {}
+
+  // The log time of this leader begins to run now.
+  void lead() { last_stamp_ = env_.clock.now(); }
+
+  // By how much the next command will move the log time.
+  int64_t unstamped_ms() const;
+
+  // The reply of apply, which may itself be a refusal. Fails as Replica::propose, and with kOverloaded.
+  Task<Result<wire::CommandReply>> propose(wire::Command command, MonoTime deadline);
+
+ private:
+  void stamp(wire::Command& command);
+
+  Env& env_;
+  Replica& replica_;
+  MonoTime last_stamp_;
+  size_t in_flight_ = 0;
+};
+
+struct MetaParts {
+  MetaParts(Env& the_env, KvStore& store, const MetaOptions& the_options, Replica& the_replica, GroupId group)
+      : env(the_env),
+        options(the_options),
+        replica(the_replica),
+        reader(store, the_env.compute, group),
+        proposer(the_env, the_replica),
+        reclaim_wanted(the_env.clock),
+        started(the_env.clock.now()) {}
+
+  bool is_leader() const { return replica.status().role == RaftRole::kLeader; }
+  // The reply to a request that failed with `error`: names the leader where another node leads.
+  Reply refuse(Error error) const;
+  // The reply to a request that apply answered, or that did not get that far.
+  Reply answer(Result<wire::CommandReply> outcome) const;
+
+  Env& env;
+  const MetaOptions& options;
+  Replica& replica;
+  StoreReader reader;
+  Proposer proposer;
+  ServerRegistry registry;
+  LeaseTracker leases;
+  // Wakes the leader's reclaiming when something was deleted.
+  Notifier reclaim_wanted;
+  MonoTime started;
+  // Of the cluster, once it is known here. Never changes then.
+  std::string cluster_uuid;
+};
+
+}  // namespace dogfs

@@ -1,0 +1,156 @@
+#include "core/meta/read_requests.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/meta/queries.h"
+#include "core/wire/rpc.h"
+
+namespace dogfs {
+namespace {
+
+// Rows that a summary visits in one job: a few milliseconds.
+constexpr size_t kSummaryStepRows = 4096;
+// How long a leader tries to prove that it leads before it reports what it knows.
+constexpr Duration kStatusBarrierLimit = seconds(1);
+
+int64_t count_ms(Duration duration) {
+  return std::chrono::floor<milliseconds>(duration).count();
+}
+
+struct StoredStatus {
+  wire::CountersRow counters;
+  std::vector<wire::ChunkServerRow> servers;
+};
+
+Result<StoredStatus> read_status(const MetaTables& tables) {
+  StoredStatus status;
+  DOGFS_TRY(const std::optional<wire::CountersRow> counters, tables.counters());
+  if (counters) status.counters = *counters;
+  DOGFS_TRYV(scan_rows<wire::ChunkServerRow>(tables.reader(), tables.keys().servers(),
+                                             [&](std::string_view, wire::ChunkServerRow row) {
+                                               status.servers.push_back(std::move(row));
+                                               return true;
+                                             }));
+  return status;
+}
+
+}  // namespace
+
+template <class RequestMessage, class ReplyMessage>
+Task<Reply> ReadRequests::answer(Request request, MonoTime deadline,
+                                 Result<ReplyMessage> (*query)(const MetaTables&, const RequestMessage&)) {
+  const Result<RequestMessage> parsed = parse_message<RequestMessage>(request.body);
+  if (!parsed) co_return error_reply(parsed.error());
+  const Result<LogIndex> current = co_await parts_.replica.read_barrier(deadline);
+  if (!current) co_return parts_.refuse(current.error());
+  Result<std::string> body =
+      co_await parts_.reader.read<std::string>([&](const MetaTables& tables) -> Result<std::string> {
+        DOGFS_TRY(const ReplyMessage message, query(tables, parsed.value()));
+        return message.SerializeAsString();
+      });
+  if (!body) co_return error_reply(std::move(body).error());
+  Reply reply;
+  reply.body = std::move(body).value();
+  co_return reply;
+}
+
+Task<Reply> ReadRequests::stat(Request request, MonoTime deadline) {
+  return answer<wire::StatRequest, wire::StatReply>(std::move(request), deadline, query_stat);
+}
+
+Task<Reply> ReadRequests::list(Request request, MonoTime deadline) {
+  return answer<wire::ListRequest, wire::ListReply>(std::move(request), deadline, query_list);
+}
+
+Task<Reply> ReadRequests::get_blocks(Request request, MonoTime deadline) {
+  return answer<wire::GetBlocksRequest, wire::GetBlocksReply>(std::move(request), deadline, query_blocks);
+}
+
+Task<Reply> ReadRequests::summary(Request request, MonoTime deadline) {
+  const Result<wire::SummaryRequest> parsed = parse_message<wire::SummaryRequest>(request.body);
+  if (!parsed) co_return error_reply(parsed.error());
+  const Result<LogIndex> current = co_await parts_.replica.read_barrier(deadline);
+  if (!current) co_return parts_.refuse(current.error());
+  const std::shared_ptr<const KvReader> snapshot = parts_.reader.snapshot();
+  SummaryWalk walk(*snapshot, parts_.reader.group());
+  Status started = ok();
+  co_await parts_.env.compute.run([&] { started = walk.start(parsed.value()); });
+  if (!started) co_return error_reply(started.error());
+  while (true) {
+    Result<bool> done = false;
+    co_await parts_.env.compute.run([&] { done = walk.step(kSummaryStepRows); });
+    if (!done) co_return error_reply(done.error());
+    if (done.value()) co_return make_reply(walk.sum());
+    if (parts_.env.clock.now() >= deadline) {
+      co_return error_reply(Error(ErrorCode::kTimeout, "the tree is too large to be added up in that time"));
+    }
+  }
+}
+
+Task<Reply> ReadRequests::cluster_status(Request request, MonoTime deadline) {
+  const Result<wire::ClusterStatusRequest> parsed = parse_message<wire::ClusterStatusRequest>(request.body);
+  if (!parsed) co_return error_reply(parsed.error());
+  wire::ClusterStatusReply reply;
+  if (parts_.is_leader()) {
+    const MonoTime limit = std::min(deadline, parts_.env.clock.now() + kStatusBarrierLimit);
+    const Result<LogIndex> current = co_await parts_.replica.read_barrier(limit);
+    reply.set_from_leader(current.has_value());
+  }
+  const Result<StoredStatus> stored = co_await parts_.reader.read<StoredStatus>(read_status);
+  if (!stored) co_return error_reply(stored.error());
+  const ReplicaStatus status = parts_.replica.status();
+  reply.set_answered_by(parts_.options.self.value());
+  reply.set_term(status.term.value());
+  reply.set_commit_index(status.commit.value());
+  reply.set_applied_index(status.applied.value());
+  const wire::CountersRow& counters = stored.value().counters;
+  reply.set_files(counters.files());
+  reply.set_directories(counters.directories());
+  reply.set_blocks(counters.blocks());
+  reply.set_bytes(counters.bytes());
+  reply.set_garbage_shards(counters.garbage_shards());
+  reply.set_cluster_uuid(counters.cluster_uuid());
+  add_nodes(status, reply);
+  add_servers(stored.value().servers, reply);
+  co_return make_reply(reply);
+}
+
+// Only a leader hears of the other nodes all the time; others know that they themselves and their leader are there.
+void ReadRequests::add_nodes(const ReplicaStatus& status, wire::ClusterStatusReply& reply) const {
+  const MonoTime now = parts_.env.clock.now();
+  for (const auto& [id, address] : parts_.options.nodes) {
+    wire::ClusterStatusReply::MetaNode& node = *reply.add_nodes();
+    node.set_node(id.value());
+    node.set_address(address.value);
+    node.set_leader(id == status.leader);
+    const auto contact = status.last_contact.find(id);
+    const bool heard =
+        contact != status.last_contact.end() && now - contact->second < 2 * parts_.options.election_timeout;
+    node.set_reachable(id == parts_.options.self || heard ||
+                       (id == status.leader && status.role == RaftRole::kFollower));
+    const auto match = status.match.find(id);
+    if (match != status.match.end()) node.set_match_index(match->second.value());
+  }
+}
+
+void ReadRequests::add_servers(const std::vector<wire::ChunkServerRow>& rows, wire::ClusterStatusReply& reply) const {
+  const MonoTime now = parts_.env.clock.now();
+  for (const wire::ChunkServerRow& row : rows) {
+    wire::ChunkServerInfo& info = *reply.add_servers();
+    info.set_server(row.server());
+    info.set_address(row.address());
+    info.set_rack(row.rack());
+    info.set_last_heartbeat_ms(-1);
+    const ServerRegistry::Server* server = parts_.registry.find(ServerId(row.server()));
+    if (server == nullptr || !server->last_heartbeat) continue;
+    const Duration silent = now - *server->last_heartbeat;
+    info.set_total_bytes(server->total_bytes);
+    info.set_free_bytes(server->free_bytes);
+    info.set_shards(server->shards);
+    info.set_alive(silent <= parts_.options.server_silence_limit);
+    info.set_last_heartbeat_ms(count_ms(silent));
+  }
+}
+
+}  // namespace dogfs

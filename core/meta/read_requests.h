@@ -1,0 +1,30 @@
+// The reads that clients ask for: behind a read barrier, from one snapshot.
+#pragma once
+
+#include "core/meta/parts.h"
+#include "core/wire/meta.pb.h"
+
+namespace dogfs {
+
+class ReadRequests {
+ public:
+  explicit ReadRequests(MetaParts& parts) : parts_(parts) {}
+
+  Task<Reply> stat(Request request, MonoTime deadline);
+  Task<Reply> list(Request request, MonoTime deadline);
+  Task<Reply> get_blocks(Request request, MonoTime deadline);
+  Task<Reply> summary(Request request, MonoTime deadline);
+  // Answered by every node; by one that does not lead, or cannot reach a majority, as far as it knows.
+  Task<Reply> cluster_status(Request request, MonoTime deadline);
+
+ private:
+  template <class RequestMessage, class ReplyMessage>
+  Task<Reply> answer(Request request, MonoTime deadline,
+                     Result<ReplyMessage> (*query)(const MetaTables&, const RequestMessage&));
+  void add_nodes(const ReplicaStatus& status, wire::ClusterStatusReply& reply) const;
+  void add_servers(const std::vector<wire::ChunkServerRow>& rows, wire::ClusterStatusReply& reply) const;
+
+  MetaParts& parts_;
+};
+
+}  // namespace dogfs

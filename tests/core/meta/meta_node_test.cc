@@ -1,0 +1,437 @@
+#include "core/meta/meta_node.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/wire/message_type.h"
+#include "core/wire/meta.pb.h"
+#include "core/wire/rpc.h"
+#include "sim/world.h"
+
+namespace dogfs {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr Geometry kGeometry{.data_shards = 3, .parity_shards = 2, .cell_bytes = 4096, .block_bytes = 3 * 4096ULL * 4};
+
+Task<Result<Reply>> call(Env& env, Address to, Request request) {
+  co_return co_await env.transport.call(std::move(to), std::move(request), env.clock.now() + seconds(2));
+}
+
+// A group of metadata nodes, and a node that talks to them as clients and chunk servers do.
+class MetaCluster {
+ public:
+  explicit MetaCluster(int nodes, uint64_t seed = 1) : world_({.seed = seed}), client_(world_.add_node("client")) {
+    for (int i = 1; i <= nodes; ++i) {
+      const std::string name = "meta-" + std::to_string(i);
+      options_.nodes[NodeId(static_cast<uint64_t>(i))] = Address{name};
+      metas_.push_back(&world_.add_node(name));
+    }
+    options_.default_policy = kGeometry;
+    for (size_t i = 0; i < metas_.size(); ++i) start(i);
+  }
+
+  void start(size_t i) {
+    sim::Node& node = *metas_[i];
+    if (!node.up()) node.boot();
+    MetaOptions options = options_;
+    options.self = NodeId(i + 1);
+    MetaNode& meta = node.make<MetaNode>(node.env(), node.kv(), options, node.on_fatal());
+    programs_[i] = &meta;
+    const auto started = world_.run(node, meta.start(), seconds(10));
+    ASSERT_TRUE(started.has_value() && started->has_value());
+  }
+
+  // Asks one node once.
+  Reply ask_node(size_t i, Request request) {
+    auto answer = world_.run(client_, call(client_.env(), metas_[i]->address(), std::move(request)), seconds(5));
+    if (!answer.has_value()) return error_reply(Error(ErrorCode::kTimeout));
+    if (!answer->has_value()) return error_reply(answer->error());
+    return std::move(answer->value());
+  }
+
+  // Asks until a leader has answered.
+  template <class Message>
+  Reply ask(MessageType type, const Message& message) {
+    Reply reply;
+    for (int attempt = 0; attempt < 200; ++attempt) {
+      Request request = make_request(type, GroupId(), message);
+      request.principal = "alice";
+      reply = ask_node(target_, std::move(request));
+      const ErrorClass kind = error_class(reply.error.code);
+      if (kind != ErrorClass::kRetry && kind != ErrorClass::kRedirect) return reply;
+      target_ = (target_ + 1) % metas_.size();
+      world_.run_for(milliseconds(100));
+    }
+    return reply;
+  }
+
+  template <class ReplyMessage, class Message>
+  ReplyMessage ask_for(MessageType type, const Message& message) {
+    Result<TypedReply<ReplyMessage>> reply = parse_reply<ReplyMessage>(ask(type, message));
+    EXPECT_TRUE(reply.has_value()) << reply.error().to_string();
+    return reply ? std::move(reply.value().message) : ReplyMessage();
+  }
+
+  void open_session() {
+    const auto reply = ask_for<wire::OpenSessionReply>(MessageType::kOpenSession, wire::OpenSessionRequest());
+    session_ = reply.session();
+    cluster_uuid_ = reply.cluster_uuid();
+    EXPECT_NE(session_, 0u);
+    EXPECT_EQ(cluster_uuid_.size(), 16u);
+  }
+
+  wire::MutateRequest next(wire::Mutation mutation) {
+    wire::MutateRequest request;
+    request.set_session(session_);
+    request.set_sequence(++sequence_);
+    request.set_low_water(sequence_);
+    *request.mutable_mutation() = std::move(mutation);
+    return request;
+  }
+
+  Reply mutate(wire::Mutation mutation) { return ask(MessageType::kMutate, next(std::move(mutation))); }
+
+  template <class Fill>
+  Reply change(Fill fill) {
+    wire::Mutation mutation;
+    fill(mutation);
+    return mutate(std::move(mutation));
+  }
+
+  Reply mkdir(const std::string& path) {
+    return change([&](wire::Mutation& mutation) { mutation.mutable_make_directory()->set_path(path); });
+  }
+
+  wire::CreateFileResult create(const std::string& path) {
+    const Reply reply = change([&](wire::Mutation& mutation) { mutation.mutable_create_file()->set_path(path); });
+    wire::MutateReply message;
+    EXPECT_TRUE(message.ParseFromString(reply.body));
+    return message.result().create_file();
+  }
+
+  Reply allocate(const wire::CreateFileResult& file) {
+    return change([&](wire::Mutation& mutation) {
+      mutation.mutable_allocate_block()->set_inode(file.inode());
+      mutation.mutable_allocate_block()->set_lease_epoch(file.lease_epoch());
+    });
+  }
+
+  wire::RegisterServerRequest registration(int number) const {
+    wire::RegisterServerRequest request;
+    request.set_uuid(std::string(16, static_cast<char>('a' + number)));
+    request.set_address("chunk-" + std::to_string(number));
+    request.set_rack("/rack-" + std::to_string(number));
+    return request;
+  }
+
+  wire::HeartbeatRequest heartbeat_of(const wire::RegisterServerReply& server) const {
+    wire::HeartbeatRequest request;
+    request.set_server(server.server());
+    request.set_incarnation(server.incarnation());
+    request.set_total_bytes(1ULL << 40);
+    request.set_free_bytes(1ULL << 39);
+    request.set_cluster_uuid(cluster_uuid_);
+    return request;
+  }
+
+  void add_servers(int count) {
+    for (int i = 0; i < count; ++i) {
+      servers_.push_back(ask_for<wire::RegisterServerReply>(MessageType::kRegisterServer, registration(i)));
+    }
+    beat();
+  }
+
+  // Every server sends a heartbeat to every node.
+  void beat() {
+    for (const auto& server : servers_) {
+      for (size_t i = 0; i < metas_.size(); ++i) {
+        if (metas_[i]->up()) ask_node(i, make_request(MessageType::kHeartbeat, GroupId(), heartbeat_of(server)));
+      }
+    }
+  }
+
+  wire::ClusterStatusReply status_of(size_t i) {
+    const Reply reply = ask_node(i, make_request(MessageType::kClusterStatus, GroupId(), wire::ClusterStatusRequest()));
+    wire::ClusterStatusReply message;
+    EXPECT_EQ(reply.error.code, ErrorCode::kOk) << reply.error.to_string();
+    EXPECT_TRUE(message.ParseFromString(reply.body));
+    return message;
+  }
+
+  size_t leader() {
+    world_.run_until([&] { return find_leader().has_value(); }, seconds(20));
+    return find_leader().value_or(0);
+  }
+
+  std::optional<size_t> find_leader() const {
+    for (size_t i = 0; i < metas_.size(); ++i) {
+      if (metas_[i]->up() && programs_.at(i)->replica().status().role == RaftRole::kLeader) return i;
+    }
+    return std::nullopt;
+  }
+
+  sim::World world_;
+  sim::Node& client_;
+  MetaOptions options_;
+  std::vector<sim::Node*> metas_;
+  std::map<size_t, MetaNode*> programs_;
+  std::vector<wire::RegisterServerReply> servers_;
+  size_t target_ = 0;
+  uint64_t session_ = 0;
+  uint64_t sequence_ = 0;
+  std::string cluster_uuid_;
+};
+
+TEST(MetaNode, MakesAClusterAndServesIt) {
+  MetaCluster cluster(1);
+  cluster.open_session();
+  EXPECT_EQ(cluster.mkdir("/a").error.code, ErrorCode::kOk);
+  wire::StatRequest stat;
+  stat.set_path("/a");
+  const auto status = cluster.ask_for<wire::StatReply>(MessageType::kStat, stat).status();
+  EXPECT_TRUE(status.directory());
+  EXPECT_EQ(status.name(), "a");
+  EXPECT_EQ(status.owner(), "alice");
+  EXPECT_EQ(status.policy().data_shards(), 3u);
+  wire::ListRequest list;
+  list.set_path("/");
+  EXPECT_EQ(cluster.ask_for<wire::ListReply>(MessageType::kList, list).entries_size(), 1);
+}
+
+TEST(MetaNode, ARetriedRequestTakesEffectOnce) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  wire::Mutation mutation;
+  mutation.mutable_make_directory()->set_path("/a");
+  const wire::MutateRequest request = cluster.next(mutation);
+  const Reply first = cluster.ask(MessageType::kMutate, request);
+  ASSERT_EQ(first.error.code, ErrorCode::kOk);
+  cluster.metas_[cluster.leader()]->crash(sim::CrashKind::kPower);
+  const Reply second = cluster.ask(MessageType::kMutate, request);
+  EXPECT_EQ(second.error.code, ErrorCode::kOk) << second.error.to_string();
+  EXPECT_EQ(second.body, first.body);
+}
+
+TEST(MetaNode, FollowersNameTheLeader) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  const size_t leader = cluster.leader();
+  const size_t follower = (leader + 1) % 3;
+  wire::StatRequest stat;
+  stat.set_path("/");
+  const Reply read = cluster.ask_node(follower, make_request(MessageType::kStat, GroupId(), stat));
+  EXPECT_EQ(read.error.code, ErrorCode::kNotLeader);
+  EXPECT_EQ(read.leader, cluster.metas_[leader]->address());
+  const Reply change = cluster.ask_node(follower, make_request(MessageType::kMutate, GroupId(), cluster.next([] {
+                                          wire::Mutation mutation;
+                                          mutation.mutable_make_directory()->set_path("/a");
+                                          return mutation;
+                                        }())));
+  EXPECT_EQ(change.error.code, ErrorCode::kNotLeader);
+}
+
+TEST(MetaNode, WithoutAMajorityItSaysSoAndStillReportsItsStatus) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  const size_t leader = cluster.leader();
+  cluster.metas_[(leader + 1) % 3]->crash(sim::CrashKind::kPower);
+  cluster.metas_[(leader + 2) % 3]->crash(sim::CrashKind::kPower);
+  cluster.world_.run_for(seconds(3));
+  wire::StatRequest stat;
+  stat.set_path("/");
+  const Reply reply = cluster.ask_node(leader, make_request(MessageType::kStat, GroupId(), stat));
+  EXPECT_EQ(reply.error.code, ErrorCode::kNoLeader) << reply.error.to_string();
+  const wire::ClusterStatusReply status = cluster.status_of(leader);
+  EXPECT_FALSE(status.from_leader());
+  EXPECT_EQ(status.answered_by(), leader + 1);
+  EXPECT_EQ(status.cluster_uuid(), cluster.cluster_uuid_);
+  ASSERT_EQ(status.nodes_size(), 3);
+  EXPECT_FALSE(status.nodes(static_cast<int>((leader + 1) % 3)).reachable());
+}
+
+TEST(MetaNode, PlacesBlocksOnServersThatLive) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(6);
+  const wire::CreateFileResult file = cluster.create("/f");
+  const Reply reply = cluster.allocate(file);
+  ASSERT_EQ(reply.error.code, ErrorCode::kOk) << reply.error.to_string();
+  wire::MutateReply message;
+  ASSERT_TRUE(message.ParseFromString(reply.body));
+  const wire::AllocateBlockResult& block = message.result().allocate_block();
+  ASSERT_EQ(block.targets_size(), 5);
+  for (const wire::Shard& target : block.targets()) {
+    EXPECT_THAT(target.server_address(), HasSubstr("chunk-"));
+    EXPECT_NE(target.generation(), 0u);
+  }
+}
+
+TEST(MetaNode, RefusesAtOnceWhatTooFewServersCanHold) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(4);
+  const wire::CreateFileResult file = cluster.create("/f");
+  EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk) << "d + 1 are enough";
+  cluster.world_.run_for(seconds(4));
+  const Reply reply = cluster.allocate(file);
+  EXPECT_EQ(reply.error.code, ErrorCode::kInsufficientServers);
+  EXPECT_THAT(reply.error.detail, HasSubstr("4 needed, 0 available"));
+  cluster.beat();
+  EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk);
+}
+
+TEST(MetaNode, ANewLeaderKnowsTheServersAtOnce) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  const wire::CreateFileResult file = cluster.create("/f");
+  cluster.metas_[cluster.leader()]->crash(sim::CrashKind::kPower);
+  cluster.world_.run_until([&] { return cluster.find_leader().has_value(); }, seconds(20));
+  cluster.beat();
+  EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk);
+}
+
+TEST(MetaNode, ServersOfAnotherClusterAndUnknownOnesAreRefused) {
+  MetaCluster cluster(1);
+  cluster.open_session();
+  cluster.add_servers(1);
+  wire::RegisterServerRequest stranger = cluster.registration(1);
+  stranger.set_cluster_uuid(std::string(16, 'x'));
+  EXPECT_EQ(cluster.ask(MessageType::kRegisterServer, stranger).error.code, ErrorCode::kWrongCluster);
+  wire::HeartbeatRequest beat = cluster.heartbeat_of(cluster.servers_[0]);
+  beat.set_cluster_uuid(std::string(16, 'x'));
+  EXPECT_EQ(cluster.ask(MessageType::kHeartbeat, beat).error.code, ErrorCode::kWrongCluster);
+  beat = cluster.heartbeat_of(cluster.servers_[0]);
+  beat.set_server(77);
+  EXPECT_EQ(cluster.ask(MessageType::kHeartbeat, beat).error.code, ErrorCode::kNotFound);
+  cluster.ask_for<wire::RegisterServerReply>(MessageType::kRegisterServer, cluster.registration(0));
+  EXPECT_EQ(cluster.ask(MessageType::kHeartbeat, cluster.heartbeat_of(cluster.servers_[0])).error.code, ErrorCode::kOk)
+      << "nothing was heard of the new process yet";
+}
+
+TEST(MetaNode, DeletesShardsOnlyThroughTheirServersAndForgetsWhatIsConfirmed) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  const wire::CreateFileResult file = cluster.create("/f");
+  ASSERT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk);
+  cluster.change([](wire::Mutation& mutation) { mutation.mutable_delete_()->set_path("/f"); });
+  cluster.world_.run_for(seconds(1));
+  EXPECT_EQ(cluster.status_of(cluster.leader()).garbage_shards(), 5u);
+  for (const auto& server : cluster.servers_) {
+    const auto reply = cluster.ask_for<wire::HeartbeatReply>(MessageType::kHeartbeat, cluster.heartbeat_of(server));
+    ASSERT_EQ(reply.deletions_size(), 1);
+    wire::HeartbeatRequest confirmation = cluster.heartbeat_of(server);
+    *confirmation.mutable_deleted() = reply.deletions();
+    const auto next = cluster.ask_for<wire::HeartbeatReply>(MessageType::kHeartbeat, confirmation);
+    EXPECT_EQ(next.deletions_size(), 0);
+  }
+  cluster.world_.run_for(seconds(2));
+  EXPECT_EQ(cluster.status_of(cluster.leader()).garbage_shards(), 0u);
+}
+
+TEST(MetaNode, ASilentWriterLosesItsLeaseAndOneThatRenewsDoesNot) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  const wire::CreateFileResult silent = cluster.create("/silent");
+  const wire::CreateFileResult renewed = cluster.create("/renewed");
+  wire::RenewLeasesRequest renewal;
+  renewal.set_session(cluster.session_);
+  renewal.add_inodes(renewed.inode());
+  for (int i = 0; i < 10; ++i) {
+    cluster.world_.run_for(seconds(10));
+    EXPECT_EQ(cluster.ask_for<wire::RenewLeasesReply>(MessageType::kRenewLeases, renewal).lost_size(), 0);
+    cluster.beat();
+  }
+  EXPECT_EQ(cluster.allocate(silent).error.code, ErrorCode::kLeaseLost);
+  EXPECT_EQ(cluster.allocate(renewed).error.code, ErrorCode::kOk);
+  renewal.add_inodes(silent.inode());
+  const auto reply = cluster.ask_for<wire::RenewLeasesReply>(MessageType::kRenewLeases, renewal);
+  ASSERT_EQ(reply.lost_size(), 1);
+  EXPECT_EQ(reply.lost(0), silent.inode());
+}
+
+TEST(MetaNode, AnIdleSessionIsForgottenAndNeverRunAgain) {
+  MetaCluster cluster(1);
+  cluster.options_.session_limit = seconds(100);
+  cluster.metas_[0]->crash(sim::CrashKind::kPower);
+  cluster.start(0);
+  cluster.open_session();
+  cluster.world_.run_for(seconds(50));
+  EXPECT_EQ(cluster.mkdir("/a").error.code, ErrorCode::kOk);
+  cluster.world_.run_for(seconds(130));
+  EXPECT_EQ(cluster.mkdir("/b").error.code, ErrorCode::kSessionExpired);
+}
+
+TEST(MetaNode, RefusesWhatItDoesNotUnderstand) {
+  MetaCluster cluster(1);
+  cluster.open_session();
+  Request unknown;
+  unknown.type = static_cast<MessageType>(9999);
+  EXPECT_EQ(cluster.ask_node(0, unknown).error.code, ErrorCode::kUnsupported);
+  Request wrong_node = make_request(MessageType::kOpenShard, GroupId(), wire::StatRequest());
+  EXPECT_EQ(cluster.ask_node(0, wrong_node).error.code, ErrorCode::kUnsupported);
+  for (const MessageType type :
+       {MessageType::kOpenSession, MessageType::kMutate, MessageType::kStat, MessageType::kList,
+        MessageType::kGetBlocks, MessageType::kRenewLeases, MessageType::kSummary, MessageType::kClusterStatus,
+        MessageType::kRegisterServer, MessageType::kHeartbeat}) {
+    Request garbage;
+    garbage.type = type;
+    garbage.body = "\xff\xff\xff";
+    EXPECT_EQ(cluster.ask_node(0, garbage).error.code, ErrorCode::kProtocolError) << message_type_name(type);
+  }
+  EXPECT_EQ(cluster.ask_node(0, make_request(MessageType::kStat, GroupId(7), wire::StatRequest())).error.code,
+            ErrorCode::kInvalidArgument);
+  wire::MutateRequest nameless;
+  EXPECT_EQ(cluster.ask(MessageType::kMutate, nameless).error.code, ErrorCode::kInvalidArgument);
+}
+
+TEST(MetaNode, SummaryAddsUpATreeInSteps) {
+  MetaCluster cluster(1);
+  cluster.open_session();
+  cluster.mkdir("/a");
+  for (int i = 0; i < 20; ++i) {
+    const std::string name = "/a/" + std::to_string(i);
+    cluster.mkdir(name);
+    cluster.create(name + "/f");
+  }
+  wire::SummaryRequest request;
+  request.set_path("/");
+  const auto sum = cluster.ask_for<wire::SummaryReply>(MessageType::kSummary, request);
+  EXPECT_EQ(sum.directories(), 22u);
+  EXPECT_EQ(sum.files(), 20u);
+  EXPECT_EQ(sum.least_spares(), 0u);
+}
+
+TEST(MetaNode, StopsWithRequestsUnderWay) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  const size_t leader = cluster.leader();
+  cluster.metas_[(leader + 1) % 3]->crash(sim::CrashKind::kPower);
+  cluster.metas_[(leader + 2) % 3]->crash(sim::CrashKind::kPower);
+  wire::StatRequest stat;
+  stat.set_path("/");
+  sim::Node& node = *cluster.metas_[leader];
+  cluster.world_.spawn(cluster.client_, [](Env& env, Address to, Request request) -> Task<void> {
+    const Result<Reply> ignored =
+        co_await env.transport.call(std::move(to), std::move(request), env.clock.now() + seconds(60));
+    EXPECT_TRUE(ignored.has_value());
+  }(cluster.client_.env(), node.address(), make_request(MessageType::kStat, GroupId(), stat)));
+  cluster.world_.run_for(milliseconds(50));
+  const auto stop = [](MetaNode& meta) -> Task<bool> {
+    co_await meta.stop();
+    co_return true;
+  };
+  EXPECT_EQ(cluster.world_.run(node, stop(*cluster.programs_[leader]), seconds(5)), std::optional<bool>(true));
+}
+
+}  // namespace
+}  // namespace dogfs
