@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/ids.h"
+#include "core/base/limits.h"
 #include "core/base/result.h"
 #include "core/env/env.h"
 #include "core/env/kv_store.h"
@@ -27,6 +28,10 @@ struct ChunkOptions {
   Duration heartbeat_interval = seconds(1);
   // A shard that was opened and neither appended to nor sealed for this long is given up by its writer.
   Duration writer_idle_limit = std::chrono::minutes(10);
+  // Beyond these, requests are answered with kBusy.
+  uint32_t max_open_writers = 512;
+  uint64_t max_write_bytes = 64 * kMiB;  // received and not yet on disk
+  uint64_t max_read_bytes = 64 * kMiB;   // asked of the disks at once
 };
 
 class ChunkServer final : public RequestHandler {

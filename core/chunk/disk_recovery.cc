@@ -1,0 +1,232 @@
+#include "core/chunk/disk_recovery.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/chunk/piece_sums.h"
+#include "core/wire/rpc.h"
+
+namespace dogfs {
+namespace {
+
+constexpr Duration kRetryInterval = seconds(10);
+
+// A record that does not parse is passed over, which makes its file one without a record.
+Result<std::map<ShardKey, wire::ShardRecord>> load_records(const KvReader& store, uint64_t& unreadable) {
+  std::map<ShardKey, wire::ShardRecord> records;
+  const Status scanned = store.scan(kShardRecords, kShardRecordsEnd, [&](std::string_view key, std::string_view value) {
+    const std::optional<ShardKey> shard = parse_shard_record_key(key);
+    Result<wire::ShardRecord> record = parse_message<wire::ShardRecord>(value);
+    if (shard && record.has_value() && record.value().length() <= kMaxShardBytes) {
+      records.emplace(*shard, std::move(record).value());
+    } else {
+      ++unreadable;
+    }
+    return true;
+  });
+  DOGFS_TRYV(scanned);
+  return records;
+}
+
+}  // namespace
+
+RecoveryPlan plan_recovery(const std::map<ShardKey, wire::ShardRecord>& records,
+                           const std::vector<std::string>& names) {
+  RecoveryPlan plan;
+  std::set<ShardKey> files;
+  for (const std::string& name : names) {
+    if (const std::optional<ShardKey> key = parse_shard_file_name(name)) {
+      files.insert(*key);
+    } else {
+      ++plan.foreign;
+    }
+  }
+  for (const auto& [key, record] : records) {
+    const bool has_file = files.erase(key) > 0;
+    if (record.deleting()) {
+      plan.going.push_back(key);
+    } else if (has_file) {
+      plan.served.emplace_back(key, record);
+    } else {
+      plan.lost.push_back(key);
+    }
+  }
+  plan.unrecorded.assign(files.begin(), files.end());
+  return plan;
+}
+
+Task<Status> DiskRecovery::load(ShardDisk* disk) {
+  const std::shared_ptr<const KvReader> store = disk->records().snapshot();
+  uint64_t unreadable = 0;
+  Result<std::map<ShardKey, wire::ShardRecord>> records = Error(ErrorCode::kInternal);
+  co_await env_.compute.run([&] { records = load_records(*store, unreadable); });
+  if (!records.has_value()) co_return records.error();
+  if (unreadable > 0) env_.log.error("chunk", "{} records of disk {} do not parse", unreadable, disk->number());
+  DOGFS_CO_TRY(const std::vector<std::string> names, co_await disk->files().list());
+  take_plan(disk, plan_recovery(records.value(), names));
+  co_return ok();
+}
+
+void DiskRecovery::take_plan(ShardDisk* disk, const RecoveryPlan& plan) {
+  const auto add = [&](const ShardKey& key, const ShardEntry& entry) {
+    if (table_.find(key) == nullptr) {
+      table_.put(key, entry);
+      return true;
+    }
+    ++counts_.foreign;
+    env_.log.error("chunk", "{} is on two disks; that of disk {} is left alone", to_string(key), disk->number());
+    return false;
+  };
+  for (const auto& [key, record] : plan.served) {
+    if (!add(key, {ShardState::kSealed, disk->number(), record.length(), record.crc32c()})) continue;
+    recorded_.push_back({disk, key});
+    ++counts_.recorded;
+  }
+  for (const ShardKey& key : plan.lost) {
+    ++counts_.lost;
+    env_.log.error("chunk", "{} has a record on disk {} and no file", to_string(key), disk->number());
+  }
+  for (const ShardKey& key : plan.going) add(key, {ShardState::kDeleting, disk->number(), 0, 0});
+  remover_.request(plan.going);
+  for (const ShardKey& key : plan.unrecorded) {
+    if (add(key, {ShardState::kUnverified, disk->number(), 0, 0})) unrecorded_.push_back({disk, key});
+  }
+  counts_.foreign += plan.foreign;
+  if (plan.foreign > 0) env_.log.warning("chunk", "{} unknown files on disk {}", plan.foreign, disk->number());
+}
+
+Task<void> DiskRecovery::inspect(std::string cluster_uuid) {
+  while (!unrecorded_.empty() && !stop_.stopping()) {
+    const Pending next = unrecorded_.back();
+    unrecorded_.pop_back();
+    if (!co_await turns_.take(next.key, kNever)) continue;
+    co_await inspect_unrecorded(next, cluster_uuid);
+    turns_.give_back(next.key);
+  }
+  while (!recorded_.empty() && !stop_.stopping()) {
+    const Pending next = recorded_.back();
+    recorded_.pop_back();
+    co_await check_size(next);
+  }
+}
+
+Task<void> DiskRecovery::check_size(Pending pending) {
+  const Result<std::shared_ptr<ShardFile>> file = co_await pending.disk->files().open(shard_file_name(pending.key));
+  if (!file.has_value()) co_return;  // deleted meanwhile, or its readers will see the error
+  const Result<uint64_t> size = co_await file.value()->size();
+  const ShardEntry* entry = table_.find(pending.key);
+  if (!size.has_value() || entry == nullptr || entry->state != ShardState::kSealed) co_return;
+  if (size.value() == shard_file_bytes(entry->length)) co_return;
+  ++counts_.damaged;
+  env_.log.error("chunk", "{} is damaged: its file has {} bytes", to_string(pending.key), size.value());
+  table_.set_state(pending.key, ShardState::kDamaged);
+}
+
+Task<void> DiskRecovery::inspect_unrecorded(Pending pending, std::string cluster_uuid) {
+  while (true) {
+    const ShardEntry* entry = table_.find(pending.key);
+    if (entry == nullptr || entry->state != ShardState::kUnverified) co_return;
+    const Inspection found = co_await examine(pending, cluster_uuid);
+    if (found.finding != Finding::kUnreadable) {
+      co_await settle(pending, found);
+      co_return;
+    }
+    env_.log.warning("chunk", "{} cannot be verified yet: {}", to_string(pending.key), found.detail);
+    if (!co_await stop_.sleep(kRetryInterval)) co_return;
+  }
+}
+
+Task<DiskRecovery::Inspection> DiskRecovery::examine(Pending pending, std::string cluster_uuid) {
+  const auto unreadable = [](const Error& error) { return Inspection{Finding::kUnreadable, 0, 0, error.to_string()}; };
+  const Result<std::shared_ptr<ShardFile>> file = co_await pending.disk->files().open(shard_file_name(pending.key));
+  if (!file.has_value()) co_return unreadable(file.error());
+  const Result<uint64_t> size = co_await file.value()->size();
+  if (!size.has_value()) co_return unreadable(size.error());
+  if (size.value() < kShardHeaderBytes) co_return Inspection{Finding::kUnsealed, 0, 0, {}};
+
+  const Result<Bytes> head = co_await file.value()->read(0, kShardHeaderBytes);
+  if (!head.has_value()) co_return unreadable(head.error());
+  const Result<ShardHeader> header = decode_shard_header(head.value().span());
+  if (header.has_value() && (header.value().key != pending.key || header.value().cluster_uuid != cluster_uuid)) {
+    co_return Inspection{Finding::kForeign, 0, 0, {}};
+  }
+  const Result<Bytes> end = co_await file.value()->read(size.value() - kShardAlignment, kShardAlignment);
+  if (!end.has_value()) co_return unreadable(end.error());
+  const std::optional<uint64_t> length = find_shard_footer(end.value().span(), size.value());
+  if (!length) co_return Inspection{Finding::kUnsealed, 0, 0, {}};
+  if (!header.has_value()) co_return Inspection{Finding::kDamaged, 0, 0, header.error().to_string()};
+  co_return co_await examine_sealed(file.value(), pending.key, *length);
+}
+
+Task<DiskRecovery::Inspection> DiskRecovery::examine_sealed(std::shared_ptr<ShardFile> file, ShardKey key,
+                                                            uint64_t length) {
+  const auto failed = [](const Error& error) {
+    const Finding finding = error.code == ErrorCode::kIoError ? Finding::kUnreadable : Finding::kDamaged;
+    return Inspection{finding, 0, 0, error.to_string()};
+  };
+  const Result<Bytes> bytes = co_await file->read(shard_footer_offset(length), shard_footer_bytes(length));
+  if (!bytes.has_value()) co_return failed(bytes.error());
+  const Result<ShardFooter> footer = decode_shard_footer(bytes.value().span());
+  if (!footer.has_value()) co_return failed(footer.error());
+  if (footer.value().key != key) co_return failed(Error(ErrorCode::kCorrupt, "the footer is of another shard"));
+  const Status data = co_await verify_data(file, footer.value());
+  if (!data.has_value()) co_return failed(data.error());
+  // It may have been written just before a kill, and be in memory only.
+  const Status synced = co_await file->sync();
+  if (!synced.has_value()) co_return failed(synced.error());
+  co_return Inspection{Finding::kWhole, length, footer.value().crc, {}};
+}
+
+Task<Status> DiskRecovery::verify_data(std::shared_ptr<ShardFile> file, ShardFooter footer) {
+  for (uint64_t at = 0; at < footer.length; at += kMaxTransferBytes) {
+    const uint64_t take = std::min<uint64_t>(kMaxTransferBytes, footer.length - at);
+    DOGFS_CO_TRY(const Bytes bytes, co_await file->read(kShardHeaderBytes + at, shard_align_up(take)));
+    const std::span<const uint32_t> crcs =
+        std::span(footer.piece_crcs).subspan(at / kChecksumPieceBytes, piece_count(take));
+    Status status = ok();
+    co_await env_.compute.run([&] { status = verify_pieces(BytesChain(bytes.slice(0, take)), crcs); });
+    DOGFS_CO_TRYV(status);
+  }
+  co_return ok();
+}
+
+Task<void> DiskRecovery::settle(Pending pending, Inspection found) {
+  switch (found.finding) {
+    case Finding::kWhole:
+      co_await record_again(pending, found);
+      break;
+    case Finding::kUnsealed:
+      ++counts_.unsealed;
+      table_.erase(pending.key);
+      writers_.adopt_leftover(pending.key, pending.disk->number());
+      break;
+    case Finding::kForeign:
+      ++counts_.foreign;
+      env_.log.warning("chunk", "the file of {} is not ours", to_string(pending.key));
+      table_.erase(pending.key);
+      break;
+    case Finding::kDamaged:
+    case Finding::kUnreadable:
+      ++counts_.damaged;
+      env_.log.error("chunk", "{} has no record and is damaged: {}", to_string(pending.key), found.detail);
+      table_.set_state(pending.key, ShardState::kDamaged);
+      break;
+  }
+}
+
+Task<void> DiskRecovery::record_again(Pending pending, Inspection found) {
+  const Status named = co_await pending.disk->wait_for(pending.disk->start_directory_sync());
+  if (!named.has_value()) co_return;
+  wire::ShardRecord record;
+  record.set_length(found.length);
+  record.set_crc32c(found.crc);
+  WriteBatch batch;
+  put_shard_record(batch, pending.key, record);
+  const Status recorded = co_await pending.disk->write_records(std::move(batch));
+  if (!recorded.has_value()) co_return;
+  ++counts_.rebuilt;
+  env_.log.info("chunk", "{} was sealed without a record, and is whole", to_string(pending.key));
+  table_.put(pending.key, {ShardState::kSealed, pending.disk->number(), found.length, found.crc});
+}
+
+}  // namespace dogfs

@@ -1,0 +1,142 @@
+#include "core/chunk/membership.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/limits.h"
+#include "core/wire/rpc.h"
+
+namespace dogfs {
+namespace {
+
+constexpr Duration kRegisterTimeout = seconds(5);
+constexpr Duration kMinHeartbeatTimeout = seconds(1);
+// What a heartbeat confirms at most; the rest goes with the next.
+constexpr size_t kMaxConfirmations = 4096;
+// How many redirections are followed before the nodes are asked in turn again.
+constexpr int kMaxRedirects = 4;
+
+}  // namespace
+
+Membership::Membership(Env& env, const ChunkOptions& options, Identity& identity, ShardRemover& remover,
+                       StopSignal& stop, std::function<Load()> load, std::function<void(const Error&)> on_fatal)
+    : env_(env),
+      options_(options),
+      identity_(identity),
+      remover_(remover),
+      stop_(stop),
+      load_(std::move(load)),
+      on_fatal_(std::move(on_fatal)) {}
+
+void Membership::start(TaskGroup& tasks, std::function<void()> on_registered) {
+  tasks.spawn(run_registration(std::move(on_registered)));
+  for (const Address& node : options_.meta_nodes) tasks.spawn(run_heartbeats(node));
+}
+
+Task<void> Membership::run_registration(std::function<void()> on_registered) {
+  bool first = true;
+  do {
+    if (registered_) continue;
+    const Status status = co_await try_to_register();
+    if (stop_.stopping()) co_return;
+    if (!status.has_value()) {
+      env_.log.info("chunk", "not registered yet: {}", status.error().to_string());
+      if (status.error().code == ErrorCode::kWrongCluster || status.error().code == ErrorCode::kConflict) {
+        on_fatal_(status.error());
+        co_return;
+      }
+      continue;
+    }
+    registered_ = true;
+    env_.log.info("chunk", "registered as server {}, incarnation {}", identity_.server(), incarnation_);
+    if (std::exchange(first, false)) on_registered();
+  } while (co_await stop_.sleep(options_.heartbeat_interval));
+}
+
+// Asks whoever led last, or else one node, and follows where that sends it.
+Task<Status> Membership::try_to_register() {
+  if (options_.meta_nodes.empty()) co_return Error(ErrorCode::kInvalidArgument, "no metadata nodes are configured");
+  Address node = std::exchange(leader_, {});
+  if (node.value.empty()) node = options_.meta_nodes[next_node_++ % options_.meta_nodes.size()];
+  Status status = ok();
+  for (int hop = 0; hop < kMaxRedirects && !node.value.empty() && !stop_.stopping(); ++hop) {
+    status = co_await register_at(node);
+    if (code_of(status) != ErrorCode::kNotLeader) break;
+    node = std::exchange(leader_, {});
+  }
+  co_return status;
+}
+
+Task<Status> Membership::register_at(Address node) {
+  wire::RegisterServerRequest message;
+  message.set_uuid(identity_.uuid());
+  message.set_address(options_.address.value);
+  message.set_rack(options_.rack);
+  message.set_cluster_uuid(identity_.cluster_uuid());
+  Request request = make_request(MessageType::kRegisterServer, GroupId(0), message);
+  DOGFS_CO_TRY(Reply reply,
+               co_await env_.transport.call(node, std::move(request), env_.clock.now() + kRegisterTimeout));
+  if (reply.error.code == ErrorCode::kNotLeader) leader_ = reply.leader;
+  DOGFS_CO_TRY(const TypedReply<wire::RegisterServerReply> typed,
+               parse_reply<wire::RegisterServerReply>(std::move(reply)));
+  const wire::RegisterServerReply& given = typed.message;
+  if (given.server() == 0 || given.cluster_uuid().size() != kUuidBytes) {
+    co_return Error(ErrorCode::kProtocolError, "registration without an id or a cluster");
+  }
+  DOGFS_CO_TRYV(co_await identity_.registered(ServerId(given.server()), given.cluster_uuid()));
+  incarnation_ = given.incarnation();
+  leader_ = node;
+  co_return ok();
+}
+
+Task<void> Membership::run_heartbeats(Address node) {
+  while (!stop_.stopping()) {
+    const MonoTime next = env_.clock.now() + options_.heartbeat_interval;
+    if (registered_) co_await send_heartbeat(node);
+    co_await stop_.sleep(std::max<Duration>(next - env_.clock.now(), Duration(0)));
+  }
+}
+
+Task<void> Membership::send_heartbeat(Address node) {
+  const Load load = load_();
+  const std::vector<ShardKey> gone = remover_.confirmed(kMaxConfirmations);
+  wire::HeartbeatRequest message;
+  message.set_server(identity_.server().value());
+  message.set_incarnation(incarnation_);
+  message.set_cluster_uuid(identity_.cluster_uuid());
+  message.set_total_bytes(load.space.total_bytes);
+  message.set_free_bytes(load.space.free_bytes);
+  message.set_shards(load.shards);
+  message.set_active_transfers(load.active_transfers);
+  for (const ShardKey& key : gone) *message.add_deleted() = shard_name_to_wire(key);
+  Request request = make_request(MessageType::kHeartbeat, GroupId(0), message);
+  const MonoTime deadline = env_.clock.now() + std::max<Duration>(options_.heartbeat_interval, kMinHeartbeatTimeout);
+  Result<Reply> reply = co_await env_.transport.call(node, std::move(request), deadline);
+  if (!reply.has_value() || stop_.stopping()) co_return;
+  const auto typed = parse_reply<wire::HeartbeatReply>(std::move(reply).value());
+  if (typed.has_value()) {
+    take_reply(typed.value().message, gone);
+  } else {
+    env_.log.debug("chunk", "{} refuses the heartbeat: {}", node.value, typed.error().to_string());
+    // It does not know this server, or knows a later start of it.
+    if (typed.error().code == ErrorCode::kNotFound || typed.error().code == ErrorCode::kConflict) registered_ = false;
+  }
+}
+
+void Membership::take_reply(const wire::HeartbeatReply& reply, const std::vector<ShardKey>& reported) {
+  if (!reply.leader()) return;
+  // The leader has heard. If it falls before it has written that down, its successor asks again.
+  remover_.reported(reported);
+  std::vector<ShardKey> deletions;
+  for (const wire::ShardName& name : reply.deletions()) {
+    const Result<ShardKey> key = shard_key_from_wire(name);
+    if (key.has_value()) {
+      deletions.push_back(key.value());
+    } else {
+      env_.log.warning("chunk", "the metadata asks to delete what cannot be: {}", key.error().to_string());
+    }
+  }
+  remover_.request(deletions);
+}
+
+}  // namespace dogfs

@@ -1,0 +1,56 @@
+// A chunk server's side of the cluster: it registers with the metadata's leader, then tells every metadata node each
+// interval that it lives, how much room it has, and what it has deleted. Whoever is elected so knows the servers at
+// once.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/chunk/chunk_server.h"
+#include "core/chunk/identity.h"
+#include "core/chunk/shard_remover.h"
+#include "core/chunk/stop_signal.h"
+#include "core/wire/meta.pb.h"
+
+namespace dogfs {
+
+class Membership {
+ public:
+  // What a heartbeat says besides who sends it.
+  struct Load {
+    DiskSpace space;
+    uint64_t shards = 0;
+    uint32_t active_transfers = 0;
+  };
+
+  // What is passed must outlive this object. `on_fatal`: this server must not take part, and must end.
+  Membership(Env& env, const ChunkOptions& options, Identity& identity, ShardRemover& remover, StopSignal& stop,
+             std::function<Load()> load, std::function<void(const Error&)> on_fatal);
+
+  // Works until the stop signal, in tasks of `tasks`. `on_registered` runs after the first registration of this start.
+  void start(TaskGroup& tasks, std::function<void()> on_registered);
+
+ private:
+  Task<void> run_registration(std::function<void()> on_registered);
+  Task<Status> try_to_register();
+  Task<Status> register_at(Address node);
+  Task<void> run_heartbeats(Address node);
+  Task<void> send_heartbeat(Address node);
+  void take_reply(const wire::HeartbeatReply& reply, const std::vector<ShardKey>& reported);
+
+  Env& env_;
+  const ChunkOptions& options_;
+  Identity& identity_;
+  ShardRemover& remover_;
+  StopSignal& stop_;
+  std::function<Load()> load_;
+  std::function<void(const Error&)> on_fatal_;
+  // Who led when last heard of; empty: unknown.
+  Address leader_;
+  size_t next_node_ = 0;
+  uint64_t incarnation_ = 0;
+  bool registered_ = false;
+};
+
+}  // namespace dogfs

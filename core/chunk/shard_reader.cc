@@ -1,0 +1,113 @@
+#include "core/chunk/shard_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/check.h"
+#include "core/base/limits.h"
+
+namespace dogfs {
+namespace {
+
+// Handles are what bounds this: a process may have some 1,000 by default, and `dogfsd dev` is nine servers in one.
+constexpr size_t kMaxOpenFiles = 64;
+
+// The whole pieces that `range` of a shard of `shard_length` touches.
+ShardRange whole_pieces(ShardRange range, uint64_t shard_length) {
+  const uint64_t begin = range.offset / kChecksumPieceBytes * kChecksumPieceBytes;
+  const uint64_t end = std::min(piece_count(range.end()) * kChecksumPieceBytes, shard_length);
+  return ShardRange{begin, end - begin};
+}
+
+}  // namespace
+
+Task<Result<ShardRead>> ShardReader::read(ShardKey key, ShardRange range) {
+  DOGFS_CO_TRYV(check_readable(key, range));
+  const ShardRange pieces = whole_pieces(range, table_.find(key)->length);
+  if (pieces.length > kMaxTransferBytes) {
+    co_return Error(ErrorCode::kInvalidArgument,
+                    fmt::format("read of {} bytes, whose pieces are {}; at most {} are allowed", range.length,
+                                pieces.length, kMaxTransferBytes));
+  }
+  if (!budget_.try_take(pieces.length)) co_return Error(ErrorCode::kBusy, "too many bytes are being read");
+  ++active_;
+  Result<ShardRead> result = co_await read_pieces(key, pieces);
+  --active_;
+  budget_.give_back(pieces.length);
+  co_return result;
+}
+
+Status ShardReader::check_readable(const ShardKey& key, ShardRange range) const {
+  const ShardEntry* entry = table_.find(key);
+  if (entry == nullptr || entry->state == ShardState::kDeleting) return table_.missing(key);
+  if (entry->state == ShardState::kUnverified) return Error(ErrorCode::kUnavailable, "the shard is being verified");
+  if (entry->state == ShardState::kDamaged) return Error(ErrorCode::kCorrupt, to_string(key) + " is damaged");
+  if (range.length == 0 || range.offset > entry->length || range.length > entry->length - range.offset) {
+    return Error(ErrorCode::kInvalidArgument,
+                 fmt::format("read of {} bytes at {} of a shard of {}", range.length, range.offset, entry->length));
+  }
+  return ok();
+}
+
+Task<Result<ShardRead>> ShardReader::read_pieces(ShardKey key, ShardRange pieces) {
+  const ShardEntry entry = *table_.find(key);
+  DOGFS_CO_TRY(const std::shared_ptr<const OpenFile> open, co_await opened(key, entry));
+  // The file is padded behind the data, so an aligned read never reaches beyond it.
+  Result<Bytes> bytes = co_await open->file->read(kShardHeaderBytes + pieces.offset, shard_align_up(pieces.length));
+  if (!bytes.has_value()) co_return bytes.error();
+  const auto first = open->footer.piece_crcs.begin() + static_cast<ptrdiff_t>(pieces.offset / kChecksumPieceBytes);
+  co_return ShardRead{.offset = pieces.offset,
+                      .payload = BytesChain(bytes.value().slice(0, pieces.length)),
+                      .piece_crcs = {first, first + static_cast<ptrdiff_t>(piece_count(pieces.length))},
+                      .shard_length = open->footer.length,
+                      .shard_crc = open->footer.crc};
+}
+
+Task<Result<std::shared_ptr<const ShardReader::OpenFile>>> ShardReader::opened(ShardKey key, ShardEntry entry) {
+  if (const auto found = open_by_key_.find(key); found != open_by_key_.end()) {
+    open_files_.splice(open_files_.begin(), open_files_, found->second);
+    co_return open_files_.front();
+  }
+  DOGFS_CO_TRY(std::shared_ptr<const OpenFile> file, co_await open(key, entry));
+  const ShardEntry* now = table_.find(key);
+  if (now != nullptr && now->state == ShardState::kSealed) keep(file);
+  co_return file;
+}
+
+Task<Result<std::shared_ptr<const ShardReader::OpenFile>>> ShardReader::open(ShardKey key, ShardEntry entry) {
+  Result<std::shared_ptr<ShardFile>> file = co_await disks_[entry.disk]->files().open(shard_file_name(key));
+  if (!file.has_value()) {
+    // The record says that there is one: it did not go by our hand.
+    if (file.error().code == ErrorCode::kNotFound)
+      co_return Error(ErrorCode::kCorrupt, "the file of the shard is gone");
+    co_return file.error();
+  }
+  DOGFS_CO_TRY(const Bytes bytes,
+               co_await file.value()->read(shard_footer_offset(entry.length), shard_footer_bytes(entry.length)));
+  DOGFS_CO_TRY(ShardFooter footer, decode_shard_footer(bytes.span()));
+  if (footer.key != key || footer.length != entry.length || footer.crc != entry.crc) {
+    co_return Error(ErrorCode::kCorrupt, "the footer is that of " + to_string(footer.key));
+  }
+  co_return std::make_shared<const OpenFile>(OpenFile{std::move(file).value(), std::move(footer)});
+}
+
+void ShardReader::keep(std::shared_ptr<const OpenFile> file) {
+  const ShardKey key = file->footer.key;
+  forget(key);
+  open_files_.push_front(std::move(file));
+  open_by_key_[key] = open_files_.begin();
+  if (open_files_.size() <= kMaxOpenFiles) return;
+  open_by_key_.erase(open_files_.back()->footer.key);
+  open_files_.pop_back();
+}
+
+void ShardReader::forget(const ShardKey& key) {
+  const auto found = open_by_key_.find(key);
+  if (found == open_by_key_.end()) return;
+  open_files_.erase(found->second);
+  open_by_key_.erase(found);
+}
+
+}  // namespace dogfs

@@ -1,0 +1,66 @@
+// Ranged reads of sealed shards.
+//
+// The server does not sum what it reads: the reply carries the checksums that were made by the client that wrote, and
+// the client that reads holds the bytes against them, so that no fault on the way between the two stays unseen. What
+// the server does check is that the file's footer is whole and names this very shard.
+#pragma once
+
+#include <list>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "core/chunk/byte_budget.h"
+#include "core/chunk/shard_disk.h"
+#include "core/chunk/shard_format.h"
+#include "core/chunk/shard_table.h"
+#include "core/ec/geometry.h"
+
+namespace dogfs {
+
+struct ShardRead {
+  uint64_t offset = 0;  // of the payload: the whole pieces that the range touches
+  BytesChain payload;
+  std::vector<uint32_t> piece_crcs;
+  uint64_t shard_length = 0;
+  uint32_t shard_crc = 0;
+};
+
+class ShardReader {
+ public:
+  // What is passed must outlive this object.
+  ShardReader(std::vector<std::unique_ptr<ShardDisk>>& disks, const ShardTable& table, uint64_t max_bytes)
+      : disks_(disks), table_(table), budget_(max_bytes) {}
+
+  // kNotFound, kWrongGeneration; kInvalidArgument for a range that is empty, reaches beyond the shard, or whose pieces
+  // are more than kMaxTransferBytes; kCorrupt when the file is damaged; kIoError; kBusy; kUnavailable while it is not
+  // known whether the shard is whole.
+  Task<Result<ShardRead>> read(ShardKey key, ShardRange range);
+
+  // Closes the file of a shard that goes.
+  void forget(const ShardKey& key);
+
+  uint32_t active() const { return active_; }
+
+ private:
+  struct OpenFile {
+    std::shared_ptr<ShardFile> file;
+    ShardFooter footer;
+  };
+  using OpenFiles = std::list<std::shared_ptr<const OpenFile>>;
+
+  Status check_readable(const ShardKey& key, ShardRange range) const;
+  Task<Result<ShardRead>> read_pieces(ShardKey key, ShardRange pieces);
+  Task<Result<std::shared_ptr<const OpenFile>>> opened(ShardKey key, ShardEntry entry);
+  Task<Result<std::shared_ptr<const OpenFile>>> open(ShardKey key, ShardEntry entry);
+  void keep(std::shared_ptr<const OpenFile> file);
+
+  std::vector<std::unique_ptr<ShardDisk>>& disks_;
+  const ShardTable& table_;
+  ByteBudget budget_;
+  uint32_t active_ = 0;
+  OpenFiles open_files_;  // most recently used first
+  std::map<ShardKey, OpenFiles::iterator> open_by_key_;
+};
+
+}  // namespace dogfs

@@ -1,0 +1,41 @@
+#include "core/chunk/shard_table.h"
+
+#include "core/base/check.h"
+
+namespace dogfs {
+
+const ShardEntry* ShardTable::find(const ShardKey& key) const {
+  const auto found = entries_.find(key);
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+void ShardTable::put(const ShardKey& key, const ShardEntry& entry) {
+  erase(key);
+  entries_[key] = entry;
+  if (entry.state == ShardState::kSealed) ++sealed_;
+}
+
+void ShardTable::set_state(const ShardKey& key, ShardState state) {
+  const ShardEntry* found = find(key);
+  DOGFS_CHECK(found != nullptr);
+  ShardEntry entry = *found;
+  entry.state = state;
+  put(key, entry);
+}
+
+void ShardTable::erase(const ShardKey& key) {
+  const auto found = entries_.find(key);
+  if (found == entries_.end()) return;
+  if (found->second.state == ShardState::kSealed) --sealed_;
+  entries_.erase(found);
+}
+
+Error ShardTable::missing(const ShardKey& key) const {
+  const auto other = entries_.lower_bound(ShardKey{key.block, key.index, ShardGeneration(0)});
+  if (other != entries_.end() && other->first.block == key.block && other->first.index == key.index) {
+    return Error(ErrorCode::kWrongGeneration, to_string(key) + ": this server has " + to_string(other->first));
+  }
+  return Error(ErrorCode::kNotFound, to_string(key));
+}
+
+}  // namespace dogfs

@@ -1,0 +1,47 @@
+// Every sealed shard that a chunk server has, in memory. The records on the disks are the truth; this is made from them
+// at the start and changed after them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+
+#include "core/base/result.h"
+#include "core/chunk/shard_key.h"
+
+namespace dogfs {
+
+enum class ShardState : uint8_t {
+  kSealed,
+  kUnverified,  // a file with a footer, perhaps, but without a record: not looked at yet since the start
+  kDamaged,     // there is a file or a record, but they do not stand up: kept, reported, and not served
+  kDeleting,
+};
+
+struct ShardEntry {
+  ShardState state = ShardState::kSealed;
+  size_t disk = 0;
+  uint64_t length = 0;
+  uint32_t crc = 0;
+};
+
+class ShardTable {
+ public:
+  // nullptr if there is none.
+  const ShardEntry* find(const ShardKey& key) const;
+  void put(const ShardKey& key, const ShardEntry& entry);
+  // Precondition: it is there.
+  void set_state(const ShardKey& key, ShardState state);
+  void erase(const ShardKey& key);
+
+  // Why `key` is not there: kWrongGeneration if there is another attempt at this index of the block, else kNotFound.
+  Error missing(const ShardKey& key) const;
+
+  uint64_t sealed() const { return sealed_; }
+
+ private:
+  std::map<ShardKey, ShardEntry> entries_;
+  uint64_t sealed_ = 0;
+};
+
+}  // namespace dogfs

@@ -1,0 +1,94 @@
+// The shards that are being received: opened, appended to, and then sealed or given up.
+//
+// A shard is sealed, which is to say acknowledged, only when all of this has happened, in this order: its bytes are on
+// the disk and synced, header and footer with them; the directory that names its file is synced; and its record is in
+// the disk's KvStore, synced. Anything that fails on the way is final for this attempt at the shard: a sync is never
+// tried again.
+//
+// A writer that nobody uses is given up after a time, and so is a file without a footer that an earlier run left
+// behind: its client may still be there and begin anew. Both are the only files that a server removes of its own
+// accord.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "core/chunk/byte_budget.h"
+#include "core/chunk/key_turns.h"
+#include "core/chunk/shard_disk.h"
+#include "core/chunk/shard_table.h"
+#include "core/chunk/shard_writer.h"
+#include "core/chunk/stop_signal.h"
+
+namespace dogfs {
+
+class ShardWriters {
+ public:
+  using Disks = std::vector<std::unique_ptr<ShardDisk>>;
+
+  // What is passed must outlive this object.
+  ShardWriters(Env& env, const ChunkOptions& options, Disks& disks, ShardTable& table, KeyTurns& turns,
+               StopSignal& stop);
+
+  // Starts a shard. If it is open already: anew, unless it has another geometry (kConflict). kAlreadyExists when it is
+  // sealed, kNoSpace, kBusy with too many open, kIoError when no disk takes shards.
+  Task<Status> open(ShardHeader header, MonoTime deadline);
+  // See ShardWriter::append. kNotFound or kWrongGeneration if it is not open, kBusy when too many bytes are under way.
+  Task<Result<uint64_t>> append(ShardKey key, ShardAppend append, MonoTime deadline);
+  // Success: durable. Again with the same length and CRC: success; with others kConflict or kChecksumMismatch.
+  Task<Status> seal(ShardKey key, uint64_t length, uint32_t crc, MonoTime deadline);
+  // Gives the shard up. Success if there is none; kConflict if it is sealed.
+  Task<Status> abort(ShardKey key, MonoTime deadline);
+
+  // Precondition for these: the caller has the turn at `key`.
+  // Removes what there is of an unsealed shard. False if a file could not be removed.
+  Task<bool> discard(ShardKey key, Error why);
+  // Notes a file without a footer that was there at the start.
+  void adopt_leftover(const ShardKey& key, size_t disk);
+
+  // Whether the shard is here and not sealed.
+  bool has(const ShardKey& key) const { return writers_.contains(key) || leftovers_.contains(key); }
+  size_t open_count() const { return writers_.size() + opening_; }
+
+  // Gives up idle writers until the stop signal.
+  Task<void> run_idle_sweep();
+  // Ends when no write is under way.
+  Task<void> join() { return tasks_.join(); }
+
+ private:
+  struct OpenShard {
+    std::shared_ptr<ShardWriter> writer;
+    ShardDisk* disk = nullptr;
+    uint64_t reserved_bytes = 0;
+  };
+  struct Leftover {
+    ShardDisk* disk = nullptr;
+    MonoTime since;
+  };
+
+  Task<Status> open_in_turn(ShardHeader header);
+  Task<Status> create(ShardHeader header);
+  Status check_openable(const ShardHeader& header) const;
+  Result<ShardDisk*> choose_disk(uint64_t bytes) const;
+  Task<Status> seal_in_turn(ShardKey key, uint64_t length, uint32_t crc);
+  Task<Status> make_durable(OpenShard shard);
+  Status check_sealed(const ShardKey& key, const ShardEntry& entry, uint64_t length, uint32_t crc) const;
+  Task<bool> remove_file(ShardDisk* disk, ShardKey key);
+  std::vector<ShardKey> idle_keys() const;
+  bool is_idle(const ShardKey& key) const;
+
+  Env& env_;
+  const ChunkOptions& options_;
+  Disks& disks_;
+  ShardTable& table_;
+  KeyTurns& turns_;
+  StopSignal& stop_;
+  ByteBudget budget_;
+  TaskGroup tasks_;
+  std::map<ShardKey, OpenShard> writers_;
+  std::map<ShardKey, Leftover> leftovers_;
+  uint32_t opening_ = 0;
+};
+
+}  // namespace dogfs
