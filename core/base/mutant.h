@@ -14,7 +14,8 @@ namespace dogfs {
   X(kAckBeforeSync, "ack-before-sync", "votes and appends are acknowledged before they are durable")        \
   X(kCommitOlderTerm, "commit-older-term", "an entry of an older term is committed by counting its copies") \
   X(kVoteTwice, "vote-twice", "a second candidate of the same term is given a vote")                        \
-  X(kSealBeforeSync, "seal-before-sync", "a sealed shard is acknowledged before it is durable")
+  X(kSealBeforeSync, "seal-before-sync", "a sealed shard is acknowledged before it is durable")             \
+  X(kCommitUnsealed, "commit-unsealed", "a block commit lists shards that were not sealed")
 
 enum class Mutant : uint8_t {
   kNone,
