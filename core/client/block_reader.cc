@@ -1,0 +1,34 @@
+#include "core/client/block_reader.h"
+
+#include "core/client/stripe_read.h"
+
+namespace dogfs {
+
+Task<Result<BytesChain>> BlockReader::read(BlockRange range) {
+  const auto stripe = std::make_shared<StripeRead>(shared_from_this(), range);
+  co_return co_await stripe->run();
+}
+
+Task<Status> BlockReader::refresh(std::shared_ptr<const FileBlock> seen) {
+  if (block_ != seen) co_return ok();
+  DOGFS_CO_TRY(std::shared_ptr<const FileBlock> fresh, co_await map_->refresh(seen));
+  block_ = std::move(fresh);
+  co_return ok();
+}
+
+const Error* BlockReader::damage(const Shard& shard) const {
+  const auto it = damage_.find(shard.generation);
+  return it == damage_.end() ? nullptr : &it->second;
+}
+
+void BlockReader::set_damaged(const Shard& shard, Error error) {
+  context_.env.log.warning("client", "block {}: shard {} (generation {}) on server {} is damaged: {}", block_->block,
+                           shard.index, shard.generation, shard.server, error.to_string());
+  damage_.emplace(shard.generation, std::move(error));
+}
+
+Status BlockReader::record(const Shard& shard, const ShardBytes& bytes) {
+  return ledgers_[shard.generation].record(shard, bytes.first_piece, bytes.piece_crc32c);
+}
+
+}  // namespace dogfs

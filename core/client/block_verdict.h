@@ -1,0 +1,44 @@
+// When a block that is being written may be committed, and when it is given up: a decision without waiting.
+//
+// The aim is every stored shard sealed. A block goes without those that have no server to go to, and without
+// stragglers after a while, but never below d + 1: one spare, so that losing any one server at once after the commit
+// loses nothing.
+#pragma once
+
+#include <cstdint>
+
+#include "core/base/time.h"
+
+namespace dogfs {
+
+struct BlockProgress {
+  uint32_t stored = 0;    // d + m
+  uint32_t required = 0;  // d + 1
+  uint32_t sealed = 0;
+  uint32_t stalled = 0;       // not sealed, and nowhere to go for now
+  Duration since_required{};  // how long `required` shards have been sealed
+  Duration since_stuck{};     // how long so many have been stalled that the others do not suffice
+};
+
+struct BlockPatience {
+  Duration straggler_timeout{};
+  Duration stuck_timeout{};
+};
+
+enum class BlockVerdict : uint8_t { kWait, kCommit, kGiveUp };
+
+constexpr bool is_stuck(const BlockProgress& progress) {
+  return progress.stored - progress.stalled < progress.required;
+}
+
+constexpr BlockVerdict judge(const BlockProgress& progress, const BlockPatience& patience) {
+  if (progress.sealed == progress.stored) return BlockVerdict::kCommit;
+  if (progress.sealed >= progress.required) {
+    const bool nobody_left = progress.sealed + progress.stalled == progress.stored;
+    if (nobody_left || progress.since_required >= patience.straggler_timeout) return BlockVerdict::kCommit;
+  }
+  if (is_stuck(progress) && progress.since_stuck >= patience.stuck_timeout) return BlockVerdict::kGiveUp;
+  return BlockVerdict::kWait;
+}
+
+}  // namespace dogfs

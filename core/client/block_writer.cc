@@ -1,0 +1,343 @@
+#include "core/client/block_writer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/base/mutant.h"
+#include "core/client/backoff.h"
+#include "core/ec/policy_wire.h"
+
+namespace dogfs {
+namespace {
+
+// How often one shard of a block is sent, over all its servers.
+constexpr int kMaxSendAttempts = 16;
+constexpr BackoffOptions kStalledBackoff{.first = milliseconds(100), .most = seconds(1)};
+
+// Whether the server may only have restarted, or lost the connection: worth a second try before another takes its
+// place.
+bool may_be_passing(ErrorCode code) {
+  return code == ErrorCode::kConnectionLost || code == ErrorCode::kNotFound || code == ErrorCode::kConflict;
+}
+
+bool is_reachable(const Shard& target) {
+  return target.is_stored() && !target.address.value.empty();
+}
+
+// Whether a target that could not be replaced concerns its shard alone, and not the file.
+bool leaves_other_shards(ErrorCode code) {
+  return code == ErrorCode::kInsufficientServers || code == ErrorCode::kLimitExceeded || code == ErrorCode::kConflict;
+}
+
+}  // namespace
+
+BlockWriter::BlockWriter(ClientContext& context, const BlockPlan& plan)
+    : context_(context),
+      plan_(plan),
+      source_(std::make_shared<BlockSource>(context.env.clock,
+                                            BlockContent(plan.geometry, context.codecs.get(plan.geometry)))) {}
+
+void BlockWriter::start() {
+  context_.tasks.spawn(encode(shared_from_this()));
+  context_.tasks.spawn(run(shared_from_this()));
+}
+
+void BlockWriter::add(Bytes cell) {
+  source_->content.add(std::move(cell));
+  source_->changed.notify_all();
+}
+
+void BlockWriter::finish() {
+  source_->content.finish();
+  source_->changed.notify_all();
+}
+
+void BlockWriter::stop() {
+  if (source_->stopped) return;
+  source_->stopped = true;
+  for (const Slot& slot : slots_) {
+    if (slot.state == ShardState::kStreaming) abort_shard(context_, source_->block, slot.shard);
+  }
+  source_->content.release();
+  source_->changed.notify_all();
+}
+
+// --- Streaming -----------------------------------------------------------------------------------------------------
+
+Task<void> BlockWriter::encode(std::shared_ptr<BlockWriter> self) {
+  BlockSource& source = *self->source_;
+  while (!source.stopped && !source.content.complete()) {
+    if (source.content.has_work()) {
+      co_await source.content.encode(self->context_.env.compute);
+      source.changed.notify_all();
+    } else {
+      co_await source.changed.wait();
+    }
+  }
+}
+
+Task<void> BlockWriter::run(std::shared_ptr<BlockWriter> self) {
+  BlockSource& source = *self->source_;
+  while (!self->may_allocate() && !source.stopped) co_await source.changed.wait();
+  if (source.stopped) co_return;
+  self->allocating_ = true;
+  const Result<wire::AllocateBlockResult> allocated = co_await self->allocate();
+  self->allocating_ = false;
+  Status status = allocated ? self->take_targets(allocated.value()) : Status(allocated.error());
+  if (!status) {
+    self->fail(std::move(status).error());
+    co_return;
+  }
+  source.changed.notify_all();
+  if (source.stopped) co_return;
+  for (size_t slot = 0; slot < self->slots_.size(); ++slot) {
+    self->context_.tasks.spawn(drive(self, slot));
+  }
+}
+
+// Sends the shard of one slot until it is sealed, to as many servers as it takes.
+Task<void> BlockWriter::drive(std::shared_ptr<BlockWriter> self, size_t index) {
+  ClientContext& context = self->context_;
+  Backoff backoff(context.env.random, kStalledBackoff);
+  ServerId retried;
+  for (int attempt = 0; attempt < kMaxSendAttempts && !self->source_->stopped; ++attempt) {
+    if (self->slots_[index].shard.is_stored()) {
+      const ServerId server = self->slots_[index].shard.server;
+      const Status sent = co_await self->send(index);
+      if (sent) self->set_state(self->slots_[index], ShardState::kSealed);
+      if (sent || self->source_->stopped) co_return;
+      self->slots_[index].failure = sent.error();
+      if (may_be_passing(sent.error().code) && std::exchange(retried, server) != server) continue;
+      self->note_failure(self->slots_[index], sent.error());
+    }
+    const Status replaced = co_await self->replace(index);
+    if (self->source_->stopped) co_return;
+    if (!replaced && !leaves_other_shards(replaced.error().code)) {
+      self->fail(replaced.error());
+      co_return;
+    }
+    // Without another server the old one is tried again: it may only be restarting.
+    self->set_state(self->slots_[index], replaced ? ShardState::kStreaming : ShardState::kStalled);
+    if (!replaced) co_await sleep_for(context.env.clock, backoff.next());
+  }
+  if (!self->source_->stopped) self->set_state(self->slots_[index], ShardState::kStalled);
+}
+
+// Once to its present target.
+Task<Status> BlockWriter::send(size_t index) {
+  const Shard target = slots_[index].shard;
+  const wire::EcPolicy policy = geometry_to_wire(plan_.geometry);
+  const Status opened = co_await open_shard(context_, source_->block, policy, target);
+  // Sealed by an attempt whose answer was lost.
+  if (code_of(opened) == ErrorCode::kAlreadyExists) co_return co_await seal_sent_shard(context_, source_, target);
+  DOGFS_CO_TRYV(opened);
+  if (source_->stopped) co_return Error(ErrorCode::kCancelled);
+  set_state(slots_[index], ShardState::kStreaming);
+  co_return co_await send_shard(context_, source_, target);
+}
+
+void BlockWriter::note_failure(const Slot& slot, const Error& error) {
+  context_.health.failed(slot.shard.server);
+  context_.env.log.info("client", "block {}: shard {} on server {} failed: {}", source_->block, slot.shard.index,
+                        slot.shard.server, error.to_string());
+}
+
+// --- Metadata ------------------------------------------------------------------------------------------------------
+
+// A block is allocated once a whole stripe is there, so that all k data shards are sure to exist, or once it is known
+// to be shorter than that.
+bool BlockWriter::may_allocate() const {
+  return source_->content.finished() || length() >= plan_.geometry.stripe_bytes();
+}
+
+uint64_t BlockWriter::length_hint() const {
+  if (source_->content.finished()) return length();
+  return plan_.expected_length >= length() ? plan_.expected_length : 0;
+}
+
+Task<Result<wire::AllocateBlockResult>> BlockWriter::allocate() {
+  std::vector<ServerId> excluded = context_.health.suspects();
+  Result<wire::AllocateBlockResult> allocated = co_await request_block(excluded);
+  // What failed lately may be back, and is better than nothing.
+  if (code_of(allocated) == ErrorCode::kInsufficientServers && !excluded.empty()) {
+    allocated = co_await request_block({});
+  }
+  co_return allocated;
+}
+
+Task<Result<wire::AllocateBlockResult>> BlockWriter::request_block(std::vector<ServerId> excluded) {
+  wire::Mutation mutation;
+  wire::AllocateBlock& message = *mutation.mutable_allocate_block();
+  message.set_inode(plan_.lease.inode.value());
+  message.set_lease_epoch(plan_.lease.epoch.value());
+  for (const ServerId server : excluded) message.add_excluded_servers(server.value());
+  message.set_length(length_hint());
+  DOGFS_CO_TRY(wire::MutationResult result, co_await context_.session.mutate(std::move(mutation)));
+  co_return std::move(*result.mutable_allocate_block());
+}
+
+Status BlockWriter::take_targets(const wire::AllocateBlockResult& allocated) {
+  if (allocated.block() == 0) return Error(ErrorCode::kProtocolError, "the metadata allocated block 0");
+  source_->block = BlockId(allocated.block());
+  for (const ShardIndex index : layout().stored_indices()) {
+    slots_.push_back(Slot{.shard = Shard{.index = index}, .state = ShardState::kStalled, .failure = std::nullopt});
+  }
+  for (const wire::Shard& target : allocated.targets()) {
+    const Shard shard = shard_from_wire(target);
+    const auto slot = std::ranges::find(slots_, shard.index, [](const Slot& s) { return s.shard.index; });
+    const bool valid = slot != slots_.end() && !slot->shard.is_stored() && !shard.generation.is_none();
+    if (!valid) return Error(ErrorCode::kProtocolError, "the metadata named an impossible target for a shard");
+    if (!is_reachable(shard)) continue;
+    slot->shard = shard;
+    slot->state = ShardState::kStreaming;
+  }
+  if (is_stuck(progress())) return insufficient_servers();
+  return ok();
+}
+
+// Finds another server for one shard, or one at all.
+Task<Status> BlockWriter::replace(size_t index) {
+  const std::vector<ServerId> suspects = context_.health.suspects();
+  const bool has_none = !slots_[index].shard.is_stored();
+  Status replaced = co_await replace_target(index, suspects);
+  if (code_of(replaced) == ErrorCode::kInsufficientServers && has_none && !suspects.empty()) {
+    replaced = co_await replace_target(index, {});
+  }
+  co_return replaced;
+}
+
+Task<Status> BlockWriter::replace_target(size_t index, std::vector<ServerId> excluded) {
+  wire::Mutation mutation;
+  wire::ReplaceTarget& message = *mutation.mutable_replace_target();
+  message.set_inode(plan_.lease.inode.value());
+  message.set_lease_epoch(plan_.lease.epoch.value());
+  message.set_block(source_->block.value());
+  message.set_index(slots_[index].shard.index.value());
+  for (const ServerId server : excluded) message.add_excluded_servers(server.value());
+  DOGFS_CO_TRY(const wire::MutationResult result, co_await context_.session.mutate(std::move(mutation)));
+  const Shard target = shard_from_wire(result.replace_target().target());
+  if (target.index != slots_[index].shard.index || target.generation.is_none()) {
+    co_return Error(ErrorCode::kProtocolError, "the metadata named an impossible target for a shard");
+  }
+  if (!is_reachable(target)) co_return Error(ErrorCode::kInsufficientServers, "a target without an address");
+  slots_[index].shard = target;
+  co_return ok();
+}
+
+Task<Status> BlockWriter::abandon() {
+  DOGFS_CHECK(source_->stopped);
+  while (allocating_) co_await source_->changed.wait();
+  if (source_->block.is_none()) co_return ok();
+  wire::Mutation mutation;
+  wire::AbandonBlock& message = *mutation.mutable_abandon_block();
+  message.set_inode(plan_.lease.inode.value());
+  message.set_lease_epoch(plan_.lease.epoch.value());
+  message.set_block(source_->block.value());
+  DOGFS_CO_TRYV(co_await context_.session.mutate(std::move(mutation)));
+  co_return ok();
+}
+
+wire::CommitBlock BlockWriter::commit_message() const {
+  wire::CommitBlock message;
+  message.set_inode(plan_.lease.inode.value());
+  message.set_lease_epoch(plan_.lease.epoch.value());
+  message.set_block(source_->block.value());
+  message.set_offset(plan_.offset);
+  message.set_length(length());
+  const BlockLayout block = layout();
+  for (const Slot& slot : slots_) {
+    const ShardContent& content = source_->content.shard(slot.shard.index);
+    DOGFS_CHECK(content.bytes.size() == block.shard_length(slot.shard.index));
+    Shard shard{.index = slot.shard.index, .length = content.bytes.size(), .crc32c = content.crc32c};
+    if (slot.state == ShardState::kSealed || mutant_active(Mutant::kCommitUnsealed)) {
+      shard.server = slot.shard.server;
+      shard.generation = slot.shard.generation;
+    }
+    *message.add_shards() = shard_to_wire(shard);
+  }
+  return message;
+}
+
+// --- Settling ------------------------------------------------------------------------------------------------------
+
+Task<Status> BlockWriter::settle() {
+  const BlockPatience patience{.straggler_timeout = context_.options.straggler_timeout,
+                               .stuck_timeout = context_.options.straggler_timeout};
+  while (true) {
+    if (error_) co_return *error_;
+    if (source_->stopped) co_return Error(ErrorCode::kCancelled);
+    if (!slots_.empty()) {
+      switch (judge(progress(), patience)) {
+        case BlockVerdict::kCommit:
+          co_return ok();
+        case BlockVerdict::kGiveUp:
+          co_return insufficient_servers();
+        case BlockVerdict::kWait:
+          break;
+      }
+    }
+    co_await source_->changed.wait_until(next_check());
+  }
+}
+
+// Until the length is known the block counts as a full one; by then at least a stripe is there, so that d is right.
+BlockLayout BlockWriter::layout() const {
+  const uint64_t length = source_->content.finished() ? source_->content.length() : plan_.geometry.block_bytes;
+  return BlockLayout(plan_.geometry, length);
+}
+
+uint32_t BlockWriter::count(ShardState state) const {
+  return static_cast<uint32_t>(std::ranges::count(slots_, state, [](const Slot& slot) { return slot.state; }));
+}
+
+BlockProgress BlockWriter::progress() const {
+  const MonoTime now = context_.env.clock.now();
+  return BlockProgress{
+      .stored = stored(),
+      .required = required(),
+      .sealed = count(ShardState::kSealed),
+      .stalled = count(ShardState::kStalled),
+      .since_required = required_since_ ? now - *required_since_ : Duration(0),
+      .since_stuck = stuck_since_ ? now - *stuck_since_ : Duration(0),
+  };
+}
+
+MonoTime BlockWriter::next_check() const {
+  MonoTime next = kNever;
+  if (required_since_) next = std::min(next, *required_since_ + context_.options.straggler_timeout);
+  if (stuck_since_) next = std::min(next, *stuck_since_ + context_.options.straggler_timeout);
+  return next;
+}
+
+void BlockWriter::set_state(Slot& slot, ShardState state) {
+  slot.state = state;
+  const MonoTime now = context_.env.clock.now();
+  const BlockProgress present = progress();
+  if (present.sealed >= present.required && !required_since_) required_since_ = now;
+  if (!is_stuck(present)) stuck_since_.reset();
+  if (is_stuck(present) && !stuck_since_) stuck_since_ = now;
+  source_->changed.notify_all();
+}
+
+void BlockWriter::fail(Error error) {
+  if (!error_) error_ = std::move(error);
+  source_->changed.notify_all();
+}
+
+Error BlockWriter::insufficient_servers() const {
+  std::string failures;
+  for (const Slot& slot : slots_) {
+    if (slot.state != ShardState::kStalled) continue;
+    failures += fmt::format("; shard {}: {}", slot.shard.index,
+                            slot.failure ? fmt::format("server {} ({}): {}", slot.shard.server,
+                                                       slot.shard.address.value, slot.failure->to_string())
+                                         : "no eligible server");
+  }
+  return Error(ErrorCode::kInsufficientServers,
+               fmt::format("block {} needs {} of {} shards stored, and {} have nowhere to go{}", source_->block,
+                           required(), stored(), count(ShardState::kStalled), failures));
+}
+
+}  // namespace dogfs

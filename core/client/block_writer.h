@@ -1,0 +1,103 @@
+// Writes one block: cells go in, d + m sealed shards come out, to be committed by the owner in the order of the file.
+//
+// The shards stream to their servers in parallel while cells still come. A server that fails is replaced by one that
+// the leader names, and its shard is sent again from the kept content; when no other server is eligible the block goes
+// on without it, and its old server is tried again meanwhile (it may only be restarting). block_verdict.h says when
+// the block is done. Nothing of a block is visible before its commit, so giving it up needs no undoing.
+// Belongs to the node's executor.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/client/block_verdict.h"
+#include "core/client/context.h"
+#include "core/client/shard.h"
+#include "core/client/shard_sender.h"
+#include "core/wire/command.pb.h"
+
+namespace dogfs {
+
+// The file that is being written, and the right to.
+struct WriteLease {
+  InodeId inode;
+  LeaseEpoch epoch;
+};
+
+struct BlockPlan {
+  WriteLease lease;
+  Geometry geometry;
+  uint64_t offset = 0;  // in the file
+  // User bytes that the block will have; 0 where that is not known yet.
+  uint64_t expected_length = 0;
+};
+
+class BlockWriter : public std::enable_shared_from_this<BlockWriter> {
+ public:
+  BlockWriter(ClientContext& context, const BlockPlan& plan);
+  // Begins to stream, in the background. Call once.
+  void start();
+
+  // As BlockContent's.
+  void add(Bytes cell);
+  void finish();
+  uint64_t length() const { return source_->content.length(); }
+  uint64_t offset() const { return plan_.offset; }
+
+  // Waits until the block can be committed. Fails with kInsufficientServers when too few servers take its shards, or
+  // with the metadata's error. kCancelled after stop().
+  Task<Status> settle();
+
+  // What the commit says. Precondition: settle() went well, and the content was not released.
+  wire::CommitBlock commit_message() const;
+  // Ends the streaming and lets the content go: the block was committed, or will be given up. Idempotent.
+  void stop();
+  // Gives the block back to the metadata, if it was allocated. Precondition: stop().
+  Task<Status> abandon();
+
+ private:
+  enum class ShardState : uint8_t { kStreaming, kStalled, kSealed };
+  // One stored shard of the block and where it stands.
+  struct Slot {
+    Shard shard;
+    ShardState state = ShardState::kStreaming;
+    std::optional<Error> failure;  // the last one
+  };
+
+  static Task<void> encode(std::shared_ptr<BlockWriter> self);
+  static Task<void> run(std::shared_ptr<BlockWriter> self);
+  static Task<void> drive(std::shared_ptr<BlockWriter> self, size_t slot);
+
+  Task<Result<wire::AllocateBlockResult>> allocate();
+  Task<Result<wire::AllocateBlockResult>> request_block(std::vector<ServerId> excluded);
+  Status take_targets(const wire::AllocateBlockResult& allocated);
+  Task<Status> send(size_t slot);
+  void note_failure(const Slot& slot, const Error& error);
+  Task<Status> replace(size_t slot);
+  Task<Status> replace_target(size_t slot, std::vector<ServerId> excluded);
+
+  bool may_allocate() const;
+  uint64_t length_hint() const;
+  BlockLayout layout() const;
+  uint32_t count(ShardState state) const;
+  uint32_t stored() const { return static_cast<uint32_t>(slots_.size()); }
+  uint32_t required() const { return layout().stored_data_shards() + 1; }
+  BlockProgress progress() const;
+  MonoTime next_check() const;
+  void set_state(Slot& slot, ShardState state);
+  void fail(Error error);
+  Error insufficient_servers() const;
+
+  ClientContext& context_;
+  const BlockPlan plan_;
+  std::shared_ptr<BlockSource> source_;
+  std::vector<Slot> slots_;  // by index, ascending; empty before the allocation
+  bool allocating_ = false;
+  std::optional<MonoTime> required_since_;
+  std::optional<MonoTime> stuck_since_;
+  std::optional<Error> error_;
+};
+
+}  // namespace dogfs

@@ -1,0 +1,177 @@
+#include "core/client/client.h"
+
+#include "core/base/limits.h"
+#include "core/client/context.h"
+#include "core/client/file_reader.h"
+#include "core/client/file_writer.h"
+#include "core/client/lease_keeper.h"
+#include "core/ec/policy_wire.h"
+
+namespace dogfs {
+namespace {
+
+// The metadata checks everything else; this only keeps the message within its limits.
+Status check_path(const std::string& path) {
+  if (path.size() > kMaxPathBytes) return Error(ErrorCode::kPathTooDeep, "a path has at most 8 KiB");
+  return ok();
+}
+
+}  // namespace
+
+class Client::Impl {
+ public:
+  Impl(Env& env, ClientOptions options) : context_(env, std::move(options)), leases_(context_) {}
+
+  // A change whose result says nothing more.
+  Task<Status> change(wire::Mutation mutation) {
+    DOGFS_CO_TRYV(co_await context_.session.mutate(std::move(mutation)));
+    co_return ok();
+  }
+
+  // A read that names a path.
+  template <class ReplyMessage, class RequestMessage>
+  Task<Result<ReplyMessage>> ask(MessageType type, RequestMessage message) {
+    DOGFS_CO_TRYV(check_path(message.path()));
+    co_return co_await context_.channel.ask<ReplyMessage>(type, std::move(message));
+  }
+
+  Task<Result<std::unique_ptr<FileWriter>>> create(std::string path, CreateOptions options);
+  Task<Result<std::unique_ptr<FileReader>>> open(std::string path);
+  Task<Result<wire::ClusterStatusReply>> status();
+
+  Task<void> stop() {
+    leases_.stop();
+    co_await context_.tasks.join();
+  }
+
+ private:
+  ClientContext context_;
+  LeaseKeeper leases_;
+};
+
+Task<Result<std::unique_ptr<FileWriter>>> Client::Impl::create(std::string path, CreateOptions options) {
+  DOGFS_CO_TRYV(check_path(path));
+  wire::Mutation mutation;
+  wire::CreateFile& message = *mutation.mutable_create_file();
+  message.set_path(std::move(path));
+  message.set_overwrite(options.overwrite);
+  message.set_parents(options.parents);
+  message.set_mode(options.mode);
+  DOGFS_CO_TRY(const wire::MutationResult result, co_await context_.session.mutate(std::move(mutation)));
+  const wire::CreateFileResult& created = result.create_file();
+  DOGFS_CO_TRY(const Geometry geometry, geometry_from_wire(created.policy()));
+  const NewFile file{.lease = {.inode = InodeId(created.inode()), .epoch = LeaseEpoch(created.lease_epoch())},
+                     .geometry = geometry,
+                     .expected_bytes = options.expected_bytes};
+  co_return make_file_writer(context_, leases_, file);
+}
+
+Task<Result<std::unique_ptr<FileReader>>> Client::Impl::open(std::string path) {
+  DOGFS_CO_TRYV(check_path(path));
+  co_return co_await open_file_reader(context_, std::move(path));
+}
+
+Task<Result<wire::ClusterStatusReply>> Client::Impl::status() {
+  Request request = make_request(MessageType::kClusterStatus, GroupId(), wire::ClusterStatusRequest());
+  DOGFS_CO_TRY(Reply reply, co_await context_.channel.call_any(std::move(request)));
+  DOGFS_CO_TRY(TypedReply<wire::ClusterStatusReply> typed, parse_reply<wire::ClusterStatusReply>(std::move(reply)));
+  co_return std::move(typed.message);
+}
+
+Client::Client(Env& env, ClientOptions options) : impl_(std::make_unique<Impl>(env, std::move(options))) {}
+
+Client::~Client() = default;
+
+Task<Status> Client::make_directory(std::string path, MakeDirectoryOptions options) {
+  DOGFS_CO_TRYV(check_path(path));
+  wire::Mutation mutation;
+  wire::MakeDirectory& message = *mutation.mutable_make_directory();
+  message.set_path(std::move(path));
+  message.set_parents(options.parents);
+  message.set_mode(options.mode);
+  if (options.policy) *message.mutable_policy() = *options.policy;
+  co_return co_await impl_->change(std::move(mutation));
+}
+
+Task<Result<std::unique_ptr<FileWriter>>> Client::create(std::string path, CreateOptions options) {
+  return impl_->create(std::move(path), options);
+}
+
+Task<Result<std::unique_ptr<FileReader>>> Client::open(std::string path) {
+  return impl_->open(std::move(path));
+}
+
+Task<Result<wire::FileStatus>> Client::stat(std::string path) {
+  wire::StatRequest request;
+  request.set_path(std::move(path));
+  DOGFS_CO_TRY(wire::StatReply reply, co_await impl_->ask<wire::StatReply>(MessageType::kStat, std::move(request)));
+  co_return std::move(*reply.mutable_status());
+}
+
+Task<Result<wire::ListReply>> Client::list(std::string path, std::string after, uint32_t limit) {
+  wire::ListRequest request;
+  request.set_path(std::move(path));
+  request.set_after(std::move(after));
+  request.set_limit(limit);
+  co_return co_await impl_->ask<wire::ListReply>(MessageType::kList, std::move(request));
+}
+
+Task<Status> Client::rename(std::string source, std::string target, bool replace) {
+  DOGFS_CO_TRYV(check_path(source));
+  DOGFS_CO_TRYV(check_path(target));
+  wire::Mutation mutation;
+  wire::Rename& message = *mutation.mutable_rename();
+  message.set_source(std::move(source));
+  message.set_target(std::move(target));
+  message.set_replace(replace);
+  co_return co_await impl_->change(std::move(mutation));
+}
+
+Task<Status> Client::remove(std::string path, bool recursive) {
+  DOGFS_CO_TRYV(check_path(path));
+  wire::Mutation mutation;
+  wire::Delete& message = *mutation.mutable_delete_();
+  message.set_path(std::move(path));
+  message.set_recursive(recursive);
+  co_return co_await impl_->change(std::move(mutation));
+}
+
+Task<Status> Client::set_policy(std::string path, wire::EcPolicy policy) {
+  DOGFS_CO_TRYV(check_path(path));
+  wire::Mutation mutation;
+  wire::SetPolicy& message = *mutation.mutable_set_policy();
+  message.set_path(std::move(path));
+  *message.mutable_policy() = std::move(policy);
+  co_return co_await impl_->change(std::move(mutation));
+}
+
+Task<Status> Client::recover_lease(std::string path) {
+  DOGFS_CO_TRYV(check_path(path));
+  wire::Mutation mutation;
+  mutation.mutable_recover_lease()->set_path(std::move(path));
+  co_return co_await impl_->change(std::move(mutation));
+}
+
+Task<Result<wire::GetBlocksReply>> Client::blocks(std::string path, uint64_t offset, uint64_t length) {
+  wire::GetBlocksRequest request;
+  request.set_path(std::move(path));
+  request.set_offset(offset);
+  request.set_length(length);
+  co_return co_await impl_->ask<wire::GetBlocksReply>(MessageType::kGetBlocks, std::move(request));
+}
+
+Task<Result<wire::SummaryReply>> Client::summary(std::string path) {
+  wire::SummaryRequest request;
+  request.set_path(std::move(path));
+  co_return co_await impl_->ask<wire::SummaryReply>(MessageType::kSummary, std::move(request));
+}
+
+Task<Result<wire::ClusterStatusReply>> Client::status() {
+  return impl_->status();
+}
+
+Task<void> Client::stop() {
+  return impl_->stop();
+}
+
+}  // namespace dogfs

@@ -1,0 +1,30 @@
+// A committed block of a file as the metadata describes it, checked against its own geometry.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/base/result.h"
+#include "core/client/shard.h"
+#include "core/ec/geometry.h"
+#include "core/wire/meta.pb.h"
+
+namespace dogfs {
+
+struct FileBlock {
+  BlockId block;
+  uint64_t offset = 0;  // in the file
+  BlockLayout layout;
+  // Every stored index once, in ascending order.
+  std::vector<Shard> shards;
+
+  uint64_t end() const { return offset + layout.length(); }
+  // Precondition: `index` is stored.
+  const Shard& shard(ShardIndex index) const;
+};
+
+// kProtocolError unless the geometry is valid and the shards are exactly those that it says, with their lengths.
+Result<FileBlock> file_block_from_wire(const wire::BlockLocation& location);
+
+}  // namespace dogfs

@@ -1,0 +1,180 @@
+// A file is fetched in segments: whole stripes of one block, about 1 MiB from each shard. A sequential reader keeps a
+// window of segments ahead of the caller that doubles with every read, so that short reads do not fetch what nobody
+// wants. Segments are fetched at once, up to a limit, and each is kept until the caller has passed it.
+#include "core/client/file_reader.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <optional>
+
+#include "core/base/limits.h"
+#include "core/client/block_map.h"
+#include "core/client/block_reader.h"
+
+namespace dogfs {
+namespace {
+
+constexpr uint64_t kSegmentShardBytes = 1 * kMiB;
+constexpr size_t kMaxOpenBlocks = 16;
+
+// Bytes [begin, end) of the file, being fetched or there.
+struct Segment {
+  uint64_t begin = 0;
+  uint64_t end = 0;
+  std::optional<Result<BytesChain>> result;
+};
+
+// Where the segment that holds `offset` of a block ends.
+uint64_t segment_end(const BlockLayout& layout, uint64_t offset) {
+  const Geometry& geometry = layout.geometry();
+  const uint64_t stripes = std::max<uint64_t>(1, kSegmentShardBytes / geometry.cell_bytes);
+  const uint64_t segment = stripes * geometry.stripe_bytes();
+  return std::min(layout.length(), (offset / segment + 1) * segment);
+}
+
+class ReadState : public std::enable_shared_from_this<ReadState> {
+ public:
+  ReadState(ClientContext& context, std::shared_ptr<BlockMap> map)
+      : context_(context), map_(std::move(map)), changed_(context.env.clock) {}
+
+  uint64_t size() const { return map_->file_length(); }
+  Task<Result<BytesChain>> read(uint64_t offset, size_t length);
+
+ private:
+  static Task<void> fetch(std::shared_ptr<ReadState> self, std::shared_ptr<Segment> segment);
+
+  // How far to fetch ahead of a read at `offset`.
+  uint64_t plan_ahead(uint64_t offset);
+  Task<Result<std::shared_ptr<Segment>>> segment_at(uint64_t offset, uint64_t end);
+  Task<void> run_ahead(uint64_t from, uint64_t to);
+  Task<Result<std::shared_ptr<BlockReader>>> open_block(uint64_t offset);
+  std::shared_ptr<Segment> kept(uint64_t offset) const;
+  void drop_before(uint64_t offset);
+
+  ClientContext& context_;
+  std::shared_ptr<BlockMap> map_;
+  // By offset in the file.
+  std::map<uint64_t, std::shared_ptr<BlockReader>> blocks_;
+  std::deque<std::shared_ptr<Segment>> segments_;  // ascending, of the sequential reader
+  uint64_t sequential_ = 0;                        // where the next read is if it is sequential
+  uint64_t ahead_ = 0;
+  Notifier changed_;
+};
+
+Task<Result<BytesChain>> ReadState::read(uint64_t offset, size_t length) {
+  BytesChain out;
+  if (offset >= size() || length == 0) co_return out;
+  const uint64_t end = offset + std::min<uint64_t>(length, size() - offset);
+  const uint64_t ahead = plan_ahead(offset);
+  sequential_ = end;
+  uint64_t at = offset;
+  while (at < end) {
+    DOGFS_CO_TRY(const std::shared_ptr<Segment> segment, co_await segment_at(at, ahead > 0 ? size() : end));
+    co_await run_ahead(segment->end, std::min(size(), end + ahead));
+    while (!segment->result) co_await changed_.wait();
+    if (!*segment->result) {
+      std::erase(segments_, segment);
+      co_return segment->result->error();
+    }
+    const uint64_t take = std::min(end, segment->end) - at;
+    const BytesChain part = segment->result->value().slice(at - segment->begin, take);
+    for (const Bytes& bytes : part.pieces()) out.append(bytes);
+    at += take;
+    drop_before(at);
+  }
+  co_return out;
+}
+
+uint64_t ReadState::plan_ahead(uint64_t offset) {
+  const bool is_start = offset == 0 && sequential_ == 0;
+  if (offset != sequential_) {
+    segments_.clear();
+    ahead_ = 0;
+  } else if (!is_start) {
+    ahead_ = std::clamp<uint64_t>(ahead_ * 2, kMiB, std::max<uint64_t>(context_.options.read_ahead_bytes, kMiB));
+  }
+  return ahead_;
+}
+
+// The segment that holds `offset`, being fetched; it ends at `end` at the latest.
+Task<Result<std::shared_ptr<Segment>>> ReadState::segment_at(uint64_t offset, uint64_t end) {
+  if (std::shared_ptr<Segment> segment = kept(offset)) co_return segment;
+  DOGFS_CO_TRY(const std::shared_ptr<BlockReader> block, co_await open_block(offset));
+  if (std::shared_ptr<Segment> segment = kept(offset)) co_return segment;
+  const FileBlock& location = block->block();
+  const auto segment = std::make_shared<Segment>();
+  segment->begin = offset;
+  segment->end = std::min(end, location.offset + segment_end(location.layout, offset - location.offset));
+  context_.tasks.spawn(fetch(shared_from_this(), segment));
+  const auto after = [&](const std::shared_ptr<Segment>& other) { return other->begin > offset; };
+  segments_.insert(std::ranges::find_if(segments_, after), segment);
+  co_return segment;
+}
+
+// Starts segments from `from` on, as far as the read-ahead allows. What fails here is met again by the read itself.
+Task<void> ReadState::run_ahead(uint64_t from, uint64_t to) {
+  const uint64_t limit = context_.options.read_ahead_bytes;
+  while (from < to) {
+    uint64_t held = 0;
+    for (const std::shared_ptr<Segment>& segment : segments_) held += segment->end - segment->begin;
+    if (held >= limit) co_return;
+    const Result<std::shared_ptr<Segment>> segment = co_await segment_at(from, to);
+    if (!segment) co_return;
+    from = segment.value()->end;
+  }
+}
+
+Task<void> ReadState::fetch(std::shared_ptr<ReadState> self, std::shared_ptr<Segment> segment) {
+  Result<std::shared_ptr<BlockReader>> block = co_await self->open_block(segment->begin);
+  if (block) {
+    const BlockRange range{.offset = segment->begin - block.value()->block().offset,
+                           .length = segment->end - segment->begin};
+    segment->result = co_await block.value()->read(range);
+  } else {
+    segment->result = block.error();
+  }
+  self->changed_.notify_all();
+}
+
+Task<Result<std::shared_ptr<BlockReader>>> ReadState::open_block(uint64_t offset) {
+  auto it = blocks_.upper_bound(offset);
+  if (it != blocks_.begin() && offset < (--it)->second->block().end()) co_return it->second;
+  DOGFS_CO_TRY(std::shared_ptr<const FileBlock> location, co_await map_->find(offset));
+  if (blocks_.size() >= kMaxOpenBlocks) blocks_.erase(blocks_.begin());
+  std::shared_ptr<BlockReader>& block = blocks_[location->offset];
+  if (!block) block = std::make_shared<BlockReader>(context_, map_, std::move(location));
+  co_return block;
+}
+
+std::shared_ptr<Segment> ReadState::kept(uint64_t offset) const {
+  for (const std::shared_ptr<Segment>& segment : segments_) {
+    if (segment->begin <= offset && offset < segment->end) return segment;
+  }
+  return nullptr;
+}
+
+void ReadState::drop_before(uint64_t offset) {
+  while (!segments_.empty() && segments_.front()->end <= offset) segments_.pop_front();
+}
+
+class SegmentedFileReader final : public FileReader {
+ public:
+  explicit SegmentedFileReader(std::shared_ptr<ReadState> state) : state_(std::move(state)) {}
+  uint64_t size() const override { return state_->size(); }
+  Task<Result<BytesChain>> read(uint64_t offset, size_t length) override { return state_->read(offset, length); }
+
+ private:
+  std::shared_ptr<ReadState> state_;
+};
+
+}  // namespace
+
+Task<Result<std::unique_ptr<FileReader>>> open_file_reader(ClientContext& context, std::string path) {
+  const auto map = std::make_shared<BlockMap>(context);
+  DOGFS_CO_TRYV(co_await map->open(std::move(path)));
+  auto state = std::make_shared<ReadState>(context, map);
+  co_return std::unique_ptr<FileReader>(std::make_unique<SegmentedFileReader>(std::move(state)));
+}
+
+}  // namespace dogfs

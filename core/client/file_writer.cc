@@ -1,0 +1,249 @@
+// The writer's state outlives the FileWriter that the user holds: one background task commits the blocks in the order
+// of the file, and after an error or an abort gives back what was allocated. Memory is bounded by counting user bytes
+// from the moment they are taken until their block is committed.
+#include "core/client/file_writer.h"
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+
+#include "core/base/limits.h"
+#include "core/client/cell_assembler.h"
+
+namespace dogfs {
+namespace {
+
+// Blocks of one file that stream or wait for their commit at one time.
+constexpr size_t kMaxBlocksInFlight = 8;
+
+class WritePipeline : public std::enable_shared_from_this<WritePipeline> {
+ public:
+  WritePipeline(ClientContext& context, LeaseKeeper& leases, const NewFile& file)
+      : context_(context),
+        leases_(leases),
+        file_(file),
+        buffer_limit_(std::max(context.options.write_buffer_bytes, file.geometry.block_bytes)),
+        cells_(file.geometry.cell_bytes),
+        changed_(context.env.clock) {}
+
+  void start();
+  Task<Status> write(Bytes data);
+  Task<Result<WriteOutcome>> close();
+  void abort() { fail(Error(ErrorCode::kCancelled, "the file was given up")); }
+  // Until the background task has ended.
+  Task<void> ended();
+
+ private:
+  static Task<void> commit_blocks(std::shared_ptr<WritePipeline> self);
+
+  bool has_room() const;
+  void put(Bytes cell);
+  void begin_block();
+  void finish_block();
+  Task<Status> commit(std::shared_ptr<BlockWriter> block);
+  void record(const wire::CommitBlock& block);
+  Task<void> give_back();
+  Task<Status> close_file();
+  void fail(Error error);
+
+  ClientContext& context_;
+  LeaseKeeper& leases_;
+  const NewFile file_;
+  const uint64_t buffer_limit_;
+  CellAssembler cells_;
+  // In the order of the file; the last one may still be filled.
+  std::deque<std::shared_ptr<BlockWriter>> blocks_;
+  bool filling_ = false;      // blocks_.back() takes more cells
+  uint64_t taken_bytes_ = 0;  // whole cells that were put into blocks
+  uint64_t buffered_bytes_ = 0;
+  bool closed_ = false;  // no more bytes will come
+  bool ended_ = false;
+  std::optional<Error> error_;
+  WriteOutcome outcome_;
+  Notifier changed_;
+};
+
+void WritePipeline::start() {
+  leases_.add(file_.lease.inode);
+  context_.tasks.spawn(commit_blocks(shared_from_this()));
+}
+
+Task<Status> WritePipeline::write(Bytes data) {
+  if (closed_) co_return Error(ErrorCode::kInvalidArgument, "the file is closed");
+  if (data.size() > kMaxFileBytes - taken_bytes_) {
+    co_return Error(ErrorCode::kLimitExceeded, "a file has at most 64 TiB");
+  }
+  while (!data.empty()) {
+    if (error_) co_return *error_;
+    if (!has_room()) {
+      co_await changed_.wait();
+      continue;
+    }
+    if (std::optional<Bytes> cell = cells_.take(data)) put(std::move(*cell));
+  }
+  co_return ok();
+}
+
+bool WritePipeline::has_room() const {
+  if (buffered_bytes_ + file_.geometry.cell_bytes > buffer_limit_) return false;
+  return filling_ || blocks_.size() < kMaxBlocksInFlight;
+}
+
+void WritePipeline::put(Bytes cell) {
+  if (!filling_) begin_block();
+  taken_bytes_ += cell.size();
+  buffered_bytes_ += cell.size();
+  BlockWriter& block = *blocks_.back();
+  block.add(std::move(cell));
+  if (block.length() == file_.geometry.block_bytes) finish_block();
+}
+
+void WritePipeline::begin_block() {
+  const uint64_t expected_left = file_.expected_bytes > taken_bytes_ ? file_.expected_bytes - taken_bytes_ : 0;
+  const BlockPlan plan{.lease = file_.lease,
+                       .geometry = file_.geometry,
+                       .offset = taken_bytes_,
+                       .expected_length = std::min(expected_left, file_.geometry.block_bytes)};
+  blocks_.push_back(std::make_shared<BlockWriter>(context_, plan));
+  blocks_.back()->start();
+  filling_ = true;
+  changed_.notify_all();
+}
+
+void WritePipeline::finish_block() {
+  blocks_.back()->finish();
+  filling_ = false;
+}
+
+Task<Result<WriteOutcome>> WritePipeline::close() {
+  if (!error_ && !closed_) {
+    Bytes rest = cells_.take_rest();
+    if (!rest.empty()) put(std::move(rest));
+    if (filling_) finish_block();
+  }
+  closed_ = true;
+  changed_.notify_all();
+  co_await ended();
+  if (error_) co_return *error_;
+  DOGFS_CO_TRYV(co_await close_file());
+  co_return outcome_;
+}
+
+Task<void> WritePipeline::ended() {
+  while (!ended_) co_await changed_.wait();
+}
+
+void WritePipeline::fail(Error error) {
+  if (!error_) error_ = std::move(error);
+  filling_ = false;
+  // This also ends the settling of the front block.
+  for (const std::shared_ptr<BlockWriter>& block : blocks_) block->stop();
+  changed_.notify_all();
+}
+
+// Settles and commits one block after the other, until the file is closed or fails.
+Task<void> WritePipeline::commit_blocks(std::shared_ptr<WritePipeline> self) {
+  while (!self->error_) {
+    if (self->blocks_.empty()) {
+      if (self->closed_) break;
+      co_await self->changed_.wait();
+      continue;
+    }
+    const std::shared_ptr<BlockWriter> block = self->blocks_.front();
+    const Status committed = co_await self->commit(block);
+    if (!committed) {
+      self->fail(committed.error());
+      break;
+    }
+    block->stop();
+    self->buffered_bytes_ -= block->length();
+    self->blocks_.pop_front();
+    self->changed_.notify_all();
+  }
+  if (self->error_) co_await self->give_back();
+  self->leases_.remove(self->file_.lease.inode);
+  self->ended_ = true;
+  self->changed_.notify_all();
+}
+
+Task<Status> WritePipeline::commit(std::shared_ptr<BlockWriter> block) {
+  DOGFS_CO_TRYV(co_await block->settle());
+  // Taken now: a shard that is sealed while the commit is under way is not part of it.
+  const wire::CommitBlock message = block->commit_message();
+  wire::Mutation mutation;
+  *mutation.mutable_commit_block() = message;
+  DOGFS_CO_TRYV(co_await context_.session.mutate(std::move(mutation)));
+  record(message);
+  co_return ok();
+}
+
+void WritePipeline::record(const wire::CommitBlock& block) {
+  const auto stored = static_cast<uint32_t>(block.shards_size());
+  const auto durable = static_cast<uint32_t>(
+      std::ranges::count_if(block.shards(), [](const wire::Shard& shard) { return shard.server() != 0; }));
+  const uint32_t needed = stored - file_.geometry.parity_shards;
+  const uint32_t spares = durable - needed;
+  outcome_.least_spares = outcome_.blocks == 0 ? spares : std::min(outcome_.least_spares, spares);
+  ++outcome_.blocks;
+  outcome_.bytes += block.length();
+  if (durable < stored) ++outcome_.blocks_short;
+}
+
+// Best effort: what cannot be given back now, the metadata takes back when the lease ends.
+Task<void> WritePipeline::give_back() {
+  while (!blocks_.empty()) {
+    const std::shared_ptr<BlockWriter> block = blocks_.front();
+    blocks_.pop_front();
+    buffered_bytes_ -= block->length();
+    const Status abandoned = co_await block->abandon();
+    if (!abandoned) {
+      blocks_.clear();
+      co_return;
+    }
+  }
+  const Status closed = co_await close_file();
+  if (!closed) context_.env.log.info("client", "a file that failed was not closed: {}", closed.error().to_string());
+}
+
+Task<Status> WritePipeline::close_file() {
+  wire::Mutation mutation;
+  wire::CloseFile& message = *mutation.mutable_close_file();
+  message.set_inode(file_.lease.inode.value());
+  message.set_lease_epoch(file_.lease.epoch.value());
+  message.set_length(outcome_.bytes);
+  DOGFS_CO_TRYV(co_await context_.session.mutate(std::move(mutation)));
+  co_return ok();
+}
+
+class PipelinedFileWriter final : public FileWriter {
+ public:
+  explicit PipelinedFileWriter(std::shared_ptr<WritePipeline> pipeline) : pipeline_(std::move(pipeline)) {}
+  ~PipelinedFileWriter() override {
+    if (!finished_) pipeline_->abort();
+  }
+
+  Task<Status> write(Bytes data) override { return pipeline_->write(std::move(data)); }
+  Task<Result<WriteOutcome>> close() override {
+    finished_ = true;
+    return pipeline_->close();
+  }
+  Task<void> abort() override {
+    finished_ = true;
+    pipeline_->abort();
+    return pipeline_->ended();
+  }
+
+ private:
+  std::shared_ptr<WritePipeline> pipeline_;
+  bool finished_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<FileWriter> make_file_writer(ClientContext& context, LeaseKeeper& leases, const NewFile& file) {
+  auto pipeline = std::make_shared<WritePipeline>(context, leases, file);
+  pipeline->start();
+  return std::make_unique<PipelinedFileWriter>(std::move(pipeline));
+}
+
+}  // namespace dogfs

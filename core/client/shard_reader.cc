@@ -1,0 +1,120 @@
+#include "core/client/shard_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/base/checksum.h"
+#include "core/base/limits.h"
+#include "core/wire/rpc.h"
+
+namespace dogfs {
+namespace {
+
+constexpr uint64_t kReadBytes = 1 * kMiB;
+static_assert(kReadBytes % kChecksumPieceBytes == 0 && kReadBytes + 2 * kChecksumPieceBytes <= kMaxTransferBytes);
+
+constexpr uint64_t piece_count(uint64_t bytes) {
+  return (bytes + kChecksumPieceBytes - 1) / kChecksumPieceBytes;
+}
+
+// The whole pieces that `range` touches.
+ShardRange whole_pieces(const Shard& shard, ShardRange range) {
+  const uint64_t begin = range.offset / kChecksumPieceBytes * kChecksumPieceBytes;
+  const uint64_t end = std::min(shard.length, piece_count(range.end()) * kChecksumPieceBytes);
+  return {.offset = begin, .length = end - begin};
+}
+
+Request make_read(const ClientContext& context, BlockId block, const Shard& shard, ShardRange range) {
+  wire::ReadShardRequest message;
+  message.mutable_key()->set_block(block.value());
+  message.mutable_key()->set_index(shard.index.value());
+  message.mutable_key()->set_generation(shard.generation.value());
+  message.set_offset(range.offset);
+  message.set_length(range.length);
+  Request request = make_request(MessageType::kReadShard, GroupId(), message);
+  request.principal = context.options.principal;
+  return request;
+}
+
+// One request: appends to `out`.
+Task<Status> read_part(ClientContext& context, BlockId block, const Shard& shard, ShardRange range, ShardBytes& out) {
+  const MonoTime start = context.env.clock.now();
+  Request request = make_read(context, block, shard, range);
+  DOGFS_CO_TRY(Reply reply, co_await context.env.transport.call(shard.address, std::move(request),
+                                                                start + context.options.shard_timeout));
+  DOGFS_CO_TRY(const TypedReply<wire::ReadShardReply> typed, parse_reply<wire::ReadShardReply>(std::move(reply)));
+  Status checked = ok();
+  co_await context.env.compute.run([&] { checked = check_read(shard, range, typed.message, typed.payload); });
+  DOGFS_CO_TRYV(std::move(checked));
+  context.health.answered(shard.server, context.env.clock.now() - start);
+  const BytesChain exact = typed.payload.slice(range.offset - typed.message.payload_offset(), range.length);
+  for (const Bytes& piece : exact.pieces()) out.bytes.append(piece);
+  out.piece_crc32c.insert(out.piece_crc32c.end(), typed.message.piece_crc32c().begin(),
+                          typed.message.piece_crc32c().end());
+  co_return ok();
+}
+
+}  // namespace
+
+Status PieceLedger::record(const Shard& shard, uint64_t first, const std::vector<uint32_t>& checksums) {
+  pieces_.resize(piece_count(shard.length));
+  DOGFS_CHECK(first + checksums.size() <= pieces_.size());
+  for (size_t i = 0; i < checksums.size(); ++i) {
+    std::optional<uint32_t>& piece = pieces_[first + i];
+    if (!piece) ++known_;
+    if (piece && *piece != checksums[i]) {
+      return Error(ErrorCode::kChecksumMismatch, fmt::format("the checksum of piece {} changed", first + i));
+    }
+    piece = checksums[i];
+  }
+  if (known_ < pieces_.size()) return ok();
+  uint32_t crc = 0;
+  uint64_t left = shard.length;
+  for (const std::optional<uint32_t>& piece : pieces_) {
+    const uint64_t length = std::min<uint64_t>(left, kChecksumPieceBytes);
+    crc = crc32c_combine(crc, *piece, length);
+    left -= length;
+  }
+  if (crc != shard.crc32c) {
+    return Error(ErrorCode::kChecksumMismatch, "the pieces' checksums are not those of the committed shard");
+  }
+  return ok();
+}
+
+Status check_read(const Shard& shard, ShardRange range, const wire::ReadShardReply& reply, const BytesChain& payload) {
+  if (reply.shard_length() != shard.length || reply.shard_crc32c() != shard.crc32c) {
+    return Error(ErrorCode::kCorrupt, "the server has other bytes than were committed");
+  }
+  const ShardRange expected = whole_pieces(shard, range);
+  if (reply.payload_offset() != expected.offset || payload.size() != expected.length ||
+      static_cast<uint64_t>(reply.piece_crc32c_size()) != piece_count(expected.length)) {
+    return Error(ErrorCode::kProtocolError, "the reply to a read has another shape than was asked for");
+  }
+  for (int i = 0; i < reply.piece_crc32c_size(); ++i) {
+    const uint64_t begin = static_cast<uint64_t>(i) * kChecksumPieceBytes;
+    const uint64_t length = std::min<uint64_t>(payload.size() - begin, kChecksumPieceBytes);
+    if (crc32c(payload.slice(begin, length)) != reply.piece_crc32c(i)) {
+      return Error(ErrorCode::kChecksumMismatch, fmt::format("bytes {}+{}", expected.offset + begin, length));
+    }
+  }
+  return ok();
+}
+
+Task<Result<ShardBytes>> read_shard(ClientContext& context, BlockId block, Shard shard, ShardRange range) {
+  DOGFS_CHECK(shard.is_stored() && range.length > 0 && range.end() <= shard.length);
+  ShardBytes out;
+  out.first_piece = range.offset / kChecksumPieceBytes;
+  uint64_t at = range.offset;
+  while (at < range.end()) {
+    // Requests end where pieces end, so that no piece is read twice.
+    const uint64_t limit = (at / kChecksumPieceBytes * kChecksumPieceBytes) + kReadBytes;
+    const ShardRange part{.offset = at, .length = std::min(limit, range.end()) - at};
+    DOGFS_CO_TRYV(co_await read_part(context, block, shard, part, out));
+    at = part.end();
+  }
+  co_return out;
+}
+
+}  // namespace dogfs

@@ -1,0 +1,145 @@
+#include "core/client/shard_sender.h"
+
+#include <algorithm>
+
+#include "core/base/limits.h"
+#include "core/client/backoff.h"
+#include "core/wire/rpc.h"
+
+namespace dogfs {
+namespace {
+
+constexpr uint64_t kAppendBytes = 1 * kMiB;
+static_assert(kAppendBytes <= kMaxTransferBytes && kAppendBytes <= kAppendWindowBytes);
+static_assert(kAppendBytes % kChecksumPieceBytes == 0);
+constexpr int kConnectionAttempts = 3;
+
+wire::ShardKey make_key(BlockId block, const Shard& shard) {
+  wire::ShardKey key;
+  key.set_block(block.value());
+  key.set_index(shard.index.value());
+  key.set_generation(shard.generation.value());
+  return key;
+}
+
+// One request to the server of a shard. A connection that breaks is tried again, a busy server asked later.
+Task<Status> call_server(ClientContext& context, Address server, Request request) {
+  const MonoTime deadline = context.env.clock.now() + context.options.shard_timeout;
+  request.principal = context.options.principal;
+  Backoff backoff(context.env.random);
+  int broken = 0;
+  while (true) {
+    Result<Reply> reply = co_await context.env.transport.call(server, request, deadline);
+    if (reply && reply.value().error.code == ErrorCode::kOk) co_return ok();
+    const Error error = reply ? reply.value().error : reply.error();
+    const bool is_broken = error.code == ErrorCode::kConnectionLost && ++broken < kConnectionAttempts;
+    const bool is_busy = error.code == ErrorCode::kBusy && context.env.clock.now() < deadline;
+    if (!is_broken && !is_busy) co_return error;
+    co_await sleep_for(context.env.clock, backoff.next());
+  }
+}
+
+// The appends of one shard on their way. They may outlive the sender that gave up on one of them.
+struct AppendWindow {
+  explicit AppendWindow(Clock& clock) : bytes(clock, kAppendWindowBytes) {}
+  Semaphore bytes;
+  uint64_t in_flight = 0;
+  Status failure = ok();
+};
+
+Task<void> append(ClientContext& context, std::shared_ptr<BlockSource> source, std::shared_ptr<AppendWindow> window,
+                  Address server, Request request) {
+  const uint64_t length = request.payload.size();
+  const Status status = co_await call_server(context, std::move(server), std::move(request));
+  if (!status && window->failure) window->failure = status.error();
+  --window->in_flight;
+  window->bytes.release(length);
+  source->changed.notify_all();
+}
+
+// Appends bytes [offset, offset + length) of what `content` has.
+Request make_append(const wire::ShardKey& key, const ShardContent& content, uint64_t offset, uint64_t length) {
+  wire::AppendShardRequest message;
+  *message.mutable_key() = key;
+  message.set_offset(offset);
+  const uint64_t first = offset / kChecksumPieceBytes;
+  const uint64_t count = (length + kChecksumPieceBytes - 1) / kChecksumPieceBytes;
+  for (uint64_t i = first; i < first + count; ++i) message.add_piece_crc32c(content.piece_crc32c[i]);
+  return make_request(MessageType::kAppendShard, GroupId(), message, content.bytes.slice(offset, length));
+}
+
+Task<Status> seal_shard(ClientContext& context, wire::ShardKey key, uint64_t length, uint32_t crc, Address server) {
+  wire::SealShardRequest message;
+  *message.mutable_key() = std::move(key);
+  message.set_length(length);
+  message.set_crc32c(crc);
+  Request request = make_request(MessageType::kSealShard, GroupId(), message);
+  co_return co_await call_server(context, std::move(server), std::move(request));
+}
+
+// Appends all of the shard as it comes. Returns early when an append failed.
+Task<Status> append_all(ClientContext& context, std::shared_ptr<BlockSource> source, wire::ShardKey key, Shard target) {
+  const auto window = std::make_shared<AppendWindow>(context.env.clock);
+  uint64_t offset = 0;
+  while (!source->stopped && window->failure) {
+    const uint64_t ready = source->content.shard(target.index).bytes.size();
+    if (offset == ready) {
+      if (source->content.complete()) break;
+      co_await source->changed.wait();
+      continue;
+    }
+    const uint64_t length = std::min(ready - offset, kAppendBytes);
+    co_await window->bytes.acquire(length);
+    if (source->stopped || !window->failure) break;
+    Request request = make_append(key, source->content.shard(target.index), offset, length);
+    ++window->in_flight;
+    context.tasks.spawn(append(context, source, window, target.address, std::move(request)));
+    offset += length;
+  }
+  while (window->in_flight > 0 && window->failure && !source->stopped) co_await source->changed.wait();
+  if (source->stopped) co_return Error(ErrorCode::kCancelled);
+  co_return window->failure;
+}
+
+Task<void> send_abort(ClientContext& context, Address server, Request request) {
+  // The server gives the shard up by itself when nobody goes on with it; this only spares it the wait.
+  const Status sent = co_await call_server(context, std::move(server), std::move(request));
+  static_cast<void>(sent);
+}
+
+}  // namespace
+
+Task<Status> open_shard(ClientContext& context, BlockId block, wire::EcPolicy policy, Shard target) {
+  wire::OpenShardRequest message;
+  *message.mutable_key() = make_key(block, target);
+  *message.mutable_policy() = std::move(policy);
+  message.set_cluster_uuid(context.session.cluster_uuid());
+  message.set_server(target.server.value());
+  Request request = make_request(MessageType::kOpenShard, GroupId(), message);
+  co_return co_await call_server(context, target.address, std::move(request));
+}
+
+Task<Status> send_shard(ClientContext& context, std::shared_ptr<BlockSource> source, Shard target) {
+  const wire::ShardKey key = make_key(source->block, target);
+  DOGFS_CO_TRYV(co_await append_all(context, source, key, target));
+  co_return co_await seal_sent_shard(context, source, target);
+}
+
+Task<Status> seal_sent_shard(ClientContext& context, std::shared_ptr<BlockSource> source, Shard target) {
+  if (source->stopped) co_return Error(ErrorCode::kCancelled);
+  if (!source->content.complete()) co_return Error(ErrorCode::kInternal, "sealed before the block was complete");
+  const wire::ShardKey key = make_key(source->block, target);
+  const ShardContent& content = source->content.shard(target.index);
+  const uint64_t length = content.bytes.size();
+  const uint32_t crc = content.crc32c;
+  co_return co_await seal_shard(context, key, length, crc, target.address);
+}
+
+void abort_shard(ClientContext& context, BlockId block, const Shard& target) {
+  wire::AbortShardRequest message;
+  *message.mutable_key() = make_key(block, target);
+  Request request = make_request(MessageType::kAbortShard, GroupId(), message);
+  context.tasks.spawn(send_abort(context, target.address, std::move(request)));
+}
+
+}  // namespace dogfs

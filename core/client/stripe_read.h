@@ -1,0 +1,73 @@
+// One read of a stretch of a block: asks shards, waits, asks others, decodes.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/client/block_reader.h"
+#include "core/client/stripe_choice.h"
+
+namespace dogfs {
+
+class StripeRead : public std::enable_shared_from_this<StripeRead> {
+ public:
+  StripeRead(std::shared_ptr<BlockReader> block, BlockRange range);
+
+  // As BlockReader::read. Call once.
+  Task<Result<BytesChain>> run();
+
+ private:
+  // A read of one shard, under way or done.
+  struct Fetch {
+    MonoTime started;
+    std::optional<BytesChain> bytes;
+  };
+  // One stored shard of the block.
+  struct Source {
+    Shard shard;
+    ShardRange narrow{};  // what the stretch itself needs of it; empty for others
+    ShardRange wide{};    // what decoding any part of the stretch needs of it
+    std::optional<Fetch> narrow_fetch{};
+    std::optional<Fetch> wide_fetch{};
+    std::optional<Error> failure{};
+    bool late = false;
+
+    bool is_needed() const { return narrow.length > 0; }
+    bool is_pending() const;
+    // All bytes of `narrow`, if they have come.
+    std::optional<BytesChain> own_bytes() const;
+  };
+
+  static Task<void> fetch(std::shared_ptr<StripeRead> self, size_t source, bool wide);
+
+  void begin_round();
+  // Starts what should be asked now.
+  void ask();
+  void take(Source& source, bool wide, const Shard& asked, Result<ShardBytes> read);
+  void mark_late();
+  std::vector<ShardOutlook> outlooks() const;
+  bool is_pending() const;
+  MonoTime next_lateness() const;
+  // True if shards were located anew and are worth asking again.
+  Task<bool> relocate();
+  Task<Result<BytesChain>> deliver();
+  Task<Status> decode();
+  Error failure(ErrorCode code) const;
+  // Shards that are not known to be lost.
+  uint32_t possibly_intact() const;
+  void end();
+
+  std::shared_ptr<BlockReader> block_;
+  std::shared_ptr<const FileBlock> located_;
+  const BlockRange range_;
+  const uint32_t required_;  // d
+  std::vector<Source> sources_;
+  bool stale_ = false;      // a server did not have what it should
+  bool relocated_ = false;  // locations were fetched again for this read
+  bool ended_ = false;      // what still arrives is dropped
+  Notifier changed_;
+};
+
+}  // namespace dogfs
