@@ -12,9 +12,6 @@ namespace dogfs {
 
 class RealHarness final : public Harness {
  public:
-  // Runs what is left in the loop's queue: objects under test may have posted to it when they were destroyed.
-  ~RealHarness() override { io_.poll(); }
-
   Executor executor() override { return io_.get_executor(); }
   Clock& clock() override { return clock_; }
 
