@@ -1,0 +1,76 @@
+// What `dogfsd` is told by flags, file and environment, checked before anything is touched.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/base/result.h"
+#include "core/env/log.h"
+#include "core/env/transport.h"
+
+namespace dogfs {
+
+// As they were given.
+struct CommonFlags {
+  std::string cluster = "default";
+  std::string log_level = "info";
+};
+
+struct MetaFlags {
+  uint64_t id = 0;
+  std::string listen;  // empty: this node's address among the peers
+  std::string peers;
+  std::string directory;
+  std::string port_file;
+};
+
+struct ChunkFlags {
+  std::string listen = "127.0.0.1:0";
+  std::string advertise;  // empty: where it listens
+  std::string meta;
+  std::vector<std::string> directories;
+  std::string rack = "/default";
+  std::string port_file;
+};
+
+struct DevFlags {
+  std::string directory;
+  unsigned meta_nodes = 3;
+  unsigned chunk_servers = 9;
+  unsigned base_port = 0;
+};
+
+// As they are meant.
+struct MetaConfig {
+  NodeId id;
+  Address listen;
+  std::map<NodeId, Address> nodes;
+  std::string directory;
+  std::string cluster;
+  LogLevel log_level = LogLevel::kInfo;
+};
+
+struct ChunkConfig {
+  Address listen;
+  Address advertise;  // empty: where it listens
+  std::vector<Address> meta_nodes;
+  std::vector<std::string> directories;  // one a disk
+  std::string rack;
+  std::string cluster;
+  LogLevel log_level = LogLevel::kInfo;
+};
+
+// kInvalidArgument, with the flag and what is wrong about it.
+Result<MetaConfig> check_meta(const MetaFlags& flags, const CommonFlags& common);
+Result<ChunkConfig> check_chunk(const ChunkFlags& flags, const CommonFlags& common);
+Status check_dev(const DevFlags& flags, const CommonFlags& common);
+
+// "1=host:port,2=host:port,…"
+Result<std::map<NodeId, Address>> parse_peers(std::string_view text);
+// "host:port,host:port,…"
+Result<std::vector<Address>> parse_address_list(std::string_view text);
+
+}  // namespace dogfs

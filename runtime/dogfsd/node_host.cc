@@ -1,0 +1,151 @@
+#include "runtime/dogfsd/node_host.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+
+#include "runtime/dogfsd/exit_code.h"
+
+namespace dogfs {
+namespace {
+
+constexpr size_t kComputeThreads = 2;
+// Of a chunk server, whose memory is to stay under 256 MiB: what it receives, its memtables, its cache.
+constexpr size_t kChunkRequestPayloadBytes = 64 * kMiB;
+constexpr size_t kChunkMemtableBytes = 4 * kMiB;
+constexpr size_t kChunkCacheBytes = 16 * kMiB;
+constexpr Duration kDrainLimit = seconds(2);
+
+std::string members_of(const MetaConfig& config) {
+  std::string members;
+  for (const auto& [id, address] : config.nodes) {
+    if (!members.empty()) members += ",";
+    members += std::to_string(id.value());
+  }
+  return members;
+}
+
+}  // namespace
+
+NodePorts::NodePorts(LogLevel level, const std::string& name, size_t compute_threads, TcpOptions tcp)
+    : log_(level, name), compute_(compute_threads), transport_(io_.get_executor(), clock_, log_, tcp) {}
+
+std::unique_ptr<NodePorts> make_meta_ports(const MetaConfig& config) {
+  const std::string name = "meta-" + std::to_string(config.id.value());
+  return std::make_unique<NodePorts>(config.log_level, name, kComputeThreads, TcpOptions());
+}
+
+std::unique_ptr<NodePorts> make_chunk_ports(const ChunkConfig& config) {
+  TcpOptions tcp;
+  tcp.request_payload_bytes = kChunkRequestPayloadBytes;
+  return std::make_unique<NodePorts>(config.log_level, "chunk", kComputeThreads, tcp);
+}
+
+// --- NodeHost
+// ---------------------------------------------------------------------------------------------------------
+
+Status NodeHost::run(const std::function<void()>& on_serving) {
+  boost::asio::co_spawn(io(), live(on_serving), [this](const std::exception_ptr& thrown) {
+    if (thrown) std::rethrow_exception(thrown);
+    io().stop();
+  });
+  io().run();
+  if (failure_) return *failure_;
+  return ok();
+}
+
+void NodeHost::request_stop() {
+  boost::asio::post(io(), [this] {
+    stopping_ = true;
+    stop_requested_.notify_all();
+  });
+}
+
+Task<void> NodeHost::live(const std::function<void()>& on_serving) {
+  const Status started = co_await start_node();
+  if (!started) {
+    failure_ = started.error();
+  } else {
+    on_serving();
+    while (!stopping_) co_await stop_requested_.wait();
+    ports().log().info("dogfsd", "stopping");
+  }
+  ports().transport().stop_serving();
+  co_await stop_node();
+  co_await ports().transport().drain(ports().env().clock.now() + kDrainLimit);
+}
+
+std::function<void(Error)> NodeHost::on_fatal() {
+  return [&log = ports_->log()](const Error& error) {
+    log.error("dogfsd", "storage has failed, this process ends: {}", error.to_string());
+    std::fflush(stderr);
+    // No orderly end: it would write to the store that has failed.
+    std::_Exit(static_cast<int>(ExitCode::kStorageFailed));
+  };
+}
+
+// --- MetaHost
+// ---------------------------------------------------------------------------------------------------------
+
+Result<std::unique_ptr<MetaHost>> MetaHost::open(std::unique_ptr<NodePorts> ports, const MetaConfig& config) {
+  const DirectoryIdentity identity = {{"role", "meta"},
+                                      {"cluster", config.cluster},
+                                      {"node", std::to_string(config.id.value())},
+                                      {"members", members_of(config)}};
+  DOGFS_TRY(DataDirectory directory, DataDirectory::open(config.directory, identity));
+  RocksKvOptions options;
+  options.create_if_missing = !directory.formatted();
+  DOGFS_TRY(auto store, RocksKvStore::open(directory / "store", ports->io().get_executor(), options));
+  DOGFS_TRYV(directory.set_formatted());
+  return std::unique_ptr<MetaHost>(new MetaHost(std::move(ports), std::move(directory), std::move(store), config));
+}
+
+MetaHost::MetaHost(std::unique_ptr<NodePorts> node_ports, DataDirectory directory, std::unique_ptr<RocksKvStore> store,
+                   const MetaConfig& config)
+    : NodeHost(std::move(node_ports)),
+      directory_(std::move(directory)),
+      store_(std::move(store)),
+      node_(ports().env(), *store_, MetaOptions{.self = config.id, .nodes = config.nodes}, on_fatal()) {}
+
+// --- ChunkHost
+// --------------------------------------------------------------------------------------------------------
+
+Result<ChunkHost::Disk> ChunkHost::open_disk(NodePorts& ports, const ChunkConfig& config, const std::string& path) {
+  DOGFS_TRY(DataDirectory directory, DataDirectory::open(path, {{"role", "chunk"}, {"cluster", config.cluster}}));
+  DOGFS_TRY(auto files, FileShardStore::open(directory / "shards", FileShardOptions()));
+  RocksKvOptions options;
+  options.memtable_bytes = kChunkMemtableBytes;
+  options.cache_bytes = kChunkCacheBytes;
+  DOGFS_TRY(auto records, RocksKvStore::open(directory / "records", ports.io().get_executor(), options));
+  DOGFS_TRYV(directory.set_formatted());
+  return Disk{std::move(directory), std::move(files), std::move(records)};
+}
+
+Result<std::unique_ptr<ChunkHost>> ChunkHost::open(std::unique_ptr<NodePorts> ports, const ChunkConfig& config,
+                                                   const Address& listens) {
+  std::vector<Disk> disks;
+  for (const std::string& path : config.directories) {
+    DOGFS_TRY(Disk disk, open_disk(*ports, config, path));
+    disks.push_back(std::move(disk));
+  }
+  ChunkOptions options;
+  options.address = config.advertise.value.empty() ? listens : config.advertise;
+  options.rack = config.rack;
+  options.meta_nodes = config.meta_nodes;
+  return std::unique_ptr<ChunkHost>(new ChunkHost(std::move(ports), std::move(disks), std::move(options)));
+}
+
+ChunkHost::ChunkHost(std::unique_ptr<NodePorts> node_ports, std::vector<Disk> disks, ChunkOptions options)
+    : NodeHost(std::move(node_ports)),
+      disks_(std::move(disks)),
+      server_(ports().env(), refer_to(disks_), std::move(options), on_fatal()) {}
+
+std::vector<ChunkDisk> ChunkHost::refer_to(std::vector<Disk>& disks) {
+  std::vector<ChunkDisk> references;
+  for (Disk& disk : disks) references.push_back(ChunkDisk{*disk.files, *disk.records});
+  return references;
+}
+
+}  // namespace dogfs

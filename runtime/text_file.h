@@ -1,0 +1,16 @@
+// Small text files that are read and replaced as a whole.
+#pragma once
+
+#include <string>
+
+#include "core/base/result.h"
+
+namespace dogfs {
+
+// kNotFound when there is none, kLimitExceeded when it is longer than `max_bytes`, kIoError.
+Result<std::string> read_text_file(const std::string& path, size_t max_bytes);
+
+// Makes `text` the whole content of `path`, durably: after a crash there is the old content or the new one.
+Status replace_text_file(const std::string& path, const std::string& text);
+
+}  // namespace dogfs
