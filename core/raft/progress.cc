@@ -27,8 +27,10 @@ bool Progress::accepted(LogIndex index) {
 }
 
 bool Progress::rejected(LogIndex rejected, LogIndex resume_after) {
+  // What is known to match cannot be rejected: an old answer, or a follower that lost its data. It gets no second
+  // append at once, or the two would go on for ever.
+  if (rejected <= match_) return false;
   if (state_ == State::kReplicate) {
-    if (rejected <= match_) return false;
     become_probe();
     return true;
   }

@@ -129,7 +129,10 @@ void TestCluster::deliver(const Message& message) {
 }
 
 void TestCluster::settle() {
-  for (bool busy = true; busy;) {
+  constexpr int kEndless = 200'000;
+  int moves = 0;
+  for (bool busy = true; busy && !violation_;) {
+    if (++moves > kEndless) violation_ = "messages without end";
     for (auto& [id, node] : nodes_) {
       persist_all(id);
       answer_fetches(id);
