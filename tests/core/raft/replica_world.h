@@ -1,0 +1,194 @@
+// Replicas of one group in the simulated world, over a state machine that keeps a list of commands.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/raft/raft.h"
+#include "core/raft/replica.h"
+#include "core/wire/raft.pb.h"
+#include "core/wire/rpc.h"
+#include "sim/world.h"
+
+namespace dogfs {
+
+// Keeps each command under its index, and answers a command with "<index>:<command>".
+class ListMachine final : public StateMachine {
+ public:
+  explicit ListMachine(KvStore& store) : store_(store) {}
+
+  Task<Result<std::vector<std::string>>> apply(std::vector<CommittedEntry> entries) override {
+    WriteBatch batch;
+    std::vector<std::string> replies;
+    for (CommittedEntry& entry : entries) {
+      replies.push_back(std::to_string(entry.index.value()) + ":" + entry.command);
+      batch.put(key_of(entry.index), std::move(entry.command));
+    }
+    DOGFS_CO_TRYV(co_await store_.write(std::move(batch), Durability::kBuffered));
+    co_return replies;
+  }
+
+  Task<Result<LogIndex>> load_applied() override { co_return LogIndex(commands().size()); }
+
+  // All that was applied, no-ops as empty commands.
+  std::vector<std::string> commands() const {
+    std::vector<std::string> commands;
+    const auto visit = [&](std::string_view, std::string_view value) {
+      commands.emplace_back(value);
+      return true;
+    };
+    DOGFS_CHECK(store_.scan("m", "n", visit).has_value());
+    return commands;
+  }
+
+ private:
+  static std::string key_of(LogIndex index) {
+    std::string digits = std::to_string(index.value());
+    return "m" + std::string(20 - digits.size(), '0') + digits;
+  }
+
+  KvStore& store_;
+};
+
+// What runs on one node: a replica, its machine, and the handler that feeds it.
+class ListNode final : public RequestHandler {
+ public:
+  ListNode(Env& env, KvStore& store, ReplicaOptions options, std::function<void(Error)> on_fatal)
+      : env_(env), machine_(store), replica_(env, store, machine_, std::move(options), std::move(on_fatal)) {}
+
+  Task<Status> start() {
+    DOGFS_CO_TRYV(co_await replica_.start());
+    env_.transport.serve(*this);
+    co_return ok();
+  }
+
+  Task<Reply> handle(Request, MonoTime) override { co_return error_reply(Error(ErrorCode::kUnsupported)); }
+  void receive(Request message) override {
+    Result<wire::RaftMessages> messages = parse_message<wire::RaftMessages>(message.body);
+    if (!messages) return;
+    for (wire::RaftMessage& each : *messages.value().mutable_messages()) replica_.receive(std::move(each));
+  }
+
+  Replica& replica() { return replica_; }
+  ListMachine& machine() { return machine_; }
+
+ private:
+  Env& env_;
+  ListMachine machine_;
+  Replica replica_;
+};
+
+class ReplicaWorld {
+ public:
+  ReplicaWorld(size_t size, uint64_t seed) : world_(sim::WorldOptions{.seed = seed}) {
+    for (size_t i = 1; i <= size; ++i) {
+      sim::Node& node = world_.add_node("n" + std::to_string(i));
+      nodes_.push_back(&node);
+      programs_.push_back(nullptr);
+      voters_.emplace(NodeId(i), node.address());
+    }
+  }
+
+  sim::World& world() { return world_; }
+  size_t size() const { return nodes_.size(); }
+  sim::Node& node(size_t i) { return *nodes_.at(i - 1); }
+  // Null when it is down or did not start.
+  ListNode* program(size_t i) { return node(i).up() ? programs_.at(i - 1) : nullptr; }
+  size_t max_append_bytes = kMaxAppendBytes;
+
+  Status start(size_t i) {
+    if (!node(i).up()) node(i).boot();
+    ReplicaOptions options;
+    options.group = GroupId(7);
+    options.self = NodeId(i);
+    options.voters = voters_;
+    options.max_append_bytes = max_append_bytes;
+    auto& program = node(i).make<ListNode>(node(i).env(), node(i).kv(), std::move(options), node(i).on_fatal());
+    programs_.at(i - 1) = nullptr;
+    std::optional<Status> started = world_.run(node(i), program.start(), seconds(10));
+    if (!started) return Error(ErrorCode::kTimeout);
+    if (*started) programs_.at(i - 1) = &program;
+    return *std::move(started);
+  }
+  void start_all() {
+    for (size_t i = 1; i <= size(); ++i) DOGFS_CHECK(start(i).has_value());
+  }
+  void crash(size_t i, sim::CrashKind kind = sim::CrashKind::kPower) { node(i).crash(kind); }
+
+  // The node that leads the highest term; 0: none.
+  size_t leader() {
+    size_t leader = 0;
+    Term term;
+    for (size_t i = 1; i <= size(); ++i) {
+      if (program(i) == nullptr) continue;
+      const ReplicaStatus status = program(i)->replica().status();
+      if (status.role != RaftRole::kLeader || status.term < term) continue;
+      leader = i;
+      term = status.term;
+    }
+    return leader;
+  }
+  size_t elect() {
+    world_.run_until([this] { return leader() != 0; }, seconds(30));
+    return leader();
+  }
+
+  MonoTime deadline(size_t i, Duration timeout) { return node(i).env().clock.now() + timeout; }
+  Result<std::string> propose(size_t i, std::string command, Duration timeout = seconds(5)) {
+    Replica& replica = program(i)->replica();
+    auto result = world_.run(node(i), replica.propose(std::move(command), deadline(i, timeout)), seconds(60));
+    return result ? *std::move(result) : Result<std::string>(Error(ErrorCode::kInternal, "the call did not end"));
+  }
+  Result<LogIndex> read(size_t i, Duration timeout = seconds(5)) {
+    Replica& replica = program(i)->replica();
+    auto result = world_.run(node(i), replica.read_barrier(deadline(i, timeout)), seconds(60));
+    return result ? *std::move(result) : Result<LogIndex>(Error(ErrorCode::kInternal, "the call did not end"));
+  }
+
+  // Cuts node `i` off from all others, both ways.
+  void isolate(size_t i) {
+    each_link(i, [&](auto a, auto b) { world_.network().block(a, b); });
+  }
+  void reconnect(size_t i) {
+    each_link(i, [&](auto a, auto b) { world_.network().unblock(a, b); });
+  }
+
+  // Whether all nodes come to hold the same list within a virtual minute.
+  bool converge() {
+    return world_.run_until(
+        [this] {
+          if (world_.now() < next_look_) return false;
+          next_look_ = world_.now() + milliseconds(5);
+          if (leader() == 0) return false;
+          // Until the leader has applied something of its own term, old entries may still be on their way.
+          const raft::Raft& raft = *program(leader())->replica().raft();
+          if (raft.log().term_at(raft.applied()) != raft.term() || raft.applied() < raft.log().last_index())
+            return false;
+          const auto expected = program(leader())->machine().commands();
+          for (size_t i = 1; i <= size(); ++i) {
+            if (program(i) == nullptr || program(i)->machine().commands() != expected) return false;
+          }
+          return true;
+        },
+        seconds(60));
+  }
+
+ private:
+  template <class F>
+  void each_link(size_t i, F visit) {
+    for (size_t j = 1; j <= size(); ++j) {
+      if (j == i) continue;
+      visit(node(i).index(), node(j).index());
+      visit(node(j).index(), node(i).index());
+    }
+  }
+
+  sim::World world_;
+  std::vector<sim::Node*> nodes_;
+  std::vector<ListNode*> programs_;
+  std::map<NodeId, Address> voters_;
+  sim::VirtualTime next_look_{};  // comparing all lists after each event would take most of a test's time
+};
+
+}  // namespace dogfs
