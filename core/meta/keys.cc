@@ -37,6 +37,10 @@ uint64_t last_id(std::string_view key) {
   return read_big_endian(key.substr(key.size() - kIdBytes));
 }
 
+InodeId entry_parent(std::string_view key) {
+  return InodeId(read_big_endian(key.substr(kFirstIdOffset)));
+}
+
 std::string_view entry_name(std::string_view key) {
   return key.substr(kFirstIdOffset + kIdBytes);
 }

@@ -45,6 +45,7 @@ struct GarbageShard {
 
 // What a part of a key says. Preconditions: the key is one of the table, made by MetaKeys.
 uint64_t last_id(std::string_view key);
+InodeId entry_parent(std::string_view key);
 std::string_view entry_name(std::string_view key);
 GarbageShard garbage_shard(std::string_view key);
 

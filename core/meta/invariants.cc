@@ -1,0 +1,326 @@
+#include "core/meta/invariants.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "core/base/limits.h"
+#include "core/base/printable.h"
+#include "core/ec/policy_wire.h"
+#include "core/meta/block_commands.h"
+#include "core/meta/tables.h"
+
+namespace dogfs {
+namespace {
+
+struct FileBlock {
+  uint64_t offset = 0;
+  wire::FileBlockRow row;
+};
+
+struct Entry {
+  InodeId parent;
+  std::string name;
+  wire::DirectoryEntryRow row;
+};
+
+struct Rows {
+  wire::CountersRow counters;
+  std::map<InodeId, wire::InodeRow> inodes;
+  std::vector<Entry> entries;
+  std::set<InodeId> detached;
+  std::map<InodeId, std::vector<FileBlock>> file_blocks;
+  std::map<BlockId, wire::BlockRow> blocks;
+  std::map<InodeId, wire::LeaseRow> leases;
+  std::map<ServerId, wire::ChunkServerRow> servers;
+  std::map<SessionId, wire::SessionRow> sessions;
+  std::vector<std::pair<SessionId, SequenceNumber>> replies;
+  std::vector<GarbageShard> garbage;
+};
+
+uint64_t id_before_last(std::string_view key) {
+  return read_big_endian(key.substr(key.size() - 16));
+}
+
+template <class Id, class Row>
+Status load_by_id(const KvReader& reader, const KeyRange& range, std::map<Id, Row>& rows) {
+  return scan_rows<Row>(reader, range, [&](std::string_view key, Row row) {
+    rows.emplace(Id(last_id(key)), std::move(row));
+    return true;
+  });
+}
+
+template <class Visit>
+Status scan_keys(const KvReader& reader, const KeyRange& range, Visit visit) {
+  return reader.scan(range.begin, range.end, [&](std::string_view key, std::string_view) {
+    visit(key);
+    return true;
+  });
+}
+
+Result<Rows> load_rows(const MetaTables& tables) {
+  const KvReader& reader = tables.reader();
+  const MetaKeys& keys = tables.keys();
+  Rows rows;
+  DOGFS_TRY(const std::optional<wire::CountersRow> counters, tables.counters());
+  if (counters) rows.counters = *counters;
+  DOGFS_TRYV(load_by_id(reader, keys.inodes(), rows.inodes));
+  DOGFS_TRYV(load_by_id(reader, keys.blocks(), rows.blocks));
+  DOGFS_TRYV(load_by_id(reader, keys.leases(InodeId()), rows.leases));
+  DOGFS_TRYV(load_by_id(reader, keys.servers(), rows.servers));
+  DOGFS_TRYV(load_by_id(reader, keys.sessions(SessionId()), rows.sessions));
+  DOGFS_TRYV(scan_rows<wire::DirectoryEntryRow>(
+      reader, keys.all_entries(), [&](std::string_view key, wire::DirectoryEntryRow row) {
+        rows.entries.push_back({entry_parent(key), std::string(entry_name(key)), std::move(row)});
+        return true;
+      }));
+  DOGFS_TRYV(
+      scan_rows<wire::FileBlockRow>(reader, keys.all_file_blocks(), [&](std::string_view key, wire::FileBlockRow row) {
+        rows.file_blocks[InodeId(id_before_last(key))].push_back({last_id(key), std::move(row)});
+        return true;
+      }));
+  DOGFS_TRYV(scan_keys(reader, keys.detached_after(InodeId()),
+                       [&](std::string_view key) { rows.detached.emplace(last_id(key)); }));
+  DOGFS_TRYV(scan_keys(reader, keys.all_replies(), [&](std::string_view key) {
+    rows.replies.emplace_back(SessionId(id_before_last(key)), SequenceNumber(last_id(key)));
+  }));
+  DOGFS_TRYV(
+      scan_keys(reader, keys.all_garbage(), [&](std::string_view key) { rows.garbage.push_back(garbage_shard(key)); }));
+  return rows;
+}
+
+class Checker {
+ public:
+  explicit Checker(const Rows& rows) : rows_(rows) {}
+
+  std::vector<std::string> check() {
+    check_entries();
+    check_directories();
+    check_attachment();
+    for (const auto& [id, inode] : rows_.inodes) {
+      if (inode.type() == wire::InodeRow::FILE) check_file(id, inode);
+    }
+    for (const auto& [id, block] : rows_.blocks) check_block(id, block);
+    check_leases();
+    check_generations();
+    check_counters();
+    check_replies();
+    return std::move(violations_);
+  }
+
+ private:
+  template <class... Args>
+  void expect(bool holds, fmt::format_string<Args...> format, Args&&... args) {
+    if (!holds) violations_.push_back(fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  const wire::InodeRow* inode(InodeId id) const {
+    const auto found = rows_.inodes.find(id);
+    return found == rows_.inodes.end() ? nullptr : &found->second;
+  }
+
+  void check_entries() {
+    std::map<InodeId, int> named;
+    for (const Entry& entry : rows_.entries) {
+      const InodeId id(entry.row.inode());
+      const wire::InodeRow* named_inode = inode(id);
+      const wire::InodeRow* parent = inode(entry.parent);
+      ++named[id];
+      expect(parent != nullptr && parent->type() == wire::InodeRow::DIRECTORY,
+             "I1: entry \"{}\" is in inode {}, which is no directory", printable(entry.name), entry.parent);
+      expect(named_inode != nullptr && named_inode->parent() == entry.parent.value() &&
+                 named_inode->entry_name() == entry.name && named_inode->type() == entry.row.type() &&
+                 named_inode->has_policy() == entry.row.own_policy(),
+             "I1: entry \"{}\" of inode {} and inode {} do not agree", printable(entry.name), entry.parent, id);
+    }
+    const wire::InodeRow* root = inode(kRootInode);
+    expect(root != nullptr && root->type() == wire::InodeRow::DIRECTORY, "I1: there is no root directory");
+    for (const auto& [id, row] : rows_.inodes) {
+      if (id == kRootInode) continue;
+      const bool detached = rows_.detached.contains(id);
+      expect(named[id] == (detached ? 0 : 1), "I1: inode {} has {} entries and is {}", id, named[id],
+             detached ? "detached" : "attached");
+      expect(detached == (row.parent() == 0), "I1: detached inode {} has parent {}", id, row.parent());
+    }
+    for (const InodeId id : rows_.detached) expect(inode(id) != nullptr, "I1: detached inode {} is missing", id);
+  }
+
+  void check_directories() {
+    std::map<InodeId, uint64_t> entries;
+    for (const Entry& entry : rows_.entries) ++entries[entry.parent];
+    for (const auto& [id, row] : rows_.inodes) {
+      if (row.type() != wire::InodeRow::DIRECTORY || rows_.detached.contains(id)) continue;
+      expect(row.entries() == entries[id], "I2: directory {} counts {} entries and has {}", id, row.entries(),
+             entries[id]);
+    }
+  }
+
+  void check_attachment() {
+    for (const auto& [id, row] : rows_.inodes) {
+      InodeId at = id;
+      size_t steps = 0;
+      while (at != kRootInode && !rows_.detached.contains(at) && steps++ <= rows_.inodes.size()) {
+        const wire::InodeRow* here = inode(at);
+        if (here == nullptr) break;
+        at = InodeId(here->parent());
+      }
+      expect(at == kRootInode || rows_.detached.contains(at), "I2: inode {} does not lead to the root", id);
+    }
+  }
+
+  void check_file(InodeId id, const wire::InodeRow& file) {
+    static const std::vector<FileBlock> kNone;
+    const auto found = rows_.file_blocks.find(id);
+    const std::vector<FileBlock>& blocks = found == rows_.file_blocks.end() ? kNone : found->second;
+    const bool detached = rows_.detached.contains(id);
+    uint64_t end = detached && !blocks.empty() ? blocks.front().offset : 0;
+    for (const FileBlock& each : blocks) {
+      expect(each.offset == end, "I3: file {} has a gap or an overlap at {}", id, end);
+      end = each.offset + each.row.length();
+      const auto block = rows_.blocks.find(BlockId(each.row.block()));
+      expect(block != rows_.blocks.end() && block->second.state() == wire::BlockRow::COMMITTED &&
+                 block->second.inode() == id.value() && block->second.offset() == each.offset &&
+                 block->second.length() == each.row.length(),
+             "I3: block {} at {} of file {} does not agree", each.row.block(), each.offset, id);
+    }
+    if (!detached) {
+      expect(end == file.length(), "I3: file {} is {} long and has blocks up to {}", id, file.length(), end);
+      expect(blocks.size() == file.block_count(), "I3: file {} counts {} blocks and has {}", id, file.block_count(),
+             blocks.size());
+    }
+    for (const uint64_t pending : file.pending_blocks()) {
+      const auto block = rows_.blocks.find(BlockId(pending));
+      expect(block != rows_.blocks.end() && block->second.state() == wire::BlockRow::ALLOCATED &&
+                 block->second.inode() == id.value() && block->second.lease_epoch() == file.lease_epoch(),
+             "I3: pending block {} of file {} does not agree", pending, id);
+    }
+  }
+
+  bool is_listed(BlockId id, const wire::BlockRow& block) const {
+    const wire::InodeRow* file = inode(InodeId(block.inode()));
+    if (file == nullptr) return false;
+    if (block.state() == wire::BlockRow::ALLOCATED) {
+      return std::ranges::find(file->pending_blocks(), id.value()) != file->pending_blocks().end();
+    }
+    const auto blocks = rows_.file_blocks.find(InodeId(block.inode()));
+    return blocks != rows_.file_blocks.end() && std::ranges::any_of(blocks->second, [&](const FileBlock& each) {
+             return each.row.block() == id.value() && each.offset == block.offset();
+           });
+  }
+
+  void check_block(BlockId id, const wire::BlockRow& block) {
+    expect(is_listed(id, block), "I3: block {} is not listed by inode {}", id, block.inode());
+    if (block.state() == wire::BlockRow::ALLOCATED) {
+      std::set<uint64_t> servers;
+      for (const wire::Shard& target : current_targets(block)) {
+        expect(servers.insert(target.server()).second, "I5: block {} has two targets on server {}", id,
+               target.server());
+      }
+      return;
+    }
+    const Result<Geometry> geometry = geometry_from_wire(block.policy());
+    expect(geometry.has_value(), "I4: block {} has no valid geometry", id);
+    if (geometry) check_shards(id, block, BlockLayout(geometry.value(), block.length()));
+  }
+
+  void check_shards(BlockId id, const wire::BlockRow& block, const BlockLayout& layout) {
+    const std::vector<ShardIndex> indices = layout.stored_indices();
+    expect(block.shards_size() == static_cast<int>(indices.size()), "I4: block {} has {} shards and not {}", id,
+           block.shards_size(), indices.size());
+    std::set<uint64_t> servers;
+    for (int i = 0; i < std::min(block.shards_size(), static_cast<int>(indices.size())); ++i) {
+      const wire::Shard& shard = block.shards(i);
+      const ShardIndex index = indices[static_cast<size_t>(i)];
+      expect(shard.index() == index.value() && shard.length() == layout.shard_length(index),
+             "I4: shard {} of block {} does not fit its geometry", i, id);
+      if (shard.server() == 0) continue;
+      expect(servers.insert(shard.server()).second, "I4: block {} has two shards on server {}", id, shard.server());
+      expect(rows_.servers.contains(ServerId(shard.server())), "I4: block {} is on unknown server {}", id,
+             shard.server());
+    }
+    expect(servers.size() >= durable_minimum(layout.stored_data_shards()), "I4: block {} is durable on {} servers only",
+           id, servers.size());
+  }
+
+  void check_leases() {
+    for (const auto& [id, lease] : rows_.leases) {
+      const wire::InodeRow* file = inode(id);
+      expect(file != nullptr && file->writer_session() != 0 && file->writer_session() == lease.session() &&
+                 file->lease_epoch() == lease.lease_epoch(),
+             "I6: the lease of inode {} does not agree", id);
+    }
+    for (const auto& [id, row] : rows_.inodes) {
+      expect((row.writer_session() != 0) == rows_.leases.contains(id), "I6: inode {} is open without a lease", id);
+      expect(row.pending_blocks_size() == 0 || row.writer_session() != 0, "I6: closed file {} has pending blocks", id);
+    }
+  }
+
+  void check_generations() {
+    std::set<uint64_t> generations;
+    const auto name = [&](uint64_t generation) {
+      expect(generations.insert(generation).second, "I7: generation {} is named twice", generation);
+      expect(generation < rows_.counters.next_generation(), "I8: generation {} was never given out", generation);
+    };
+    for (const auto& [id, block] : rows_.blocks) {
+      for (const wire::Shard& shard : block.shards()) {
+        if (shard.server() != 0) name(shard.generation());
+      }
+    }
+    for (const GarbageShard& shard : rows_.garbage) name(shard.generation.value());
+  }
+
+  void check_counters() {
+    const auto equal = [&](std::string_view what, uint64_t counted, uint64_t there) {
+      expect(counted == there, "I8: {} {} are counted and {} are there", counted, what, there);
+    };
+    uint64_t files = 0, committed = 0, bytes = 0;
+    for (const auto& [id, row] : rows_.inodes) files += row.type() == wire::InodeRow::FILE ? 1 : 0;
+    for (const auto& [id, block] : rows_.blocks) {
+      if (block.state() != wire::BlockRow::COMMITTED) continue;
+      ++committed;
+      bytes += block.length();
+    }
+    const wire::CountersRow& counters = rows_.counters;
+    equal("files", counters.files(), files);
+    equal("directories", counters.directories(), rows_.inodes.size() - files);
+    equal("blocks", counters.blocks(), committed);
+    equal("bytes", counters.bytes(), bytes);
+    equal("garbage shards", counters.garbage_shards(), rows_.garbage.size());
+    equal("servers", counters.servers(), rows_.servers.size());
+    equal("sessions", counters.sessions(), rows_.sessions.size());
+    check_mark("inode", rows_.inodes, counters.next_inode());
+    check_mark("block", rows_.blocks, counters.next_block());
+    check_mark("server", rows_.servers, counters.next_server());
+    check_mark("session", rows_.sessions, counters.next_session());
+  }
+
+  template <class Id, class Row>
+  void check_mark(std::string_view what, const std::map<Id, Row>& rows, uint64_t next) {
+    expect(rows.empty() || rows.rbegin()->first.value() < next, "I8: {} ids at {} and above are in use", what, next);
+  }
+
+  void check_replies() {
+    for (const auto& [session, sequence] : rows_.replies) {
+      const auto row = rows_.sessions.find(session);
+      expect(row != rows_.sessions.end() && sequence.value() >= row->second.low_water() &&
+                 sequence.value() - row->second.low_water() < kMaxRequestsInFlightPerSession,
+             "I9: reply {} of session {} is kept beyond its window", sequence, session);
+    }
+  }
+
+  const Rows& rows_;
+  std::vector<std::string> violations_;
+};
+
+}  // namespace
+
+Result<std::vector<std::string>> check_meta_invariants(const KvReader& reader, GroupId group) {
+  const MetaTables tables(reader, group);
+  DOGFS_TRY(const LogIndex applied, tables.applied());
+  if (applied.is_none()) return std::vector<std::string>();
+  DOGFS_TRY(const Rows rows, load_rows(tables));
+  return Checker(rows).check();
+}
+
+}  // namespace dogfs

@@ -1,0 +1,30 @@
+// What must hold of the rows after every command, checked from scratch: for tests, and for the simulator's oracles.
+//
+//   I1  The root exists and is a directory. Every other inode has exactly one directory entry, which agrees with it,
+//       or is detached and has none.
+//   I2  A directory counts its entries. From every attached inode the root is reached: there are no cycles.
+//   I3  The blocks of a file follow each other without a gap from 0 to its length. (Of a detached file the first may be
+//       gone.) Each block row belongs to one file: committed and listed there, or allocated and pending there.
+//   I4  A committed block has exactly the shards of its geometry, each with its length; the durable ones are on
+//       different servers, that are registered, and at least d + 1.
+//   I5  The targets of an allocated block are on different servers.
+//   I6  A file is open exactly when it has a lease row, which agrees with it; only an open file has pending blocks.
+//   I7  A generation is named once: by one shard of one block, or as garbage.
+//   I8  Counters count what there is, and no id has been used that they have not given out.
+//   I9  Kept replies belong to a session, within its window.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/base/result.h"
+#include "core/env/kv_store.h"
+
+namespace dogfs {
+
+// One line for each violation; empty when all is well. Reads every row of the group into memory. Fails with kIoError
+// or kCorrupt where the rows cannot be read.
+Result<std::vector<std::string>> check_meta_invariants(const KvReader& reader, GroupId group);
+
+}  // namespace dogfs
