@@ -41,6 +41,8 @@ inline constexpr size_t kAppendWindowBytes = 4 * kMiB;
 static_assert(kAppendWindowBytes >= kMaxTransferBytes, "the window must let any one append through");
 // The identity of a cluster, and of a chunk server.
 inline constexpr size_t kUuidBytes = 16;
+// Most shards that one heartbeat confirms as deleted, or one reply to it asks to delete.
+inline constexpr int kMaxShardsPerHeartbeat = 2'000;
 inline constexpr uint32_t kMaxRackBytes = 255;
 inline constexpr uint32_t kMaxAddressBytes = 255;
 

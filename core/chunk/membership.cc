@@ -11,8 +11,6 @@ namespace {
 
 constexpr Duration kRegisterTimeout = seconds(5);
 constexpr Duration kMinHeartbeatTimeout = seconds(1);
-// What a heartbeat confirms at most; the rest goes with the next.
-constexpr size_t kMaxConfirmations = 4096;
 // How many redirections are followed before the nodes are asked in turn again.
 constexpr int kMaxRedirects = 4;
 
@@ -99,10 +97,11 @@ Task<void> Membership::run_heartbeats(Address node) {
 
 Task<void> Membership::send_heartbeat(Address node) {
   const Load load = load_();
-  const std::vector<ShardKey> gone = remover_.confirmed(kMaxConfirmations);
+  const std::vector<ShardKey> gone = remover_.confirmed(kMaxShardsPerHeartbeat);
   wire::HeartbeatRequest message;
   message.set_server(identity_.server().value());
-  message.set_incarnation(incarnation_);
+  const uint64_t incarnation = incarnation_;
+  message.set_incarnation(incarnation);
   message.set_cluster_uuid(identity_.cluster_uuid());
   message.set_total_bytes(load.space.total_bytes);
   message.set_free_bytes(load.space.free_bytes);
@@ -116,11 +115,13 @@ Task<void> Membership::send_heartbeat(Address node) {
   const auto typed = parse_reply<wire::HeartbeatReply>(std::move(reply).value());
   if (typed.has_value()) {
     take_reply(typed.value().message, gone);
-  } else {
-    env_.log.debug("chunk", "{} refuses the heartbeat: {}", node.value, typed.error().to_string());
-    // It does not know this server, or knows a later start of it.
-    if (typed.error().code == ErrorCode::kNotFound || typed.error().code == ErrorCode::kConflict) registered_ = false;
+    co_return;
   }
+  env_.log.debug("chunk", "{} refuses the heartbeat: {}", node.value, typed.error().to_string());
+  // The leader does not know this server, or a registration whose reply was lost has overtaken the one that is known here.
+  const ErrorCode code = typed.error().code;
+  const bool unknown = code == ErrorCode::kNotFound || code == ErrorCode::kConflict;
+  if (unknown && incarnation == incarnation_) registered_ = false;
 }
 
 void Membership::take_reply(const wire::HeartbeatReply& reply, const std::vector<ShardKey>& reported) {

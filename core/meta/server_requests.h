@@ -5,13 +5,11 @@
 #include <optional>
 #include <vector>
 
+#include "core/base/limits.h"
 #include "core/meta/parts.h"
 #include "core/wire/meta.pb.h"
 
 namespace dogfs {
-
-// Shards named in one heartbeat, and in the reply to one.
-inline constexpr int kMaxShardsPerHeartbeat = 2'000;
 
 class ServerRequests {
  public:

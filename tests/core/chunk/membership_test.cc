@@ -89,6 +89,21 @@ TEST(Membership, HeartbeatsTellSpaceShardsAndTransfers) {
   EXPECT_EQ(heard.free_bytes(), heard.total_bytes() - 2 * shard_file_bytes(kData.size()));
 }
 
+TEST(Membership, AServerThatIsNotKnownRegistersAgain) {
+  for (const ErrorCode code : {ErrorCode::kNotFound, ErrorCode::kConflict}) {
+    ChunkWorld w;
+    ASSERT_TRUE(w.wait_registered());
+    w.world.run_for(seconds(3));
+    const size_t registrations = w.meta.registrations.size();
+    w.meta.heartbeat_refusal = Error(code);
+    ASSERT_TRUE(w.world.run_until([&] { return w.meta.registrations.size() > registrations; }, seconds(10)));
+    w.meta.heartbeat_refusal.reset();
+    w.world.run_for(seconds(3));
+    EXPECT_EQ(w.meta.heartbeats.back().incarnation(), w.meta.registrations.size());
+    EXPECT_EQ(w.meta.servers.size(), 1U);
+  }
+}
+
 TEST(Membership, AServerOfAnotherClusterEnds) {
   ChunkWorld w;
   ASSERT_TRUE(w.wait_registered());
@@ -185,6 +200,15 @@ TEST_F(Deletion, ManyAreDoneTogether) {
   expect_deleted(keys);
   EXPECT_EQ(std::count(w_.faults[0].seen.begin(), w_.faults[0].seen.end(), "sync_directory"), 1);
   EXPECT_TRUE(w_.files().empty());
+}
+
+TEST_F(Deletion, MoreThanOneHeartbeatHoldsAreConfirmedOneAfterTheOther) {
+  std::set<ShardKey> keys;
+  for (uint64_t block = 1; block <= 2 * kMaxShardsPerHeartbeat + 10; ++block) keys.insert(ChunkWorld::key(block));
+  expect_deleted(keys);
+  for (const wire::HeartbeatRequest& heartbeat : w_.meta.heartbeats) {
+    EXPECT_LE(heartbeat.deleted_size(), kMaxShardsPerHeartbeat);
+  }
 }
 
 TEST_F(Deletion, AFileThatCannotBeRemovedIsNotCalledGone) {
