@@ -140,6 +140,8 @@ class Raft {
   const Log& log() const { return log_; }
   const std::map<NodeId, Progress>& progress() const { return progress_; }
   size_t uncommitted_bytes() const { return uncommitted_.bytes(); }
+  // The number of the latest PersistBatch that was handed out.
+  uint64_t last_batch() const { return last_batch_; }
 
  private:
   // A message that waits until batch `batch` is durable.

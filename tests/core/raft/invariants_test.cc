@@ -1,0 +1,130 @@
+// The checks themselves: each is shown a history that breaks what it guards.
+#include "core/raft/invariants.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace dogfs::raft {
+namespace {
+
+using testing::HasSubstr;
+using testing::Optional;
+
+Log log_of(const std::vector<uint64_t>& terms, const std::string& command = "c", bool durable = true) {
+  Log log(TermRuns(), {}, SIZE_MAX);
+  for (const uint64_t term : terms) {
+    log.append(
+        Entry{log.last_index().next(), Term(term), EntryType::kCommand, std::make_shared<const std::string>(command)});
+  }
+  if (durable && log.has_unstable()) {
+    log.take_unstable(1);
+    log.persisted(1);
+  }
+  return log;
+}
+
+NodeView follower(uint64_t node, uint64_t term, const Log& log, uint64_t commit = 0) {
+  NodeView view;
+  view.node = NodeId(node);
+  view.term = Term(term);
+  view.commit = LogIndex(commit);
+  view.log = &log;
+  return view;
+}
+
+NodeView leader(uint64_t node, uint64_t term, const Log& log, uint64_t commit = 0) {
+  NodeView view = follower(node, term, log, commit);
+  view.role = RaftRole::kLeader;
+  view.leader = view.node;
+  view.voted_for = view.node;
+  return view;
+}
+
+TEST(Invariants, AHealthyGroupPasses) {
+  const Log a = log_of({1, 1, 2});
+  const Log b = log_of({1, 1});
+  SafetyHistory history;
+  EXPECT_EQ(history.observe({leader(1, 2, a, 3), follower(2, 2, b, 1)}), std::nullopt);
+  EXPECT_EQ(history.committed(), LogIndex(3));
+}
+
+TEST(Invariants, NodesThatContradictThemselvesAreFound) {
+  const Log log = log_of({1, 2});
+  const Log unsynced = log_of({1, 2}, "c", false);
+  EXPECT_THAT(check_node(follower(1, 1, log)), Optional(HasSubstr("later term")));
+  EXPECT_THAT(check_node(follower(1, 2, log, 3)), Optional(HasSubstr("committed beyond the log")));
+  NodeView view = follower(1, 2, log, 1);
+  view.applied = LogIndex(2);
+  EXPECT_THAT(check_node(view), Optional(HasSubstr("beyond what is committed")));
+  view = follower(1, 2, unsynced, 2);
+  view.applied = LogIndex(1);
+  EXPECT_THAT(check_node(view), Optional(HasSubstr("beyond what is durable")));
+  view = leader(1, 2, log);
+  view.voted_for = NodeId(2);
+  EXPECT_THAT(check_node(view), Optional(HasSubstr("voted for another")));
+}
+
+TEST(Invariants, TwoLeadersOfATermAreFoundAlsoOverTime) {
+  const Log log = log_of({1});
+  EXPECT_THAT(check_one_leader({leader(1, 3, log), leader(2, 3, log)}), Optional(HasSubstr("both lead term 3")));
+  EXPECT_EQ(check_one_leader({leader(1, 3, log), leader(2, 4, log)}), std::nullopt);
+  SafetyHistory history;
+  EXPECT_EQ(history.observe({leader(1, 3, log)}), std::nullopt);
+  EXPECT_THAT(history.observe({leader(2, 3, log)}), Optional(HasSubstr("both led term 3")));
+}
+
+TEST(Invariants, LogsThatShareAnEntryButNotItsPastAreFound) {
+  const auto matching = [](const std::vector<uint64_t>& a, const std::vector<uint64_t>& b) {
+    const Log log_a = log_of(a);
+    const Log log_b = log_of(b);
+    return !check_log_matching(follower(1, 9, log_a), follower(2, 9, log_b)) &&
+           !check_log_matching(follower(2, 9, log_b), follower(1, 9, log_a));
+  };
+  EXPECT_TRUE(matching({1, 1, 2}, {1, 1, 2, 3}));
+  EXPECT_TRUE(matching({1, 1, 2, 2}, {1, 1, 3, 3}));
+  EXPECT_TRUE(matching({1, 2, 2}, {1, 1, 1}));
+  EXPECT_TRUE(matching({}, {1}));
+  EXPECT_FALSE(matching({1, 1, 3}, {1, 2, 3}));
+  EXPECT_FALSE(matching({1, 3, 3}, {2, 2, 3}));
+  EXPECT_FALSE(matching({1, 1, 1, 4}, {1, 2, 2, 4}));
+}
+
+TEST(Invariants, StepsBackAreFound) {
+  const Log before = log_of({1, 1});
+  const Log replaced = log_of({1, 2});
+  NodeView view = follower(1, 2, before, 2);
+  view.voted_for = NodeId(3);
+  const NodeSnapshot snapshot = snapshot_of(view);
+  EXPECT_EQ(check_step(snapshot, view), std::nullopt);
+  EXPECT_THAT(check_step(snapshot, follower(1, 1, before, 2)), Optional(HasSubstr("term went back")));
+  EXPECT_THAT(check_step(snapshot, follower(1, 3, before, 1)), Optional(HasSubstr("commit index went back")));
+  EXPECT_THAT(check_step(snapshot, follower(1, 3, replaced, 2)), Optional(HasSubstr("truncated")));
+  NodeView other_vote = view;
+  other_vote.voted_for = NodeId(2);
+  EXPECT_THAT(check_step(snapshot, other_vote), Optional(HasSubstr("vote changed")));
+  EXPECT_THAT(check_step(snapshot_of(leader(1, 2, before)), leader(1, 2, replaced)),
+              Optional(HasSubstr("leader truncated")));
+}
+
+TEST(Invariants, DifferentCommitsAtAnIndexAreFound) {
+  const Log a = log_of({1, 1});
+  const Log b = log_of({1, 2});
+  const Log other_command = log_of({1, 1}, "other");
+  SafetyHistory by_term;
+  EXPECT_EQ(by_term.observe({follower(1, 2, a, 2)}), std::nullopt);
+  EXPECT_THAT(by_term.observe({follower(2, 2, b, 2)}), Optional(HasSubstr("committed an entry of term 1")));
+  SafetyHistory by_command;
+  EXPECT_EQ(by_command.observe({follower(1, 2, a, 2)}), std::nullopt);
+  EXPECT_THAT(by_command.observe({follower(2, 2, other_command, 2)}), Optional(HasSubstr("another entry")));
+}
+
+TEST(Invariants, ALeaderWithoutACommittedEntryIsFound) {
+  const Log full = log_of({1, 1});
+  const Log lacking = log_of({1});
+  SafetyHistory history;
+  EXPECT_EQ(history.observe({leader(1, 1, full, 2)}), std::nullopt);
+  EXPECT_THAT(history.observe({leader(2, 2, lacking)}), Optional(HasSubstr("leads term 2 without entry 2/1")));
+}
+
+}  // namespace
+}  // namespace dogfs::raft
