@@ -24,7 +24,9 @@ void Notifier::notify_all() {
 
 void TaskGroup::spawn(Task<void> task) {
   ++state_->running;
-  boost::asio::co_spawn(executor_, std::move(task), [state = state_](const std::exception_ptr& thrown) {
+  // co_spawn dispatches: on an event loop's own thread the task would begin here and now.
+  const Executor later = boost::asio::require(executor_, boost::asio::execution::blocking.never);
+  boost::asio::co_spawn(later, std::move(task), [state = state_](const std::exception_ptr& thrown) {
     if (thrown) std::rethrow_exception(thrown);
     DOGFS_CHECK(state->running > 0);
     if (--state->running == 0) state->idle.notify_all();

@@ -49,6 +49,20 @@ class ClockConformance : public testing::Test {
     ended = true;
   }
 
+  Task<void> set(bool& flag) {
+    flag = true;
+    co_return;
+  }
+
+  Task<void> spawn_never_runs_inline() {
+    TaskGroup group(harness.executor(), clock);
+    bool ran = false;
+    group.spawn(set(ran));
+    EXPECT_FALSE(ran) << "a spawned task ran before spawn() returned";
+    co_await group.join();
+    EXPECT_TRUE(ran);
+  }
+
   Task<void> notification_is_remembered_once() {
     waiter->notify();
     waiter->notify();
@@ -89,6 +103,7 @@ TYPED_TEST_SUITE_P(ClockConformance);
 DOGFS_CLOCK_TEST(WaitEndsAtItsDeadline, wait_ends_at_its_deadline)
 DOGFS_CLOCK_TEST(PastDeadlineEndsAtOnce, past_deadline_ends_at_once)
 DOGFS_CLOCK_TEST(NotificationEndsAWait, notification_ends_a_wait)
+DOGFS_CLOCK_TEST(SpawnNeverRunsInline, spawn_never_runs_inline)
 DOGFS_CLOCK_TEST(NotificationIsRememberedOnce, notification_is_remembered_once)
 DOGFS_CLOCK_TEST(TimeGoesForward, time_goes_forward)
 DOGFS_CLOCK_TEST(ManySleepersAllWake, many_sleepers_all_wake)
@@ -96,6 +111,6 @@ DOGFS_CLOCK_TEST(ManySleepersAllWake, many_sleepers_all_wake)
 #undef DOGFS_CLOCK_TEST
 
 REGISTER_TYPED_TEST_SUITE_P(ClockConformance, WaitEndsAtItsDeadline, PastDeadlineEndsAtOnce, NotificationEndsAWait,
-                            NotificationIsRememberedOnce, TimeGoesForward, ManySleepersAllWake);
+                            SpawnNeverRunsInline, NotificationIsRememberedOnce, TimeGoesForward, ManySleepersAllWake);
 
 }  // namespace dogfs
