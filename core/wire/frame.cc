@@ -5,6 +5,7 @@
 
 #include "core/base/check.h"
 #include "core/base/checksum.h"
+#include "core/base/endian.h"
 #include "core/base/limits.h"
 #include "core/wire/common.pb.h"
 
@@ -14,18 +15,6 @@ namespace {
 constexpr uint32_t kMagic = 0x53464744;  // "DGFS"
 constexpr size_t kMessageCrcOffset = 28;
 constexpr size_t kHeaderCrcOffset = 32;
-
-template <class Int>
-void store(std::span<std::byte> out, size_t at, Int value) {
-  for (size_t i = 0; i < sizeof(Int); ++i) out[at + i] = static_cast<std::byte>(value >> (8 * i));
-}
-
-template <class Int>
-Int load(std::span<const std::byte> in, size_t at) {
-  Int value = 0;
-  for (size_t i = 0; i < sizeof(Int); ++i) value |= static_cast<Int>(static_cast<Int>(in[at + i]) << (8 * i));
-  return value;
-}
 
 Result<EncodedFrame> encode(FrameHeader header, const google::protobuf::MessageLite& head, const std::string& body,
                             size_t payload_bytes) {
@@ -62,38 +51,38 @@ Status decode_message(const FrameHeader& header, std::string_view message, const
 
 std::array<std::byte, kFrameHeaderBytes> encode_frame_header(const FrameHeader& header) {
   std::array<std::byte, kFrameHeaderBytes> out{};
-  store<uint32_t>(out, 0, kMagic);
-  store<uint8_t>(out, 4, kFrameVersion);
-  store<uint8_t>(out, 5, static_cast<uint8_t>(header.kind));
-  store<uint16_t>(out, 6, static_cast<uint16_t>(header.type));
-  store<uint64_t>(out, 8, header.request_id);
-  store<uint32_t>(out, 16, header.head_bytes);
-  store<uint32_t>(out, 20, header.body_bytes);
-  store<uint32_t>(out, 24, header.payload_bytes);
-  store<uint32_t>(out, kMessageCrcOffset, header.message_crc);
-  store<uint32_t>(out, kHeaderCrcOffset, crc32c(std::span(out).first(kHeaderCrcOffset)));
+  store_little<uint32_t>(out, 0, kMagic);
+  store_little<uint8_t>(out, 4, kFrameVersion);
+  store_little<uint8_t>(out, 5, static_cast<uint8_t>(header.kind));
+  store_little<uint16_t>(out, 6, static_cast<uint16_t>(header.type));
+  store_little<uint64_t>(out, 8, header.request_id);
+  store_little<uint32_t>(out, 16, header.head_bytes);
+  store_little<uint32_t>(out, 20, header.body_bytes);
+  store_little<uint32_t>(out, 24, header.payload_bytes);
+  store_little<uint32_t>(out, kMessageCrcOffset, header.message_crc);
+  store_little<uint32_t>(out, kHeaderCrcOffset, crc32c(std::span(out).first(kHeaderCrcOffset)));
   return out;
 }
 
 Result<FrameHeader> decode_frame_header(std::span<const std::byte, kFrameHeaderBytes> bytes) {
   const std::span<const std::byte> in = bytes;
-  if (load<uint32_t>(in, 0) != kMagic) return Error(ErrorCode::kProtocolError, "not a DogFS frame");
-  if (load<uint8_t>(in, 4) != kFrameVersion) return Error(ErrorCode::kProtocolError, "unknown frame version");
-  if (load<uint32_t>(in, kHeaderCrcOffset) != crc32c(in.first(kHeaderCrcOffset))) {
+  if (load_little<uint32_t>(in, 0) != kMagic) return Error(ErrorCode::kProtocolError, "not a DogFS frame");
+  if (load_little<uint8_t>(in, 4) != kFrameVersion) return Error(ErrorCode::kProtocolError, "unknown frame version");
+  if (load_little<uint32_t>(in, kHeaderCrcOffset) != crc32c(in.first(kHeaderCrcOffset))) {
     return Error(ErrorCode::kProtocolError, "frame header checksum");
   }
   FrameHeader header;
-  const auto kind = load<uint8_t>(in, 5);
+  const auto kind = load_little<uint8_t>(in, 5);
   if (kind < static_cast<uint8_t>(FrameKind::kRequest) || kind > static_cast<uint8_t>(FrameKind::kOneWay)) {
     return Error(ErrorCode::kProtocolError, "unknown frame kind");
   }
   header.kind = static_cast<FrameKind>(kind);
-  header.type = static_cast<MessageType>(load<uint16_t>(in, 6));
-  header.request_id = load<uint64_t>(in, 8);
-  header.head_bytes = load<uint32_t>(in, 16);
-  header.body_bytes = load<uint32_t>(in, 20);
-  header.payload_bytes = load<uint32_t>(in, 24);
-  header.message_crc = load<uint32_t>(in, kMessageCrcOffset);
+  header.type = static_cast<MessageType>(load_little<uint16_t>(in, 6));
+  header.request_id = load_little<uint64_t>(in, 8);
+  header.head_bytes = load_little<uint32_t>(in, 16);
+  header.body_bytes = load_little<uint32_t>(in, 20);
+  header.payload_bytes = load_little<uint32_t>(in, 24);
+  header.message_crc = load_little<uint32_t>(in, kMessageCrcOffset);
   if (header.head_bytes > kMaxFrameHeadBytes) return Error(ErrorCode::kProtocolError, "frame head too long");
   if (header.body_bytes > kMaxFrameBodyBytes) return Error(ErrorCode::kProtocolError, "frame body too long");
   if (header.payload_bytes > kMaxFramePayloadBytes) return Error(ErrorCode::kProtocolError, "frame payload too long");
