@@ -85,6 +85,7 @@ void DiskRecovery::take_plan(ShardDisk* disk, const RecoveryPlan& plan) {
   for (const ShardKey& key : plan.lost) {
     ++counts_.lost;
     env_.log.error("chunk", "{} has a record on disk {} and no file", to_string(key), disk->number());
+    add(key, {ShardState::kDamaged, disk->number(), 0, 0});
   }
   for (const ShardKey& key : plan.going) add(key, {ShardState::kDeleting, disk->number(), 0, 0});
   remover_.request(plan.going);

@@ -3,7 +3,7 @@
 // The records and the names of the files are compared at once, which is quick; then, while the server is already at
 // work, each file is looked at:
 //   record and file        served; if the file is too short it is damaged: kept, reported, not served
-//   record without a file  lost: reported, not served
+//   record without a file  lost, which is a damage: reported, not served, on record until the metadata deletes it
 //   file without a record  - with footer: its seal was cut off, or the records were lost. Every byte is held against
 //   the
 //                            checksums; if all is well it is synced and recorded again, otherwise it is damaged

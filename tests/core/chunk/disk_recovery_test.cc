@@ -106,8 +106,12 @@ TEST_F(DiskRecoveryTest, ARecordWithoutAFileIsNotServed) {
     ASSERT_TRUE(w_.node.shard_disk("disk0")->remove(shard_file_name(key_)).has_value());
     w_.node.shard_disk("disk0")->make_names_durable(w_.node.shard_disk("disk0")->name_changes_made());
   });
-  EXPECT_EQ(code_of(w_.read(key_, 0, 1)), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of(w_.read(key_, 0, 1)), ErrorCode::kCorrupt) << "damage, not a stale location";
   EXPECT_TRUE(has_record(key_)) << "the loss stays on record";
+  w_.meta.deletions = {key_};
+  EXPECT_TRUE(w_.world.run_until([&] { return w_.meta.deletions.empty(); }, kPatience));
+  EXPECT_FALSE(has_record(key_));
+  EXPECT_EQ(code_of(w_.read(key_, 0, 1)), ErrorCode::kNotFound);
 }
 
 TEST_F(DiskRecoveryTest, ATruncatedFileIsDamaged) {

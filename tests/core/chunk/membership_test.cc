@@ -241,6 +241,7 @@ TEST(DeletionCrash, IsFinishedAfterAPowerCutAtAnyMoment) {
     ASSERT_TRUE(w.world.run_until([&] { return w.meta.deletions.empty(); }, kPatience)) << seed;
     EXPECT_EQ(code_of(w.read(key, 0, 1)), ErrorCode::kNotFound) << seed;
     EXPECT_TRUE(w.files().empty()) << seed;
+    EXPECT_FALSE(w.node.kv_disk("disk0")->get(shard_record_key(key)).value().has_value()) << seed;
   }
 }
 
