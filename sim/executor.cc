@@ -156,6 +156,7 @@ bool Simulator::step(VirtualTime limit) {
     free_events_.push_back(entry.slot);
     if (!event.job && !is_parked(event.parked)) continue;  // crashed, or woken earlier
     now_ = VirtualTime(Duration(entry.time));
+    last_owner_ = event.owner.node;
     ++events_;
     note(static_cast<uint64_t>(entry.time) ^ (static_cast<uint64_t>(event.owner.node) << 48));
     in_event_ = true;

@@ -97,6 +97,8 @@ class Simulator final : public boost::asio::execution_context {
   VirtualTime now() const { return now_; }
   // Events that ran.
   uint64_t events() const { return events_; }
+  // Whose event ran last.
+  NodeIndex last_owner() const { return last_owner_; }
   // A hash of all that happened so far: equal for two runs that are the same.
   uint64_t digest() const { return digest_; }
   // Makes `what` a part of what happened.
@@ -169,6 +171,7 @@ class Simulator final : public boost::asio::execution_context {
   uint64_t events_ = 0;
   uint64_t sequence_ = 0;
   uint64_t digest_ = 0;
+  NodeIndex last_owner_ = kWorld;
   // Heap order: the earliest entry first.
   std::vector<Entry> queue_;
   std::vector<Event> event_slots_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/checksum.h"
 
 namespace dogfs::sim {
 
@@ -110,6 +111,9 @@ void KvDisk::prune(Rows::iterator row, uint64_t oldest_snapshot) {
 // Sets one row in the present batch, and adds what it was to `undo`.
 void KvDisk::set(const std::string& key, std::optional<std::string> value, std::vector<Undo>* undo) {
   auto row = rows_.find(key);
+  if (watcher_ && key.starts_with(watched_prefix_)) {
+    digest_change(key, row == rows_.end() ? std::nullopt : row->second.newest.value, value);
+  }
   if (row == rows_.end()) {
     if (undo != nullptr) undo->push_back({key, std::nullopt});
     if (value) rows_.emplace(key, Row{{sequence_, std::move(value)}, {}});
@@ -151,6 +155,33 @@ void KvDisk::apply(const WriteBatch& batch) {
       erase_range(std::get<WriteBatch::EraseRange>(operation), undo);
     }
   }
+  tell_watcher();
+}
+
+void KvDisk::watch(std::string prefix, std::function<void()> changed) {
+  watched_prefix_ = std::move(prefix);
+  watcher_ = std::move(changed);
+  watched_digest_ = 0;
+  for (auto row = rows_.lower_bound(watched_prefix_); row != rows_.end() && row->first.starts_with(watched_prefix_);
+       ++row) {
+    digest_change(row->first, std::nullopt, row->second.newest.value);
+  }
+}
+
+// The digest is a sum, so that it does not depend on the order of the changes, and a row is taken back by subtraction.
+void KvDisk::digest_change(std::string_view key, const std::optional<std::string>& before,
+                           const std::optional<std::string>& after) {
+  const uint32_t key_sum = crc32c(key);
+  const auto digest = [key_sum](const std::string& value) {
+    return mix64((uint64_t{key_sum} << 32) | crc32c(value, key_sum));
+  };
+  if (before) watched_digest_ -= digest(*before);
+  if (after) watched_digest_ += digest(*after);
+  watched_changed_ = true;
+}
+
+void KvDisk::tell_watcher() {
+  if (std::exchange(watched_changed_, false)) watcher_();
 }
 
 void KvDisk::mark_durable(uint64_t sequence) {
@@ -170,6 +201,7 @@ void KvDisk::crash(RandomStream& draws) {
     unsynced_.pop_back();
   }
   unsynced_.clear();
+  tell_watcher();
 }
 
 Task<Status> SimKvStore::write(WriteBatch batch, Durability durability) {

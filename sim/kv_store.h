@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -52,6 +53,11 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
   // Loses the batches behind a drawn number of unsynced ones.
   void crash(RandomStream& draws);
 
+  // Keeps a digest of all rows whose keys begin with `prefix`, equal for equal rows, and calls `changed` behind each
+  // batch that touched one of them.
+  void watch(std::string prefix, std::function<void()> changed);
+  uint64_t watched_digest() const { return watched_digest_; }
+
   // Makes the next sync fail, and with it all later writes of that node.
   void fail_next_sync() { fail_next_sync_ = true; }
   bool take_sync_failure() { return std::exchange(fail_next_sync_, false); }
@@ -78,6 +84,9 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
   Rows::const_iterator end_of(std::string_view end) const;
   void set(const std::string& key, std::optional<std::string> value, std::vector<Undo>* undo);
   void erase_range(const WriteBatch::EraseRange& range, std::vector<Undo>& undo);
+  void digest_change(std::string_view key, const std::optional<std::string>& before,
+                     const std::optional<std::string>& after);
+  void tell_watcher();
   void release_snapshot(uint64_t sequence);
   void prune(Rows::iterator row, uint64_t oldest_snapshot);
 
@@ -89,6 +98,10 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
   // Rows with versions that were kept for snapshots.
   std::set<std::string, std::less<>> stale_;
   bool fail_next_sync_ = false;
+  std::string watched_prefix_;
+  std::function<void()> watcher_;
+  uint64_t watched_digest_ = 0;
+  bool watched_changed_ = false;
 };
 
 class SimKvStore final : public KvStore {

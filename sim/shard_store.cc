@@ -22,18 +22,21 @@ void overwrite(std::string& content, uint64_t offset, const BytesChain& data, ui
   }
 }
 
-bool is_plain_file_name(std::string_view name) {
-  if (name.empty() || name.size() > kMaxFileNameBytes || name == "." || name == "..") return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
+Status check_file_name(std::string_view name) {
+  const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
            c == '-';
   });
+  if (!plain || name.empty() || name.size() > kMaxFileNameBytes || name == "." || name == "..") {
+    return Error(ErrorCode::kInvalidArgument, "not a plain file name");
+  }
+  return ok();
 }
 
 }  // namespace
 
 Result<std::shared_ptr<ShardFileContent>> ShardDisk::create(const std::string& name) {
-  if (!is_plain_file_name(name)) return Error(ErrorCode::kInvalidArgument, "file name: " + name);
+  DOGFS_TRYV(check_file_name(name));
   if (seen_.contains(name)) return Error(ErrorCode::kAlreadyExists, name);
   auto content = std::make_shared<ShardFileContent>();
   name_changes_.push_back({name, content});
@@ -42,12 +45,14 @@ Result<std::shared_ptr<ShardFileContent>> ShardDisk::create(const std::string& n
 }
 
 Result<std::shared_ptr<ShardFileContent>> ShardDisk::open(const std::string& name) const {
+  DOGFS_TRYV(check_file_name(name));
   const auto found = seen_.find(name);
   if (found == seen_.end()) return Error(ErrorCode::kNotFound, name);
   return found->second;
 }
 
 Status ShardDisk::remove(const std::string& name) {
+  DOGFS_TRYV(check_file_name(name));
   if (!seen_.contains(name)) return Error(ErrorCode::kNotFound, name);
   name_changes_.push_back({name, nullptr});
   apply_name_change(seen_, name_changes_.back());

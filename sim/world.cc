@@ -4,12 +4,20 @@
 
 namespace dogfs::sim {
 
+namespace {
+
+// What a node's clock shows at the start of the run, in one of its lives: up to three days.
+Duration draw_zero(StreamKey key, const SimExecutor& executor) {
+  return Duration(static_cast<int64_t>(key.with("zero").with(executor.incarnation().life).value() >> 16));
+}
+
+}  // namespace
+
 // What one life of a node consists of. Parts go first, newest first, then the ports that they use.
 struct Node::Program {
   Program(World& world, NodeIndex node, StreamKey key, Random& random, Log& log)
       : executor(world.simulator(), world.simulator().boot(node)),
-        clock(executor,
-              Duration(static_cast<int64_t>(key.with("zero").with(executor.incarnation().life).value() >> 16))),
+        clock(executor, world.options().clocks_agree ? Duration::zero() : draw_zero(key, executor)),
         transport(executor, clock, world.network()),
         compute(executor, key.with("compute").with(executor.incarnation().life)),
         env{Executor(executor), clock, random, transport, compute, log} {}

@@ -45,6 +45,8 @@ struct WorldOptions {
   KvSpeed kv_speed = {};
   ShardSpeed shard_speed = {};
   uint64_t shard_disk_bytes = 1ULL << 40;
+  // All clocks show the same, for tests that use the ports of several nodes from one coroutine.
+  bool clocks_agree = false;
 };
 
 class World;

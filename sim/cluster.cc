@@ -1,0 +1,142 @@
+#include "sim/cluster.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+
+namespace dogfs::sim {
+namespace {
+
+// A cluster is as impatient as it can be without being a nuisance, so that much happens in little virtual time.
+constexpr milliseconds kShardTimeout(1500);
+constexpr milliseconds kStragglerTimeout(600);
+constexpr seconds kMetadataTimeout(8);
+constexpr seconds kLeaderlessPatience(6);
+constexpr seconds kLeaseLimit(20);
+
+}  // namespace
+
+Cluster::Cluster(World& world, Verdict& verdict, const ClusterOptions& options)
+    : world_(world), verdict_(verdict), options_(options) {
+  const auto add = [this](const char* kind, uint32_t count, std::vector<Node*>& nodes) {
+    for (uint32_t i = 1; i <= count; ++i) {
+      Node& node = world_.add_node(fmt::format("{}-{}", kind, i));
+      node.crash(CrashKind::kProcess);
+      nodes.push_back(&node);
+    }
+  };
+  add("meta", options.meta_nodes, meta_nodes_);
+  add("chunk", options.chunk_servers, chunk_nodes_);
+  add("client", options.clients, client_nodes_);
+}
+
+std::vector<Node*> Cluster::all_nodes() const {
+  std::vector<Node*> all = meta_nodes_;
+  all.insert(all.end(), chunk_nodes_.begin(), chunk_nodes_.end());
+  all.insert(all.end(), client_nodes_.begin(), client_nodes_.end());
+  return all;
+}
+
+MetaNode* Cluster::meta(const Node& node) {
+  return node.up() ? programs_[node.name()].meta : nullptr;
+}
+ChunkServer* Cluster::chunk(const Node& node) {
+  return node.up() ? programs_[node.name()].chunk : nullptr;
+}
+Client* Cluster::client(const Node& node) {
+  return node.up() ? programs_[node.name()].client : nullptr;
+}
+
+void Cluster::start(Node& node) {
+  if (!node.up()) node.boot();
+  const auto is_one_of = [&node](const std::vector<Node*>& nodes) {
+    return std::find(nodes.begin(), nodes.end(), &node) != nodes.end();
+  };
+  if (is_one_of(meta_nodes_)) return start_meta(node);
+  if (is_one_of(chunk_nodes_)) return start_chunk(node);
+  DOGFS_CHECK(is_one_of(client_nodes_));
+  start_client(node);
+}
+
+void Cluster::crash(Node& node, CrashKind kind) {
+  programs_[node.name()] = {};
+  node.crash(kind);
+}
+
+std::vector<Address> Cluster::meta_addresses() const {
+  std::vector<Address> addresses;
+  for (const Node* node : meta_nodes_) addresses.push_back(node->address());
+  return addresses;
+}
+
+// A node must always come up again: no disk fault of the simulator excuses a store that cannot be trusted.
+Task<void> Cluster::expect_started(Node& node, Verdict& verdict, Task<Status> start) {
+  const Status started = co_await std::move(start);
+  if (!started.has_value() && started.error().code != ErrorCode::kShuttingDown) {
+    verdict.fail("start", node.name() + " does not start: " + started.error().to_string());
+  }
+}
+
+void Cluster::start_meta(Node& node) {
+  MetaOptions options;
+  for (size_t i = 0; i < meta_nodes_.size(); ++i) {
+    options.nodes.emplace(NodeId(i + 1), meta_nodes_[i]->address());
+    if (meta_nodes_[i] == &node) options.self = NodeId(i + 1);
+  }
+  options.lease_limit = kLeaseLimit;
+  MetaNode& meta = node.make<MetaNode>(node.env(), node.kv(), options, node.on_fatal());
+  programs_[node.name()].meta = &meta;
+  world_.spawn(node, expect_started(node, verdict_, meta.start()));
+}
+
+void Cluster::start_chunk(Node& node) {
+  ChunkOptions options;
+  options.address = node.address();
+  options.meta_nodes = meta_addresses();
+  std::vector<ChunkDisk> disks{{node.shards(), node.kv("records")}};
+  ChunkServer& server = node.make<ChunkServer>(node.env(), std::move(disks), options, node.on_fatal());
+  programs_[node.name()].chunk = &server;
+  world_.spawn(node, expect_started(node, verdict_, server.start()));
+}
+
+void Cluster::start_client(Node& node) {
+  ClientOptions options;
+  options.meta_nodes = meta_addresses();
+  options.principal = "sim";
+  options.metadata_timeout = kMetadataTimeout;
+  options.leaderless_patience = kLeaderlessPatience;
+  options.shard_timeout = kShardTimeout;
+  options.straggler_timeout = kStragglerTimeout;
+  options.write_buffer_bytes = 2 * options_.block_bytes;
+  options.read_ahead_bytes = options_.block_bytes;
+  Client& client = node.make<Client>(node.env(), options);
+  programs_[node.name()].client = &client;
+  if (on_client_start_) on_client_start_(node);
+}
+
+Node* Cluster::leader() {
+  Node* leader = nullptr;
+  Term highest;
+  for (Node* node : meta_nodes_) {
+    const MetaNode* program = meta(*node);
+    if (program == nullptr) continue;
+    const ReplicaStatus status = program->replica().status();
+    if (status.role == RaftRole::kLeader && status.term > highest) {
+      leader = node;
+      highest = status.term;
+    }
+  }
+  return leader;
+}
+
+bool Cluster::servers_ready() {
+  for (const Node* node : meta_nodes_) {
+    if (!node->up()) return false;
+  }
+  for (const Node* node : chunk_nodes_) {
+    if (!node->up() || chunk(*node)->id().is_none()) return false;
+  }
+  return leader() != nullptr;
+}
+
+}  // namespace dogfs::sim

@@ -1,0 +1,80 @@
+// A whole DogFS in a World: the real MetaNode, ChunkServer and Client classes on simulated ports.
+//
+// Disks belong to the nodes of the World, so a node that crashed comes back with what its disks kept. Each start makes
+// the node's program anew.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/chunk/chunk_server.h"
+#include "core/client/client.h"
+#include "core/meta/meta_node.h"
+#include "sim/verdict.h"
+#include "sim/world.h"
+
+namespace dogfs::sim {
+
+struct ClusterOptions {
+  uint32_t meta_nodes = 3;
+  uint32_t chunk_servers = 9;
+  uint32_t clients = 1;
+  // A block of the policy that the clients' directories have: it sizes their buffers.
+  uint64_t block_bytes = 96 * kKiB;
+};
+
+class Cluster {
+ public:
+  // Nobody is started. What is passed must outlive the cluster.
+  Cluster(World& world, Verdict& verdict, const ClusterOptions& options);
+
+  World& world() { return world_; }
+  const ClusterOptions& options() const { return options_; }
+  const std::vector<Node*>& meta_nodes() const { return meta_nodes_; }
+  const std::vector<Node*>& chunk_nodes() const { return chunk_nodes_; }
+  const std::vector<Node*>& client_nodes() const { return client_nodes_; }
+  std::vector<Node*> all_nodes() const;
+
+  // The programs of the present lives; null for a node that is down.
+  MetaNode* meta(const Node& node);
+  ChunkServer* chunk(const Node& node);
+  Client* client(const Node& node);
+
+  // Boots the node, if it is down, and starts its program.
+  void start(Node& node);
+  // What to do when a client node's program is new.
+  void on_client_start(std::function<void(Node&)> begin) { on_client_start_ = std::move(begin); }
+  void crash(Node& node, CrashKind kind);
+
+  // The metadata node that leads: of several that think so, the one of the highest term. Null if none does.
+  Node* leader();
+  // Whether all metadata nodes and chunk servers are up, one leads, and every server is registered.
+  bool servers_ready();
+
+ private:
+  struct Programs {
+    MetaNode* meta = nullptr;
+    ChunkServer* chunk = nullptr;
+    Client* client = nullptr;
+  };
+
+  void start_meta(Node& node);
+  void start_chunk(Node& node);
+  void start_client(Node& node);
+  static Task<void> expect_started(Node& node, Verdict& verdict, Task<Status> start);
+  std::vector<Address> meta_addresses() const;
+
+  World& world_;
+  Verdict& verdict_;
+  ClusterOptions options_;
+  std::vector<Node*> meta_nodes_;
+  std::vector<Node*> chunk_nodes_;
+  std::vector<Node*> client_nodes_;
+  std::map<std::string, Programs> programs_;
+  std::function<void(Node&)> on_client_start_;
+};
+
+}  // namespace dogfs::sim

@@ -1,0 +1,228 @@
+#include "sim/faults.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+namespace dogfs::sim {
+namespace {
+
+// The nodes of a rotten or unreadable class are drawn among so many of the servers only, always the same in a run:
+// together they damage no more shards of a block than can be rebuilt.
+std::vector<Node*> victims(Cluster& cluster, const proto::Scenario& scenario, uint64_t seed) {
+  RandomStream draws(StreamKey(seed).with("victims"));
+  return draw_nodes(cluster.chunk_nodes(), scenario.policy().parity_shards(), draws);
+}
+
+std::string names_of(const std::vector<Node*>& nodes) {
+  std::string names;
+  for (const Node* node : nodes) names += (names.empty() ? "" : " ") + node->name();
+  return names.empty() ? "nobody" : names;
+}
+
+}  // namespace
+
+std::vector<PlannedFault> plan_faults(const proto::Scenario& scenario, uint64_t seed) {
+  const StreamKey key = StreamKey(seed).with("faults");
+  std::vector<PlannedFault> planned;
+  for (int i = 0; i < scenario.faults_size(); ++i) {
+    planned.push_back({scenario.faults(i), key.with("own").with(static_cast<uint64_t>(i)).value()});
+  }
+  for (int i = 0; i < scenario.fault_classes_size(); ++i) {
+    const proto::FaultClass& drawn = scenario.fault_classes(i);
+    const StreamKey class_key = key.with("class").with(static_cast<uint64_t>(i));
+    RandomStream draws(class_key);
+    uint64_t at = draws.below(2ULL * drawn.mean_interval_ms());
+    for (uint64_t n = 0; at < scenario.work().for_ms(); ++n) {
+      PlannedFault fault{drawn.fault(), class_key.with(n).value()};
+      fault.fault.set_at_ms(static_cast<uint32_t>(at));
+      fault.fault.set_for_ms(static_cast<uint32_t>(draws.between(drawn.for_min_ms(), drawn.for_max_ms())));
+      planned.push_back(std::move(fault));
+      at += 1 + draws.below(2ULL * drawn.mean_interval_ms());
+    }
+  }
+  std::sort(planned.begin(), planned.end(), [](const PlannedFault& a, const PlannedFault& b) {
+    return std::tuple(a.fault.at_ms(), a.stream) < std::tuple(b.fault.at_ms(), b.stream);
+  });
+  return planned;
+}
+
+std::string describe_fault(const proto::Fault& fault) {
+  const std::string when = fmt::format("at {} ms for {} ms: ", fault.at_ms(), fault.for_ms());
+  switch (fault.kind_case()) {
+    case proto::Fault::kPartition:
+      return when + fmt::format("partition {} {} {}", fault.partition().a(), fault.partition().one_way() ? "->" : "|",
+                                fault.partition().b());
+    case proto::Fault::kFlap:
+      return when + fmt::format("flapping link {} | {}", fault.flap().a(), fault.flap().b());
+    case proto::Fault::kCrash:
+      return when + fmt::format("{} {}", fault.crash().power() ? "power cut of" : "kill", fault.crash().nodes());
+    case proto::Fault::kNetwork:
+      return when + fmt::format("network: {} lost, {} doubled, {} overtaken in a million, up to {} us",
+                                fault.network().loss_per_million(), fault.network().duplicate_per_million(),
+                                fault.network().reorder_per_million(), fault.network().delay_max_us());
+    case proto::Fault::kDiskReadErrors:
+      return when + fmt::format("{} reads in a million fail on {}", fault.disk_read_errors().per_million(),
+                                fault.disk_read_errors().nodes());
+    case proto::Fault::kBitRot:
+      return when + fmt::format("{} bits rot on {}", fault.bit_rot().bits(), fault.bit_rot().nodes());
+    case proto::Fault::KIND_NOT_SET:
+      break;
+  }
+  return when + "nothing";
+}
+
+LinkQuality link_quality(const proto::Network& network) {
+  LinkQuality quality;
+  if (network.delay_max_us() > 0) {
+    quality.delay_min = microseconds(network.delay_min_us());
+    quality.delay_max = microseconds(network.delay_max_us());
+  }
+  quality.loss_per_million = network.loss_per_million();
+  quality.duplicate_per_million = network.duplicate_per_million();
+  quality.reorder_per_million = network.reorder_per_million();
+  if (network.reorder_max_ms() > 0) quality.reorder_max = milliseconds(network.reorder_max_ms());
+  return quality;
+}
+
+void FaultInjector::trace(const std::string& what) {
+  cluster_.world().trace().line("fault", what);
+}
+
+void FaultInjector::after(Duration delay, std::function<void()> what) {
+  Simulator& simulator = cluster_.world().simulator();
+  simulator.at(simulator.world(), simulator.now() + delay, std::move(what));
+}
+
+void FaultInjector::start(const std::vector<PlannedFault>& faults) {
+  for (const PlannedFault& planned : faults) {
+    auto strike = std::make_shared<Strike>(Strike{planned, RandomStream(StreamKey(planned.stream)), {}, {}, {}, {}});
+    ++active_;
+    after(milliseconds(planned.fault.at_ms()), [this, strike] { begin(strike); });
+  }
+}
+
+void FaultInjector::begin(const StrikePtr& strike) {
+  const proto::Fault& fault = strike->planned.fault;
+  strike->end = cluster_.world().now() + milliseconds(fault.for_ms());
+  ++struck_;
+  switch (fault.kind_case()) {
+    case proto::Fault::kPartition:
+      begin_partition(*strike, fault.partition().a(), fault.partition().b(), fault.partition().one_way());
+      break;
+    case proto::Fault::kFlap:
+      flap(strike);
+      break;
+    case proto::Fault::kCrash:
+      begin_crash(*strike);
+      break;
+    case proto::Fault::kNetwork:
+      set_network(fault.network());
+      break;
+    case proto::Fault::kDiskReadErrors:
+      begin_read_errors(*strike);
+      break;
+    case proto::Fault::kBitRot:
+      begin_rot(*strike);
+      break;
+    case proto::Fault::KIND_NOT_SET:
+      break;
+  }
+  trace(fmt::format("begins {}: {}", describe_fault(fault), strike->who));
+  after(milliseconds(fault.for_ms()), [this, strike] { end(strike); });
+}
+
+void FaultInjector::end(const StrikePtr& strike) {
+  const proto::Fault& fault = strike->planned.fault;
+  end_partition(*strike);
+  if (fault.has_crash()) end_crash(*strike);
+  if (fault.has_network()) set_network(scenario_.network());
+  if (fault.has_disk_read_errors()) {
+    for (Node* node : strike->nodes) node->shard_disk()->set_read_errors(0);
+  }
+  trace("ends " + describe_fault(fault));
+  --active_;
+}
+
+void FaultInjector::begin_partition(Strike& strike, const std::string& a, const std::string& b, bool one_way) {
+  const std::vector<Node*> first = a == "rest" ? rest_of(cluster_, select_nodes(b, cluster_, strike.draws))
+                                               : select_nodes(a, cluster_, strike.draws);
+  const std::vector<Node*> second = b == "rest" ? rest_of(cluster_, first) : select_nodes(b, cluster_, strike.draws);
+  Network& network = cluster_.world().network();
+  const auto block = [&](const Node* from, const Node* to) {
+    network.block(from->index(), to->index());
+    strike.blocked.emplace_back(from->index(), to->index());
+  };
+  for (const Node* one : first) {
+    for (const Node* other : second) {
+      if (one == other) continue;
+      block(one, other);
+      if (!one_way) block(other, one);
+    }
+  }
+  strike.who = names_of(first) + (one_way ? " -> " : " | ") + names_of(second);
+}
+
+void FaultInjector::end_partition(Strike& strike) {
+  for (const auto& [from, to] : strike.blocked) cluster_.world().network().unblock(from, to);
+  strike.blocked.clear();
+}
+
+// Turns the partition on or off, and does so again after a drawn time until the fault ends.
+void FaultInjector::flap(const StrikePtr& strike) {
+  if (cluster_.world().now() >= strike->end) return;
+  const proto::Flap& flapping = strike->planned.fault.flap();
+  if (strike->blocked.empty()) {
+    begin_partition(*strike, flapping.a(), flapping.b(), false);
+  } else {
+    end_partition(*strike);
+  }
+  const uint64_t longest = std::max<uint64_t>(1, flapping.longest_ms());
+  after(milliseconds(strike->draws.between(uint64_t{1}, longest)), [this, strike] { flap(strike); });
+}
+
+void FaultInjector::begin_crash(Strike& strike) {
+  const proto::Crash& crash = strike.planned.fault.crash();
+  for (Node* node : select_nodes(crash.nodes(), cluster_, strike.draws)) {
+    // Who is down already is somebody else's to start again.
+    if (node->up()) strike.nodes.push_back(node);
+  }
+  strike.who = names_of(strike.nodes);
+  for (Node* node : strike.nodes) cluster_.crash(*node, crash.power() ? CrashKind::kPower : CrashKind::kProcess);
+}
+
+void FaultInjector::end_crash(Strike& strike) {
+  for (Node* node : strike.nodes) {
+    if (!node->up()) cluster_.start(*node);
+  }
+}
+
+void FaultInjector::begin_read_errors(Strike& strike) {
+  const proto::DiskReadErrors& errors = strike.planned.fault.disk_read_errors();
+  strike.nodes = select_nodes(errors.nodes(), cluster_, strike.draws);
+  strike.who = names_of(strike.nodes);
+  for (Node* node : strike.nodes) node->shard_disk()->set_read_errors(errors.per_million());
+}
+
+void FaultInjector::begin_rot(Strike& strike) {
+  const proto::BitRot& rot = strike.planned.fault.bit_rot();
+  std::vector<Node*> nodes = select_nodes(rot.nodes(), cluster_, strike.draws);
+  if (!scenario_.expect_data_loss_reported()) {
+    const std::vector<Node*> allowed = victims(cluster_, scenario_, cluster_.world().options().seed);
+    std::erase_if(nodes, [&](Node* node) { return std::find(allowed.begin(), allowed.end(), node) == allowed.end(); });
+  }
+  for (Node* node : nodes) {
+    bool rotten = false;
+    for (uint32_t bit = 0; bit < rot.bits(); ++bit) rotten = node->shard_disk()->rot(strike.draws) || rotten;
+    if (!rotten) continue;
+    strike.nodes.push_back(node);
+    if (std::find(damaged_.begin(), damaged_.end(), node) == damaged_.end()) damaged_.push_back(node);
+  }
+  strike.who = names_of(strike.nodes);
+}
+
+void FaultInjector::set_network(const proto::Network& network) {
+  cluster_.world().network().set_quality(link_quality(network));
+}
+
+}  // namespace dogfs::sim

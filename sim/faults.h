@@ -1,0 +1,76 @@
+// Faults: first drawn as a list, then carried out.
+//
+// The list is complete before the run begins to work, so that it can be printed, and later be shortened. What a fault
+// does not fix (who leads when it begins) is drawn from a stream of its own, so that the other faults do not depend on
+// it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/cluster.h"
+#include "sim/scenario.pb.h"
+#include "sim/selector.h"
+
+namespace dogfs::sim {
+
+struct PlannedFault {
+  proto::Fault fault;
+  uint64_t stream = 0;  // what it draws from while it strikes
+};
+
+// The scenario's own faults and those of its classes, by their beginning. Precondition: the scenario is valid.
+std::vector<PlannedFault> plan_faults(const proto::Scenario& scenario, uint64_t seed);
+
+// "at 1200 ms for 800 ms: partition leader | rest"
+std::string describe_fault(const proto::Fault& fault);
+
+// Carries faults out: each ends what it began.
+class FaultInjector {
+ public:
+  FaultInjector(Cluster& cluster, const proto::Scenario& scenario) : cluster_(cluster), scenario_(scenario) {}
+
+  // Schedules all; times count from now.
+  void start(const std::vector<PlannedFault>& faults);
+  // How many have not ended yet.
+  size_t active() const { return active_; }
+  uint64_t struck() const { return struck_; }
+  // Servers whose stored shards were damaged.
+  const std::vector<Node*>& damaged() const { return damaged_; }
+
+ private:
+  // One fault under way.
+  struct Strike {
+    PlannedFault planned;
+    RandomStream draws;
+    VirtualTime end{};
+    std::vector<std::pair<NodeIndex, NodeIndex>> blocked;
+    std::vector<Node*> nodes;
+    std::string who;  // for the trace
+  };
+  using StrikePtr = std::shared_ptr<Strike>;
+
+  void begin(const StrikePtr& strike);
+  void end(const StrikePtr& strike);
+  void begin_partition(Strike& strike, const std::string& a, const std::string& b, bool one_way);
+  void end_partition(Strike& strike);
+  void flap(const StrikePtr& strike);
+  void begin_crash(Strike& strike);
+  void end_crash(Strike& strike);
+  void begin_read_errors(Strike& strike);
+  void begin_rot(Strike& strike);
+  void set_network(const proto::Network& network);
+  void trace(const std::string& what);
+  void after(Duration delay, std::function<void()> what);
+
+  Cluster& cluster_;
+  const proto::Scenario& scenario_;
+  size_t active_ = 0;
+  uint64_t struck_ = 0;
+  std::vector<Node*> damaged_;
+};
+
+LinkQuality link_quality(const proto::Network& network);
+
+}  // namespace dogfs::sim

@@ -1,0 +1,106 @@
+// What one client knows about its own subtree, in which nobody else changes anything.
+//
+// An operation that was acknowledged has taken effect; one that failed, or whose client died, may have, and may yet (it
+// can sit in the log of a metadata node that is cut off). So before an operation begins, every path that it touches
+// becomes *uncertain*, with all that may be there; success makes it certain again. Uncertain paths are not used any
+// more, only looked at when everything has settled.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.h"
+
+namespace dogfs::sim {
+
+struct ModelFile {
+  uint64_t content = 0;  // the key of what was written (sim/content.h)
+  uint64_t length = 0;
+  uint32_t least_spares = 0;  // of its weakest block, when it was written
+};
+
+// What is at a path for certain. No file: a directory.
+struct ModelEntry {
+  std::optional<ModelFile> file;
+  bool is_directory() const { return !file; }
+};
+
+// All that may be at a path.
+struct Possible {
+  bool absent = true;
+  bool directory = false;
+  std::vector<ModelFile> whole;      // exactly one of these
+  std::vector<ModelFile> beginning;  // or the beginning, of any length, of one of these
+};
+
+// What was seen at a path when everything had settled.
+struct Observed {
+  enum class Kind : uint8_t { kAbsent, kDirectory, kFile };
+  Kind kind = Kind::kAbsent;
+  uint64_t length = 0;
+};
+
+class NamespaceModel {
+ public:
+  using Entries = std::map<std::string, ModelEntry>;
+  using Uncertain = std::map<std::string, Possible>;
+
+  const Entries& certain() const { return certain_; }
+  const Uncertain& uncertain() const { return uncertain_; }
+  std::vector<std::string> directories() const;
+  std::vector<std::string> files() const;
+  // The children of `directory` that are certainly there.
+  std::vector<std::string> names_in(std::string_view directory) const;
+  // A name that was never used.
+  std::string fresh_name() { return "n" + std::to_string(++last_name_); }
+
+  // --- Before an operation: it may or may not take effect ---
+  void begin_make_directory(const std::string& path);
+  // Creating, or replacing what is there; `file` is what is going to be written.
+  void begin_write(const std::string& path, const ModelFile& file);
+  // The file of a begin_write certainly exists now, with some beginning of its content.
+  void created(const std::string& path);
+  void begin_rename(const std::string& source, const std::string& target);
+  void begin_remove(const std::string& path);
+
+  // --- It has taken effect ---
+  void made_directory(const std::string& path);
+  void written(const std::string& path, const ModelFile& file);
+  void renamed(const std::string& source, const std::string& target);
+  void removed(const std::string& path);
+
+  // Whether `name` may be in a listing of `directory` that lacks it in names_in().
+  bool may_contain(std::string_view directory, std::string_view name) const;
+
+ private:
+  // The paths of `path` and everything under it, among the certain ones.
+  std::vector<std::string> subtree(const std::string& path) const;
+  // Takes the entry out of the certain ones and notes that it may be at `at`, or not.
+  void doubt(const std::string& path, const std::string& at);
+  // `path` and all under it are certainly absent, and their names are not used again.
+  void forget_uncertain(const std::string& path);
+
+  Entries certain_;
+  Uncertain uncertain_;
+  // What the operation under way would move: from, to, entry.
+  struct Move {
+    std::string from;
+    std::string to;
+    ModelEntry entry;
+  };
+  std::vector<Move> moving_;
+  uint64_t last_name_ = 0;
+};
+
+// Whether `observed` is one of `possible`. For a file, `candidates` gets those whose content it may have; its bytes
+// must be those of one of them.
+bool is_possible(const Possible& possible, const Observed& observed, std::vector<ModelFile>& candidates);
+
+std::string_view parent_of(std::string_view path);
+std::string_view name_of(std::string_view path);
+
+}  // namespace dogfs::sim

@@ -1,0 +1,156 @@
+#include "sim/oracles.h"
+
+#include <utility>
+
+#include "core/base/checksum.h"
+#include "core/env/sync.h"
+#include "core/meta/keys.h"
+#include "core/wire/chunk.pb.h"
+#include "core/wire/rpc.h"
+#include "core/wire/state.pb.h"
+
+namespace dogfs::sim {
+namespace {
+
+constexpr GroupId kGroup{0};
+constexpr seconds kReadTimeout(2);
+constexpr milliseconds kRetryPause(50);
+
+template <class Row>
+std::map<uint64_t, Row> rows_in(const KvReader& store, const KeyRange& range) {
+  std::map<uint64_t, Row> rows;
+  const Status scanned = store.scan(range.begin, range.end, [&rows](std::string_view key, std::string_view value) {
+    rows[last_id(key)].ParseFromArray(value.data(), static_cast<int>(value.size()));
+    return true;
+  });
+  DOGFS_CHECK(scanned.has_value());
+  return rows;
+}
+
+}  // namespace
+
+void RaftOracle::after_event(const Node& node) {
+  const MetaNode* program = cluster_.meta(node);
+  const raft::Raft* raft = program == nullptr ? nullptr : program->replica().raft();
+  if (raft == nullptr) return;
+  const raft::NodeView view = raft::view_of(*raft);
+  const uint32_t life = node.executor().incarnation().life;
+  const Fingerprint now{life,
+                        view.role,
+                        view.term,
+                        view.voted_for,
+                        view.commit,
+                        view.applied,
+                        view.log->last_index(),
+                        view.log->last().term,
+                        view.log->durable()};
+  Fingerprint& known = known_[node.index()];
+  if (now == known) return;
+  known = now;
+  if (std::exchange(lives_[node.index()], life) != life) history_.restarted(view.node);
+  observe_all();
+}
+
+void RaftOracle::observe_all() {
+  std::vector<raft::NodeView> views;
+  for (const Node* node : cluster_.meta_nodes()) {
+    const MetaNode* program = cluster_.meta(*node);
+    const raft::Raft* raft = program == nullptr ? nullptr : program->replica().raft();
+    // A new life that had no event yet is looked at with its first.
+    if (raft != nullptr && lives_[node->index()] == node->executor().incarnation().life) {
+      views.push_back(raft::view_of(*raft));
+    }
+  }
+  if (const raft::Violation violation = history_.observe(views)) verdict_.fail("raft", *violation);
+}
+
+StateOracle::StateOracle(Cluster& cluster, Verdict& verdict) : cluster_(cluster), verdict_(verdict) {
+  const KeyRange all = MetaKeys(kGroup).all();
+  // All keys of the group share their table's prefix, which is what the range begins with.
+  for (Node* node : cluster_.meta_nodes()) {
+    KvDisk& disk = *node->kv_disk();
+    disk.watch(all.begin, [this, node, &disk] { applied_on(*node, disk); });
+  }
+}
+
+void StateOracle::applied_on(const Node& node, KvDisk& disk) {
+  const Result<std::optional<std::string>> row = disk.get(MetaKeys(kGroup).applied());
+  DOGFS_CHECK(row.has_value());
+  if (!row.value()) return;
+  const uint64_t index = read_big_endian(*row.value());
+  applied_[node.index()] = index;
+  const auto [known, added] = digests_.emplace(index, disk.watched_digest());
+  if (added) return;
+  ++compared_;
+  if (known->second != disk.watched_digest()) {
+    verdict_.fail("state", fmt::format("{} has another state at index {} than was seen before", node.name(), index));
+  }
+}
+
+bool StateOracle::agree() const {
+  if (applied_.size() != cluster_.meta_nodes().size()) return false;
+  for (const auto& [node, index] : applied_) {
+    if (index != applied_.begin()->second) return false;
+  }
+  return true;
+}
+
+std::vector<ShardOracle::Listed> ShardOracle::listed_shards() {
+  std::vector<Listed> listed;
+  const Node* leader = cluster_.leader();
+  if (leader == nullptr) return listed;
+  const MetaKeys keys(kGroup);
+  KvDisk& disk = *const_cast<Node*>(leader)->kv_disk();
+  const auto servers = rows_in<wire::ChunkServerRow>(disk, keys.servers());
+  for (const auto& [id, block] : rows_in<wire::BlockRow>(disk, keys.blocks())) {
+    if (block.state() != wire::BlockRow::COMMITTED) continue;
+    for (const wire::Shard& shard : block.shards()) {
+      if (shard.server() == 0) continue;
+      for (Node* node : cluster_.chunk_nodes()) {
+        if (node->name() != servers.at(shard.server()).address()) continue;
+        listed.push_back({BlockId(id), shard.index(), shard.generation(), shard.length(), shard.crc32c(), node});
+      }
+    }
+  }
+  return listed;
+}
+
+Task<void> ShardOracle::verify(Node& reader, std::vector<Node*> damaged) {
+  const std::vector<Listed> shards = listed_shards();
+  for (const Listed& shard : shards) {
+    if (std::find(damaged.begin(), damaged.end(), shard.server) == damaged.end()) {
+      co_await verify_shard(reader, shard);
+    }
+  }
+}
+
+Task<void> ShardOracle::verify_shard(Node& reader, Listed shard) {
+  wire::ReadShardRequest read;
+  read.mutable_key()->set_block(shard.block.value());
+  read.mutable_key()->set_index(shard.index);
+  read.mutable_key()->set_generation(shard.generation);
+  read.set_length(shard.length);
+  Env& env = reader.env();
+  const auto where = [&shard] {
+    return fmt::format("block {} shard {} on {}", shard.block, shard.index, shard.server->name());
+  };
+  while (!verdict_.failed()) {
+    Request request = make_request(MessageType::kReadShard, kGroup, read);
+    Result<Reply> reply =
+        co_await env.transport.call(shard.server->address(), std::move(request), env.clock.now() + kReadTimeout);
+    if (!reply.has_value() || error_class(reply.value().error.code) == ErrorClass::kRetry) {
+      co_await sleep_for(env.clock, kRetryPause);
+      continue;
+    }
+    const Reply& answer = reply.value();
+    if (answer.error.code != ErrorCode::kOk) {
+      verdict_.fail("shard", where() + ": " + answer.error.to_string());
+    } else if (answer.payload.size() != shard.length || crc32c(answer.payload) != shard.crc32c) {
+      verdict_.fail("shard", where() + ": is not what was committed");
+    }
+    ++shards_checked_;
+    co_return;
+  }
+}
+
+}  // namespace dogfs::sim

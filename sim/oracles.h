@@ -1,0 +1,86 @@
+// What must hold in every run, whatever the faults.
+//
+//   RaftOracle   Raft's safety properties over all members, after every event that changed one (core/raft/invariants.h)
+//   StateOracle  two members that have applied the same index have the same state; so does one member twice
+//   ShardOracle  every shard that the metadata lists is sealed on its server and has the checksum that Raft holds
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "core/raft/invariants.h"
+#include "sim/cluster.h"
+#include "sim/verdict.h"
+
+namespace dogfs::sim {
+
+class RaftOracle {
+ public:
+  RaftOracle(Cluster& cluster, Verdict& verdict) : cluster_(cluster), verdict_(verdict) {}
+
+  // To be called after every event of a metadata node.
+  void after_event(const Node& node);
+  LogIndex committed() const { return history_.committed(); }
+
+ private:
+  // What of a member's state is looked at for a change.
+  using Fingerprint = std::tuple<uint32_t, RaftRole, Term, NodeId, LogIndex, LogIndex, LogIndex, Term, LogIndex>;
+
+  void observe_all();
+
+  Cluster& cluster_;
+  Verdict& verdict_;
+  raft::SafetyHistory history_;
+  std::map<NodeIndex, Fingerprint> known_;
+  std::map<NodeIndex, uint32_t> lives_;
+};
+
+class StateOracle {
+ public:
+  // Watches the disks of all metadata nodes from now on.
+  StateOracle(Cluster& cluster, Verdict& verdict);
+
+  // Whether all metadata nodes have applied the same index.
+  bool agree() const;
+  uint64_t compared() const { return compared_; }
+
+ private:
+  void applied_on(const Node& node, KvDisk& disk);
+
+  Cluster& cluster_;
+  Verdict& verdict_;
+  std::map<uint64_t, uint64_t> digests_;  // of the state, by applied index
+  std::map<NodeIndex, uint64_t> applied_;
+  uint64_t compared_ = 0;
+};
+
+class ShardOracle {
+ public:
+  ShardOracle(Cluster& cluster, Verdict& verdict) : cluster_(cluster), verdict_(verdict) {}
+
+  // Reads every listed shard, as `reader`, from the servers that are not among `damaged`.
+  Task<void> verify(Node& reader, std::vector<Node*> damaged);
+  uint64_t shards_checked() const { return shards_checked_; }
+
+ private:
+  struct Listed {
+    BlockId block;
+    uint32_t index = 0;
+    uint64_t generation = 0;
+    uint64_t length = 0;
+    uint32_t crc32c = 0;
+    Node* server = nullptr;
+  };
+
+  std::vector<Listed> listed_shards();
+  Task<void> verify_shard(Node& reader, Listed shard);
+
+  Cluster& cluster_;
+  Verdict& verdict_;
+  uint64_t shards_checked_ = 0;
+};
+
+}  // namespace dogfs::sim

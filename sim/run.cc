@@ -1,0 +1,169 @@
+#include "sim/run.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/limits.h"
+
+namespace dogfs::sim {
+namespace {
+
+constexpr seconds kStartLimit(30);
+// The operations that are under way when the work ends, and the restarts of the last fault.
+constexpr seconds kLastOperationsLimit(120);
+
+WorldOptions world_options(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace) {
+  return {.seed = seed, .trace = trace, .link = link_quality(scenario.network())};
+}
+
+ClusterOptions cluster_options(const proto::Scenario& scenario) {
+  return {.meta_nodes = scenario.meta_nodes(),
+          .chunk_servers = scenario.chunk_servers(),
+          .clients = scenario.clients(),
+          .block_bytes = scenario.policy().block_bytes()};
+}
+
+}  // namespace
+
+Run::Run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace)
+    : scenario_(scenario),
+      world_(world_options(scenario, seed, trace)),
+      verdict_(world_.trace()),
+      cluster_(world_, verdict_, cluster_options(scenario)),
+      injector_(cluster_, scenario),
+      raft_oracle_(cluster_, verdict_),
+      state_oracle_(cluster_, verdict_),
+      shard_oracle_(cluster_, verdict_),
+      auditor_(world_.add_node("auditor")),
+      context_{
+          .scenario = scenario, .verdict = verdict_, .damaged_servers = [this] { return injector_.damaged().size(); }} {
+  meta_by_index_.resize(world_.nodes().size() + 1);
+  for (Node* node : cluster_.meta_nodes()) meta_by_index_[node->index()] = node;
+  for (const Node* node : cluster_.client_nodes()) {
+    clients_.emplace(
+        node->name(),
+        ClientState{.root = "/" + node->name(), .key = StreamKey(seed).with("work").with(node->name()), .model = {}});
+  }
+  cluster_.on_client_start([this](Node& node) { begin_client(node); });
+}
+
+// The nodes go first: what their coroutines and disks refer to is still there.
+Run::~Run() {
+  for (const std::unique_ptr<Node>& node : world_.nodes()) node->crash(CrashKind::kProcess);
+}
+
+template <class Predicate>
+bool Run::advance(const char* what, Duration limit, Predicate done) {
+  const VirtualTime end = world_.now() + limit;
+  while (!verdict_.failed() && !done()) {
+    if (!world_.simulator().step(end)) {
+      verdict_.fail("liveness", fmt::format("{} is not done after {} ms", what, limit / milliseconds(1)));
+      break;
+    }
+    check_after_event();
+  }
+  return !verdict_.failed();
+}
+
+void Run::check_after_event() {
+  const NodeIndex owner = world_.simulator().last_owner();
+  if (owner == kWorld) return;
+  if (const Node* meta = meta_by_index_[owner]) raft_oracle_.after_event(*meta);
+}
+
+void Run::begin_client(Node& node) {
+  ClientState& state = clients_.at(node.name());
+  Workload& workload = node.make<Workload>(node.env(), world_.simulator(), *cluster_.client(node), context_, state);
+  switch (phase_) {
+    case Phase::kStart:
+      return world_.spawn(node, workload.prepare());
+    case Phase::kWork:
+      return world_.spawn(node, workload.work());
+    case Phase::kVerify:
+      return world_.spawn(node, workload.verify());
+  }
+}
+
+bool Run::clients_idle() const {
+  for (const auto& [name, state] : clients_) {
+    if (!state.idle) return false;
+  }
+  return true;
+}
+
+void Run::start_phase() {
+  for (Node* node : cluster_.meta_nodes()) cluster_.start(*node);
+  for (Node* node : cluster_.chunk_nodes()) cluster_.start(*node);
+  const auto servers_ready = [this] { return cluster_.servers_ready(); };
+  if (!advance("the start of the cluster", kStartLimit, servers_ready)) return;
+  for (Node* node : cluster_.client_nodes()) {
+    clients_.at(node->name()).idle = false;
+    cluster_.start(*node);
+  }
+  advance("the preparation", kLastOperationsLimit, [this] { return clients_idle(); });
+}
+
+void Run::work_phase() {
+  phase_ = Phase::kWork;
+  context_.work_end = world_.now() + milliseconds(scenario_.work().for_ms());
+  injector_.start(plan_faults(scenario_, world_.options().seed));
+  for (Node* node : cluster_.client_nodes()) {
+    clients_.at(node->name()).idle = false;
+    begin_client(*node);
+  }
+  Duration longest = milliseconds(scenario_.work().for_ms());
+  for (const PlannedFault& planned : plan_faults(scenario_, world_.options().seed)) {
+    longest = std::max<Duration>(longest, milliseconds(planned.fault.at_ms() + planned.fault.for_ms()));
+  }
+  advance("the work", longest + kLastOperationsLimit,
+          [this] { return world_.now() >= context_.work_end && injector_.active() == 0 && clients_idle(); });
+}
+
+void Run::verify_phase() {
+  phase_ = Phase::kVerify;
+  const Duration bound = milliseconds(scenario_.converge_within_ms());
+  if (!advance("the recovery of the cluster", bound, [this] { return cluster_.servers_ready(); })) return;
+  for (Node* node : cluster_.client_nodes()) {
+    clients_.at(node->name()).idle = false;
+    begin_client(*node);
+  }
+  if (!advance("the verification by the clients", bound, [this] { return clients_idle(); })) return;
+  if (!advance("the agreement of the metadata nodes", bound, [this] { return state_oracle_.agree(); })) return;
+  bool audited = false;
+  world_.spawn(auditor_, audit(audited));
+  advance("the audit of the shards", bound, [&audited] { return audited; });
+}
+
+Task<void> Run::audit(bool& done) {
+  co_await shard_oracle_.verify(auditor_, injector_.damaged());
+  done = true;
+}
+
+RunResult Run::result() {
+  RunResult result;
+  result.failure = verdict_.failure();
+  result.digest = world_.simulator().digest();
+  result.events = world_.simulator().events();
+  result.messages = world_.network().messages();
+  result.virtual_time = world_.now().time_since_epoch();
+  for (const auto& [name, state] : clients_) {
+    result.operations += state.operations;
+    result.failed_operations += state.failed_operations;
+    result.bytes_written += state.bytes_written;
+    result.bytes_read += state.bytes_read;
+  }
+  result.faults = injector_.struck();
+  result.committed_entries = raft_oracle_.committed().value();
+  result.states_compared = state_oracle_.compared();
+  result.shards_checked = shard_oracle_.shards_checked();
+  return result;
+}
+
+RunResult Run::execute() {
+  start_phase();
+  if (!verdict_.failed()) work_phase();
+  if (!verdict_.failed()) verify_phase();
+  return result();
+}
+
+}  // namespace dogfs::sim

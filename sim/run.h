@@ -1,0 +1,84 @@
+// One run: a cluster, its work, the faults, and the oracles; a function of (scenario, seed).
+//
+//   start     every node comes up; the clients make their directories and first files
+//   work      the clients work while the planned faults strike
+//   verify    all faults are over and every node is up: within the scenario's bound, the clients find all that was
+//             acknowledged and work again, the metadata nodes agree, and every listed shard is there
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "sim/cluster.h"
+#include "sim/faults.h"
+#include "sim/oracles.h"
+#include "sim/scenario.pb.h"
+#include "sim/verdict.h"
+#include "sim/workload.h"
+#include "sim/world.h"
+
+namespace dogfs::sim {
+
+struct RunResult {
+  std::optional<std::string> failure;
+  uint64_t digest = 0;
+  uint64_t events = 0;
+  uint64_t messages = 0;
+  Duration virtual_time{};
+  uint64_t operations = 0;
+  uint64_t failed_operations = 0;
+  uint64_t bytes_written = 0;
+  uint64_t bytes_read = 0;
+  uint64_t faults = 0;
+  uint64_t committed_entries = 0;
+  uint64_t states_compared = 0;
+  uint64_t shards_checked = 0;
+};
+
+class Run {
+ public:
+  // `scenario` is one that parse_scenario() gave, and must outlive the run. `trace` may be null.
+  Run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace);
+
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+  ~Run();
+
+  RunResult execute();
+
+ private:
+  enum class Phase : uint8_t { kStart, kWork, kVerify };
+
+  // Runs until `done`; fails the run when that takes longer than `limit` of virtual time.
+  template <class Predicate>
+  bool advance(const char* what, Duration limit, Predicate done);
+  void check_after_event();
+  void begin_client(Node& node);
+  bool clients_idle() const;
+  void start_phase();
+  void work_phase();
+  void verify_phase();
+  Task<void> audit(bool& done);
+  RunResult result();
+
+  const proto::Scenario& scenario_;
+  World world_;
+  Verdict verdict_;
+  Cluster cluster_;
+  FaultInjector injector_;
+  RaftOracle raft_oracle_;
+  StateOracle state_oracle_;
+  ShardOracle shard_oracle_;
+  Node& auditor_;  // who reads shards for the ShardOracle
+  WorkContext context_;
+  std::map<std::string, ClientState> clients_;
+  std::vector<Node*> meta_by_index_;
+  Phase phase_ = Phase::kStart;
+};
+
+}  // namespace dogfs::sim

@@ -1,0 +1,150 @@
+#include "sim/scenario.h"
+
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/text_format.h>
+
+#include <algorithm>
+// architecture: allow file: scenarios are read before a run begins
+#include <filesystem>
+// architecture: allow file: scenarios are read before a run begins
+#include <fstream>
+#include <sstream>
+
+#include "core/base/limits.h"
+#include "sim/selector.h"
+
+namespace dogfs::sim {
+namespace {
+
+// architecture: allow file: scenarios are read before a run begins
+namespace fs = std::filesystem;
+
+constexpr std::string_view kSuffix = ".textproto";
+constexpr uint32_t kMaxNodes = 100;
+
+class FirstError final : public google::protobuf::io::ErrorCollector {
+ public:
+  void AddError(int line, int column, const std::string& message) override {
+    if (text_.empty()) text_ = fmt::format("line {}, column {}: {}", line + 1, column + 1, message);
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+Error invalid(std::string what) {
+  return Error(ErrorCode::kInvalidArgument, std::move(what));
+}
+
+void set_defaults(proto::Scenario& scenario) {
+  if (scenario.meta_nodes() == 0) scenario.set_meta_nodes(3);
+  if (scenario.chunk_servers() == 0) scenario.set_chunk_servers(9);
+  if (scenario.clients() == 0) scenario.set_clients(2);
+  proto::Policy& policy = *scenario.mutable_policy();
+  if (policy.data_shards() == 0) policy.set_data_shards(6);
+  if (policy.parity_shards() == 0) policy.set_parity_shards(3);
+  if (policy.cell_bytes() == 0) policy.set_cell_bytes(kMinCellBytes);
+  if (policy.block_bytes() == 0) policy.set_block_bytes(4 * policy.data_shards() * policy.cell_bytes());
+  proto::Work& work = *scenario.mutable_work();
+  if (work.for_ms() == 0) work.set_for_ms(20'000);
+  if (work.think_max_ms() == 0) work.set_think_max_ms(200);
+  if (work.largest_file_blocks() == 0) work.set_largest_file_blocks(2);
+  if (scenario.converge_within_ms() == 0) scenario.set_converge_within_ms(60'000);
+}
+
+Status validate_selectors(std::initializer_list<std::string_view> selectors, bool rest_allowed) {
+  for (const std::string_view selector : selectors) {
+    DOGFS_TRYV(validate_selector(selector));
+    if (selector == "rest" && !rest_allowed) return invalid("\"rest\" is for one side of a partition");
+  }
+  return ok();
+}
+
+Status validate_sides(const std::string& a, const std::string& b) {
+  if (a == "rest" && b == "rest") return invalid("both sides are \"rest\"");
+  return validate_selectors({a, b}, true);
+}
+
+Status validate_fault(const proto::Fault& fault) {
+  switch (fault.kind_case()) {
+    case proto::Fault::kPartition:
+      return validate_sides(fault.partition().a(), fault.partition().b());
+    case proto::Fault::kFlap:
+      return validate_sides(fault.flap().a(), fault.flap().b());
+    case proto::Fault::kCrash:
+      return validate_selectors({fault.crash().nodes()}, false);
+    case proto::Fault::kDiskReadErrors:
+      return validate_selectors({fault.disk_read_errors().nodes()}, false);
+    case proto::Fault::kBitRot:
+      return validate_selectors({fault.bit_rot().nodes()}, false);
+    case proto::Fault::kNetwork:
+      return ok();
+    case proto::Fault::KIND_NOT_SET:
+      break;
+  }
+  return invalid("a fault without a kind");
+}
+
+Status validate_class(const proto::FaultClass& drawn) {
+  DOGFS_TRYV(validate_fault(drawn.fault()));
+  if (drawn.mean_interval_ms() == 0) return invalid("a fault class without mean_interval_ms");
+  if (drawn.for_min_ms() > drawn.for_max_ms()) return invalid("for_min_ms > for_max_ms");
+  return ok();
+}
+
+Status validate(const proto::Scenario& scenario) {
+  const proto::Policy& policy = scenario.policy();
+  for (const uint32_t nodes : {scenario.meta_nodes(), scenario.chunk_servers(), scenario.clients()}) {
+    if (nodes > kMaxNodes) return invalid("too many nodes");
+  }
+  if (policy.data_shards() > kMaxDataShards || policy.parity_shards() > kMaxParityShards) return invalid("policy");
+  if (policy.block_bytes() % (policy.data_shards() * policy.cell_bytes()) != 0) {
+    return invalid("block_bytes is not a multiple of data_shards * cell_bytes");
+  }
+  for (const proto::Fault& fault : scenario.faults()) {
+    DOGFS_TRYV(validate_fault(fault));
+  }
+  for (const proto::FaultClass& drawn : scenario.fault_classes()) {
+    DOGFS_TRYV(validate_class(drawn));
+  }
+  return ok();
+}
+
+}  // namespace
+
+Result<proto::Scenario> parse_scenario(const std::string& text) {
+  proto::Scenario scenario;
+  google::protobuf::TextFormat::Parser parser;
+  FirstError error;
+  parser.RecordErrorsTo(&error);
+  if (!parser.ParseFromString(text, &scenario)) return invalid(error.text());
+  set_defaults(scenario);
+  DOGFS_TRYV(validate(scenario));
+  return scenario;
+}
+
+Result<proto::Scenario> load_scenario(const std::string& directory, const std::string& name) {
+  const fs::path in_directory = fs::path(directory) / (name + std::string(kSuffix));
+  const fs::path path = fs::exists(in_directory) ? in_directory : fs::path(name);
+  // architecture: allow file: scenarios are read before a run begins
+  std::ifstream file(path);
+  std::ostringstream text;
+  if (fs::is_directory(path) || !file || !(text << file.rdbuf())) {
+    return Error(ErrorCode::kNotFound, "no scenario " + name + " (dogfs-sim list shows them)");
+  }
+  Result<proto::Scenario> scenario = parse_scenario(text.str());
+  if (!scenario.has_value()) return Error(scenario.error().code, path.string() + ": " + scenario.error().detail);
+  return scenario;
+}
+
+std::vector<std::string> list_scenarios(const std::string& directory) {
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory)) {
+    if (entry.path().extension() == kSuffix) names.push_back(entry.path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace dogfs::sim

@@ -1,0 +1,27 @@
+// Which nodes a fault means (the language is described in sim/scenario.proto).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.h"
+#include "sim/cluster.h"
+#include "sim/random.h"
+
+namespace dogfs::sim {
+
+// Whether `text` is a selector; kInvalidArgument says what is wrong with it. A name is checked for its class only.
+Status validate_selector(std::string_view text);
+
+// The nodes that `text` names at this moment, in the order of the cluster; empty if there is none such (no leader,
+// say). Precondition: it is valid, and not "rest".
+std::vector<Node*> select_nodes(std::string_view text, Cluster& cluster, RandomStream& draws);
+
+// Everybody in the cluster who is not among `others`.
+std::vector<Node*> rest_of(Cluster& cluster, const std::vector<Node*>& others);
+
+// `count` of `nodes`, drawn; all of them if there are fewer. They keep their order.
+std::vector<Node*> draw_nodes(std::vector<Node*> nodes, size_t count, RandomStream& draws);
+
+}  // namespace dogfs::sim

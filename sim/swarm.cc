@@ -1,0 +1,206 @@
+#include "sim/swarm.h"
+
+#include <poll.h>  // architecture: allow socket: waits for the pipes of the workers, outside of any run
+#include <sys/wait.h>
+#include <unistd.h>  // architecture: allow file: fork and pipes of the workers, outside of any run
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "core/base/check.h"
+#include "sim/run.h"
+
+namespace dogfs::sim {
+namespace {
+
+// What a worker tells its parent over its pipe, before and after each run.
+struct Report {
+  static constexpr size_t kMaxText = 400;
+  uint64_t job = 0;
+  bool done = false;
+  bool failed = false;
+  uint64_t events = 0;
+  uint64_t virtual_ms = 0;
+  uint64_t operations = 0;
+  uint64_t failed_operations = 0;
+  uint64_t faults = 0;
+  std::array<char, kMaxText> text{};
+};
+static_assert(sizeof(Report) <= 4096, "a write of a report to a pipe is atomic");
+
+// The jobs are all pairs of scenario and seed, numbered; worker w of n has those with number % n == w.
+struct Jobs {
+  const std::vector<NamedScenario>& scenarios;
+  const SwarmOptions& options;
+
+  uint64_t seeds() const { return options.last_seed - options.first_seed + 1; }
+  uint64_t count() const { return seeds() * scenarios.size(); }
+  const NamedScenario& scenario(uint64_t job) const { return scenarios[job / seeds()]; }
+  uint64_t seed(uint64_t job) const { return options.first_seed + job % seeds(); }
+};
+
+struct Worker {
+  pid_t process = 0;
+  int pipe = -1;
+  uint64_t next_job = 0;
+  std::optional<uint64_t> running;
+};
+
+void send(int pipe, const Report& report) {
+  const ssize_t written = write(pipe, &report, sizeof(report));
+  DOGFS_CHECK(written == static_cast<ssize_t>(sizeof(report)));
+}
+
+Report run_job(const Jobs& jobs, uint64_t job) {
+  Run run(jobs.scenario(job).scenario, jobs.seed(job), nullptr);
+  const RunResult result = run.execute();
+  Report report{.job = job, .done = true, .failed = result.failure.has_value()};
+  report.events = result.events;
+  report.virtual_ms = static_cast<uint64_t>(result.virtual_time / milliseconds(1));
+  report.operations = result.operations;
+  report.failed_operations = result.failed_operations;
+  report.faults = result.faults;
+  const std::string text = result.failure.value_or("");
+  std::memcpy(report.text.data(), text.data(), std::min(text.size(), Report::kMaxText - 1));
+  return report;
+}
+
+[[noreturn]] void work(const Jobs& jobs, uint64_t first_job, int pipe) {
+  for (uint64_t job = first_job; job < jobs.count(); job += jobs.options.workers) {
+    send(pipe, Report{.job = job});
+    send(pipe, run_job(jobs, job));
+  }
+  _exit(0);
+}
+
+void start(Worker& worker, const Jobs& jobs) {
+  std::array<int, 2> ends{};
+  DOGFS_CHECK(pipe(ends.data()) == 0);
+  std::fflush(stdout);
+  worker.process = fork();
+  DOGFS_CHECK(worker.process >= 0);
+  if (worker.process == 0) {
+    close(ends[0]);
+    work(jobs, worker.next_job, ends[1]);
+  }
+  close(ends[1]);
+  worker.pipe = ends[0];
+}
+
+class Swarm {
+ public:
+  explicit Swarm(const Jobs& jobs) : jobs_(jobs), workers_(jobs.options.workers) {}
+
+  SwarmResult run() {
+    for (size_t i = 0; i < workers_.size(); ++i) {
+      workers_[i].next_job = i;
+      start(workers_[i], jobs_);
+    }
+    while (wait_for_reports()) {
+    }
+    return std::move(result_);
+  }
+
+ private:
+  bool wait_for_reports() {
+    std::vector<pollfd> waits;
+    std::vector<Worker*> waiting;
+    for (Worker& worker : workers_) {
+      if (worker.pipe < 0) continue;
+      waits.push_back({worker.pipe, POLLIN, 0});
+      waiting.push_back(&worker);
+    }
+    if (waits.empty()) return false;
+    poll(waits.data(), waits.size(), -1);
+    for (size_t i = 0; i < waits.size(); ++i) {
+      if (waits[i].revents != 0) take_report(*waiting[i]);
+    }
+    return true;
+  }
+
+  void take_report(Worker& worker) {
+    Report report;
+    const ssize_t got = read(worker.pipe, &report, sizeof(report));
+    if (got != static_cast<ssize_t>(sizeof(report))) return worker_ended(worker);
+    if (!report.done) {
+      worker.running = report.job;
+      return;
+    }
+    worker.running.reset();
+    worker.next_job = report.job + workers_.size();
+    add(report);
+  }
+
+  // The end of its jobs, or of its process by a broken invariant: then the next worker goes on behind that run.
+  void worker_ended(Worker& worker) {
+    close(worker.pipe);
+    worker.pipe = -1;
+    int status = 0;
+    waitpid(worker.process, &status, 0);
+    if (!worker.running) return;
+    const uint64_t job = *std::exchange(worker.running, std::nullopt);
+    ++result_.runs;
+    fail(job, WIFSIGNALED(status) ? "the process ended by signal " + std::to_string(WTERMSIG(status)) + " (see above)"
+                                  : "the process ended");
+    worker.next_job = job + workers_.size();
+    if (worker.next_job < jobs_.count()) start(worker, jobs_);
+  }
+
+  void add(const Report& report) {
+    ++result_.runs;
+    result_.events += report.events;
+    result_.virtual_ms += report.virtual_ms;
+    result_.operations += report.operations;
+    result_.failed_operations += report.failed_operations;
+    result_.faults += report.faults;
+    if (report.failed) fail(report.job, report.text.data());
+  }
+
+  void fail(uint64_t job, const std::string& what) {
+    const SwarmFailure failure{jobs_.scenario(job).name, jobs_.seed(job), what};
+    std::printf("FAILED %s seed %llu: %s\n  %s\n", failure.scenario.c_str(),
+                static_cast<unsigned long long>(failure.seed), what.c_str(),
+                reproduce_command(failure.scenario, failure.seed, jobs_.options.mutant).c_str());
+    std::fflush(stdout);
+    result_.failures.push_back(failure);
+    if (result_.failures.size() >= jobs_.options.most_failures) stop();
+  }
+
+  void stop() {
+    for (Worker& worker : workers_) {
+      if (worker.pipe < 0) continue;
+      kill(worker.process, SIGTERM);
+      close(worker.pipe);
+      worker.pipe = -1;
+      waitpid(worker.process, nullptr, 0);
+    }
+  }
+
+  Jobs jobs_;
+  std::vector<Worker> workers_;
+  SwarmResult result_;
+};
+
+}  // namespace
+
+std::string reproduce_command(const std::string& scenario, uint64_t seed, const std::string& mutant) {
+  std::string command = "dogfs-sim run " + scenario + " --seed " + std::to_string(seed);
+  if (!mutant.empty()) command += " --mutant " + mutant;
+  return command;
+}
+
+SwarmResult run_swarm(const std::vector<NamedScenario>& scenarios, const SwarmOptions& options) {
+  DOGFS_CHECK(options.workers > 0 && options.first_seed <= options.last_seed);
+  // architecture: allow clock: how fast the runs are, which no run sees
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point begin = Clock::now();
+  SwarmResult result = Swarm(Jobs{scenarios, options}).run();
+  result.wall_ms = static_cast<uint64_t>((Clock::now() - begin) / std::chrono::milliseconds(1));
+  return result;
+}
+
+}  // namespace dogfs::sim

@@ -1,0 +1,48 @@
+// Many runs over worker processes: a run that ends its process is a failure like any other, with its seed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/scenario.pb.h"
+
+namespace dogfs::sim {
+
+struct NamedScenario {
+  std::string name;
+  proto::Scenario scenario;
+};
+
+struct SwarmOptions {
+  uint64_t first_seed = 1;
+  uint64_t last_seed = 1;  // inclusive
+  uint32_t workers = 1;
+  std::string mutant;           // for the commands that are printed
+  uint64_t most_failures = 10;  // per scenario; then the rest of its seeds is skipped
+};
+
+struct SwarmFailure {
+  std::string scenario;
+  uint64_t seed = 0;
+  std::string what;
+};
+
+struct SwarmResult {
+  uint64_t runs = 0;
+  uint64_t events = 0;
+  uint64_t virtual_ms = 0;
+  uint64_t operations = 0;
+  uint64_t failed_operations = 0;
+  uint64_t faults = 0;
+  uint64_t wall_ms = 0;
+  std::vector<SwarmFailure> failures;
+};
+
+// Runs every scenario with every seed. Failures are printed to stdout as they are found.
+SwarmResult run_swarm(const std::vector<NamedScenario>& scenarios, const SwarmOptions& options);
+
+// "dogfs-sim run leader_isolated --seed 7"
+std::string reproduce_command(const std::string& scenario, uint64_t seed, const std::string& mutant);
+
+}  // namespace dogfs::sim

@@ -1,0 +1,388 @@
+#include "sim/workload.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "core/base/limits.h"
+#include "core/env/sync.h"
+#include "sim/content.h"
+
+namespace dogfs::sim {
+namespace {
+
+constexpr size_t kMostFiles = 24;
+constexpr size_t kMostDirectories = 8;
+constexpr milliseconds kRetryPause(50);
+
+// Whether faults of nodes, network and disks can make an operation end so.
+bool is_excusable(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kOutcomeUnknown:
+    case ErrorCode::kInsufficientServers:
+    case ErrorCode::kLeaseLost:
+    case ErrorCode::kNotLeader:
+      return true;
+    default:
+      return error_class(code) == ErrorClass::kRetry;
+  }
+}
+
+}  // namespace
+
+uint64_t Workload::draw_length(RandomStream& draws) const {
+  const proto::Policy& policy = context_.scenario.policy();
+  const uint64_t cell = policy.cell_bytes();
+  const uint64_t block = policy.block_bytes();
+  const uint64_t around = draws.below(3);  // one less, exactly, one more
+  switch (draws.below(8)) {
+    case 0:
+      return draws.below(3);
+    case 1:
+      return draws.between(uint64_t{1}, cell);
+    case 2:
+      return cell - 1 + around;
+    case 3:
+      return cell * policy.data_shards() - 1 + around;
+    case 4:
+      return draws.between(cell, block);
+    case 5:
+      return block - 1 + around;
+    default:
+      return draws.below(block * std::max<uint32_t>(1, context_.scenario.work().largest_file_blocks()));
+  }
+}
+
+std::string Workload::pick(const std::vector<std::string>& paths, RandomStream& draws) const {
+  const uint64_t choice = draws.next();
+  return paths.empty() ? std::string() : paths[reduce64(choice, paths.size())];
+}
+
+Status Workload::judge(const std::string& what, Error error) {
+  const bool excused = is_excusable(error.code) && !context_.scenario.must_stay_available();
+  if (!excused) wrong(what + ": " + error.to_string());
+  return error;
+}
+
+Status Workload::judge_read(const std::string& path, const ModelFile& file, Error error) {
+  if (error.code == ErrorCode::kDataLoss && may_be_lost(file)) return error;
+  return judge("read of " + path, std::move(error));
+}
+
+Task<void> Workload::prepare() {
+  state_.idle = false;
+  wire::EcPolicy policy;
+  policy.set_data_shards(context_.scenario.policy().data_shards());
+  policy.set_parity_shards(context_.scenario.policy().parity_shards());
+  policy.set_cell_bytes(context_.scenario.policy().cell_bytes());
+  policy.set_block_bytes(context_.scenario.policy().block_bytes());
+  policy.set_matrix(1);
+  MakeDirectoryOptions options;
+  options.policy = &policy;
+  state_.model.begin_make_directory(state_.root);
+  const Status made = co_await client_.make_directory(state_.root, options);
+  if (!made.has_value()) {
+    wrong("cannot prepare: " + made.error().to_string());
+    co_return;
+  }
+  state_.model.made_directory(state_.root);
+  RandomStream draws(state_.key.with("prepare"));
+  for (uint32_t i = 0; i < context_.scenario.work().files_before_faults(); ++i) {
+    const Status written = co_await write_file(draws);
+    if (!written.has_value()) wrong("cannot prepare: " + written.error().to_string());
+  }
+  state_.idle = true;
+}
+
+Task<void> Workload::work() {
+  state_.idle = false;
+  while (simulator_.now() < context_.work_end && !context_.verdict.failed()) {
+    co_await operate(++state_.operations);
+    RandomStream draws(state_.key.with("think").with(state_.operations));
+    co_await sleep_for(env_.clock,
+                       draws.between(Duration::zero(), milliseconds(context_.scenario.work().think_max_ms())));
+  }
+  state_.idle = true;
+}
+
+Task<void> Workload::operate(uint64_t number) {
+  RandomStream draws(state_.key.with(number));
+  const uint64_t choice = draws.below(100);
+  Status status = ok();
+  if (choice < 30) {
+    status = co_await write_file(draws);
+  } else if (choice < 60) {
+    status = co_await read_file(draws);
+  } else if (choice < 68) {
+    status = co_await list_directory(draws);
+  } else if (choice < 76) {
+    status = co_await stat_path(draws);
+  } else if (choice < 84) {
+    status = co_await make_directory(draws);
+  } else if (choice < 92) {
+    status = co_await rename_path(draws);
+  } else {
+    status = co_await remove_path(draws);
+  }
+  if (!status.has_value()) ++state_.failed_operations;
+}
+
+Task<Status> Workload::make_directory(RandomStream& draws) {
+  const std::vector<std::string> directories = state_.model.directories();
+  if (directories.size() >= kMostDirectories) co_return co_await remove_path(draws);
+  const std::string path = pick(directories, draws) + "/" + state_.model.fresh_name();
+  state_.model.begin_make_directory(path);
+  Status made = co_await client_.make_directory(path, {});
+  if (!made.has_value()) co_return judge("mkdir " + path, std::move(made).error());
+  state_.model.made_directory(path);
+  co_return ok();
+}
+
+// Writes a new file, or replaces one.
+Task<Status> Workload::write_file(RandomStream& draws) {
+  const std::vector<std::string> files = state_.model.files();
+  const bool replace = files.size() >= kMostFiles || (!files.empty() && draws.below(8) == 0);
+  const std::string path =
+      replace ? pick(files, draws) : pick(state_.model.directories(), draws) + "/" + state_.model.fresh_name();
+  const ModelFile file{draws.next(), draw_length(draws), std::numeric_limits<uint32_t>::max()};
+  co_return co_await write_to(path, file, draws);
+}
+
+Task<Status> Workload::write_to(std::string path, ModelFile file, RandomStream& draws) {
+  CreateOptions options;
+  options.overwrite = state_.model.certain().contains(path);
+  options.expected_bytes = draws.below(2) == 0 ? 0 : file.length;
+  state_.model.begin_write(path, file);
+  Result<std::unique_ptr<FileWriter>> writer = co_await client_.create(path, options);
+  if (!writer.has_value()) co_return judge("create " + path, std::move(writer).error());
+  state_.model.created(path);
+  WriteOutcome outcome;
+  Status filled = co_await fill(*writer.value(), file, draws, outcome);
+  if (!filled.has_value()) co_return judge("write of " + path, std::move(filled).error());
+  if (outcome.bytes != file.length)
+    wrong(fmt::format("{}: {} bytes were written of {}", path, outcome.bytes, file.length));
+  if (outcome.blocks > 0) file.least_spares = outcome.least_spares;
+  state_.model.written(path, file);
+  state_.bytes_written += file.length;
+  co_return ok();
+}
+
+Task<Status> Workload::fill(FileWriter& writer, const ModelFile& file, RandomStream& draws, WriteOutcome& outcome) {
+  for (uint64_t at = 0; at < file.length;) {
+    const uint64_t bytes = std::min(file.length - at, draws.between(uint64_t{1}, 40 * kKiB));
+    Status written = co_await writer.write(make_content(file.content, at, bytes));
+    if (!written.has_value()) {
+      co_await writer.abort();
+      co_return written;
+    }
+    at += bytes;
+  }
+  Result<WriteOutcome> closed = co_await writer.close();
+  if (!closed.has_value()) co_return std::move(closed).error();
+  outcome = closed.value();
+  co_return ok();
+}
+
+Task<Status> Workload::read_file(RandomStream& draws) {
+  const std::string path = pick(state_.model.files(), draws);
+  if (path.empty()) co_return ok();
+  const ModelFile file = *state_.model.certain().at(path).file;
+  if (draws.below(2) == 0) {
+    Status read = co_await read_whole(path, file);
+    if (!read.has_value()) co_return judge_read(path, file, std::move(read).error());
+    co_return ok();
+  }
+  Result<std::unique_ptr<FileReader>> reader = co_await client_.open(path);
+  if (!reader.has_value()) co_return judge("open " + path, std::move(reader).error());
+  for (int i = 0; i < 3; ++i) {
+    const uint64_t offset = draws.below(file.length + 1);
+    const uint64_t length = draws.below(file.length - offset + 1);
+    Status read = co_await read_range(*reader.value(), file, offset, length);
+    if (!read.has_value()) co_return judge_read(path, file, std::move(read).error());
+  }
+  co_return ok();
+}
+
+// Errors are those of the reads; what was read is checked.
+Task<Status> Workload::read_range(FileReader& reader, const ModelFile& file, uint64_t offset, uint64_t length) {
+  Result<BytesChain> bytes = co_await reader.read(offset, length);
+  if (!bytes.has_value()) co_return std::move(bytes).error();
+  if (bytes.value().size() != length) {
+    wrong(fmt::format("a read of {} bytes from {} of {} gave {}", length, offset, file.length, bytes.value().size()));
+  } else if (!is_content(file.content, offset, bytes.value())) {
+    wrong(fmt::format("a read of {} bytes from {} of {} gave wrong bytes", length, offset, file.length));
+  }
+  state_.bytes_read += bytes.value().size();
+  co_return ok();
+}
+
+Task<Status> Workload::read_whole(std::string path, ModelFile file) {
+  DOGFS_CO_TRY(const std::unique_ptr<FileReader> reader, co_await client_.open(path));
+  if (reader->size() != file.length) {
+    wrong(fmt::format("{} has {} bytes, {} were written", path, reader->size(), file.length));
+    co_return ok();
+  }
+  for (uint64_t at = 0; at < file.length;) {
+    const uint64_t bytes = std::min<uint64_t>(file.length - at, 64 * kKiB);
+    DOGFS_CO_TRYV(co_await read_range(*reader, file, at, bytes));
+    at += bytes;
+  }
+  co_return ok();
+}
+
+Task<Status> Workload::list_directory(RandomStream& draws) {
+  const std::string path = pick(state_.model.directories(), draws);
+  if (path.empty()) co_return ok();
+  Status listed = co_await check_listing(path);
+  if (!listed.has_value()) co_return judge("list " + path, std::move(listed).error());
+  co_return ok();
+}
+
+Task<Status> Workload::check_listing(std::string path) {
+  std::vector<std::string> expected = state_.model.names_in(path);
+  std::vector<std::string> seen;
+  for (bool more = true; more;) {
+    const std::string after = seen.empty() ? std::string() : seen.back();
+    Result<wire::ListReply> page = co_await client_.list(path, after, 5);
+    if (!page.has_value()) co_return std::move(page).error();
+    for (const wire::FileStatus& entry : page.value().entries()) seen.push_back(entry.name());
+    more = page.value().more() && page.value().entries_size() > 0;
+  }
+  if (!std::is_sorted(seen.begin(), seen.end())) wrong("the listing of " + path + " is not in order");
+  std::erase_if(seen, [&](const std::string& name) {
+    return state_.model.may_contain(path, name) && !std::binary_search(expected.begin(), expected.end(), name);
+  });
+  if (seen != expected) {
+    wrong(fmt::format("the listing of {} is [{}], not [{}]", path, fmt::join(seen, " "), fmt::join(expected, " ")));
+  }
+  co_return ok();
+}
+
+Task<Status> Workload::stat_path(RandomStream& draws) {
+  std::vector<std::string> paths = state_.model.files();
+  const std::vector<std::string> directories = state_.model.directories();
+  paths.insert(paths.end(), directories.begin(), directories.end());
+  const std::string path = pick(paths, draws);
+  if (path.empty()) co_return ok();
+  Status seen = co_await check_stat(path);
+  if (!seen.has_value()) co_return judge("stat " + path, std::move(seen).error());
+  co_return ok();
+}
+
+Task<Status> Workload::check_stat(std::string path) {
+  const ModelEntry expected = state_.model.certain().at(path);
+  Result<wire::FileStatus> seen = co_await client_.stat(path);
+  if (!seen.has_value()) co_return std::move(seen).error();
+  if (seen.value().directory() != expected.is_directory()) wrong(path + " is of the wrong type");
+  if (!expected.is_directory() && seen.value().length() != expected.file->length) {
+    wrong(fmt::format("{} has {} bytes, {} were written", path, seen.value().length(), expected.file->length));
+  }
+  co_return ok();
+}
+
+// Moves a file or a directory to a fresh name in a directory that is not under it.
+Task<Status> Workload::rename_path(RandomStream& draws) {
+  std::vector<std::string> sources = state_.model.files();
+  std::vector<std::string> directories = state_.model.directories();
+  for (const std::string& directory : directories) {
+    if (directory != state_.root) sources.push_back(directory);
+  }
+  const std::string source = pick(sources, draws);
+  if (source.empty()) co_return ok();
+  std::erase_if(directories, [&source](const std::string& d) { return d == source || d.starts_with(source + "/"); });
+  const std::string target = pick(directories, draws) + "/" + state_.model.fresh_name();
+  state_.model.begin_rename(source, target);
+  Status renamed = co_await client_.rename(source, target, draws.below(2) == 0);
+  if (!renamed.has_value()) co_return judge("rename " + source + " to " + target, std::move(renamed).error());
+  state_.model.renamed(source, target);
+  co_return ok();
+}
+
+Task<Status> Workload::remove_path(RandomStream& draws) {
+  std::vector<std::string> paths = state_.model.files();
+  if (draws.below(4) == 0) paths = state_.model.directories();
+  std::erase(paths, state_.root);
+  const std::string path = pick(paths, draws);
+  if (path.empty()) co_return ok();
+  const bool recursive = state_.model.certain().at(path).is_directory();
+  state_.model.begin_remove(path);
+  Status removed = co_await client_.remove(path, recursive);
+  if (!removed.has_value()) co_return judge("remove " + path, std::move(removed).error());
+  state_.model.removed(path);
+  co_return ok();
+}
+
+// Waits where `status` says that it may go better next time. False when it went well, or never will.
+Task<bool> Workload::pause_before_retry(const Status& status, std::string what) {
+  if (status.has_value() || context_.verdict.failed()) co_return false;
+  if (!is_excusable(status.error().code)) {
+    wrong(what + " after all faults: " + status.error().to_string());
+    co_return false;
+  }
+  co_await sleep_for(env_.clock, kRetryPause);
+  co_return true;
+}
+
+Task<void> Workload::verify() {
+  state_.idle = false;
+  const NamespaceModel::Entries certain = state_.model.certain();
+  for (const auto& [path, entry] : certain) {
+    for (bool again = true; again;) {
+      Status seen = ok();
+      if (entry.is_directory()) {
+        seen = co_await check_listing(path);
+      } else {
+        seen = co_await read_whole(path, *entry.file);
+        if (code_of(seen) == ErrorCode::kDataLoss && may_be_lost(*entry.file)) seen = ok();
+      }
+      again = co_await pause_before_retry(seen, path);
+    }
+  }
+  const NamespaceModel::Uncertain uncertain = state_.model.uncertain();
+  for (const auto& [path, possible] : uncertain) co_await verify_uncertain(path, possible);
+  for (bool again = !context_.verdict.failed(); again;) {
+    RandomStream draws(state_.key.with("last"));
+    const std::string path = state_.root + "/" + state_.model.fresh_name();
+    Status written = co_await write_to(path, {draws.next(), 3 * kKiB, 0}, draws);
+    if (written.has_value()) written = co_await read_whole(path, *state_.model.certain().at(path).file);
+    again = co_await pause_before_retry(written, path);
+  }
+  state_.idle = true;
+}
+
+Task<void> Workload::verify_uncertain(std::string path, Possible possible) {
+  for (bool again = true; again;) {
+    const Status seen = co_await look(path, possible);
+    again = co_await pause_before_retry(seen, path);
+  }
+}
+
+// What is at an uncertain path must be one of what is possible, to the byte.
+Task<Status> Workload::look(std::string path, Possible possible) {
+  Result<wire::FileStatus> seen = co_await client_.stat(path);
+  if (!seen.has_value() && seen.error().code != ErrorCode::kNotFound) co_return std::move(seen).error();
+  Observed observed;
+  if (seen.has_value()) {
+    observed.kind = seen.value().directory() ? Observed::Kind::kDirectory : Observed::Kind::kFile;
+    observed.length = seen.value().length();
+  }
+  std::vector<ModelFile> candidates;
+  if (!is_possible(possible, observed, candidates)) {
+    wrong(fmt::format("{} cannot be what is there (kind {}, {} bytes)", path, static_cast<int>(observed.kind),
+                      observed.length));
+  }
+  if (observed.kind != Observed::Kind::kFile || candidates.empty()) co_return ok();
+  DOGFS_CO_TRY(const std::unique_ptr<FileReader> reader, co_await client_.open(path));
+  Result<BytesChain> bytes = co_await reader->read(0, reader->size());
+  if (!bytes.has_value()) {
+    // How many spares its blocks have was never told to the writer.
+    if (bytes.error().code == ErrorCode::kDataLoss && context_.damaged_servers() > 0) co_return ok();
+    co_return std::move(bytes).error();
+  }
+  const bool known = std::any_of(candidates.begin(), candidates.end(),
+                                 [&](const ModelFile& file) { return is_content(file.content, 0, bytes.value()); });
+  if (!known) wrong(path + " holds bytes that were never written to it");
+  co_return ok();
+}
+
+}  // namespace dogfs::sim

@@ -1,0 +1,94 @@
+// What clients do in a run: each works in a directory of its own, and holds every answer against its model.
+//
+// Operations are drawn one by one, each from a stream of its own. Files of all interesting sizes (none, a byte, around
+// a cell, a stripe and a block, several blocks) are written, read whole and in parts, overwritten, renamed, listed and
+// removed. An answer that contradicts the model fails the run; an operation that fails for a reason that faults excuse
+// leaves its paths uncertain.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/client/client.h"
+#include "sim/namespace_model.h"
+#include "sim/random.h"
+#include "sim/scenario.pb.h"
+#include "sim/verdict.h"
+#include "sim/world.h"
+
+namespace dogfs::sim {
+
+// What is known of a client over all its lives.
+struct ClientState {
+  std::string root;  // "/client-1"
+  StreamKey key;
+  NamespaceModel model;
+  uint64_t operations = 0;
+  uint64_t failed_operations = 0;
+  uint64_t bytes_written = 0;
+  uint64_t bytes_read = 0;
+  bool idle = true;  // nothing of it runs
+};
+
+// What all clients of a run look at.
+struct WorkContext {
+  const proto::Scenario& scenario;
+  Verdict& verdict;
+  // Servers whose stored shards were damaged: files with fewer spares may be lost.
+  std::function<size_t()> damaged_servers;
+  VirtualTime work_end{};
+  // Whether faults may still make operations fail.
+  bool faults_are_over = false;
+};
+
+// One life of a client.
+class Workload {
+ public:
+  // What is passed must outlive this object.
+  Workload(Env& env, Simulator& simulator, Client& client, WorkContext& context, ClientState& state)
+      : env_(env), simulator_(simulator), client_(client), context_(context), state_(state) {}
+
+  // Makes the client's directory, and the files that the scenario wants before the first fault.
+  Task<void> prepare();
+  // Works until the end of the work.
+  Task<void> work();
+  // After the faults: everything acknowledged must be there, and new work must succeed.
+  Task<void> verify();
+
+ private:
+  Task<void> operate(uint64_t number);
+  Task<Status> make_directory(RandomStream& draws);
+  Task<Status> write_file(RandomStream& draws);
+  Task<Status> write_to(std::string path, ModelFile file, RandomStream& draws);
+  Task<Status> fill(FileWriter& writer, const ModelFile& file, RandomStream& draws, WriteOutcome& outcome);
+  Task<Status> read_file(RandomStream& draws);
+  Task<Status> read_range(FileReader& reader, const ModelFile& file, uint64_t offset, uint64_t length);
+  Task<Status> read_whole(std::string path, ModelFile file);
+  Task<Status> list_directory(RandomStream& draws);
+  Task<Status> check_listing(std::string path);
+  Task<Status> stat_path(RandomStream& draws);
+  Task<Status> check_stat(std::string path);
+  Task<Status> rename_path(RandomStream& draws);
+  Task<Status> remove_path(RandomStream& draws);
+
+  // Calls `attempt` until it succeeds.
+  Task<void> verify_uncertain(std::string path, Possible possible);
+  Task<Status> look(std::string path, Possible possible);
+  Task<bool> pause_before_retry(const Status& status, std::string what);
+
+  uint64_t draw_length(RandomStream& draws) const;
+  std::string pick(const std::vector<std::string>& paths, RandomStream& draws) const;
+  // The status of an operation that met `error`: fails the run where nothing excuses it.
+  Status judge(const std::string& what, Error error);
+  Status judge_read(const std::string& path, const ModelFile& file, Error error);
+  bool may_be_lost(const ModelFile& file) const { return context_.damaged_servers() > file.least_spares; }
+  void wrong(const std::string& what) { context_.verdict.fail("file", state_.root + ": " + what); }
+
+  Env& env_;
+  Simulator& simulator_;
+  Client& client_;
+  WorkContext& context_;
+  ClientState& state_;
+};
+
+}  // namespace dogfs::sim
