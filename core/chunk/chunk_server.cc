@@ -18,7 +18,7 @@ namespace dogfs {
 // Wires the parts together, and turns messages into calls of them.
 class ChunkServer::Impl {
  public:
-  Impl(Env& env, std::vector<ChunkDisk> disks, ChunkOptions options, std::function<void(Error)> on_fatal);
+  Impl(Env& env, const std::vector<ChunkDisk>& disks, ChunkOptions options, std::function<void(Error)> on_fatal);
 
   Task<Status> start(ChunkServer& handler);
   Task<void> stop();
@@ -67,13 +67,14 @@ std::vector<std::unique_ptr<ShardDisk>> make_disks(Env& env, const std::vector<C
                                                    const std::function<void(const Error&)>& on_bad) {
   DOGFS_CHECK(!ports.empty());
   std::vector<std::unique_ptr<ShardDisk>> disks;
+  disks.reserve(ports.size());
   for (const ChunkDisk& port : ports) disks.push_back(std::make_unique<ShardDisk>(env, port, disks.size(), on_bad));
   return disks;
 }
 
 }  // namespace
 
-ChunkServer::Impl::Impl(Env& env, std::vector<ChunkDisk> disks, ChunkOptions options,
+ChunkServer::Impl::Impl(Env& env, const std::vector<ChunkDisk>& disks, ChunkOptions options,
                         std::function<void(Error)> on_fatal)
     : env_(env),
       options_(std::move(options)),
@@ -251,9 +252,9 @@ Task<Result<Reply>> ChunkServer::Impl::abort_shard(Request request, MonoTime dea
   co_return make_reply(wire::AbortShardReply());
 }
 
-ChunkServer::ChunkServer(Env& env, std::vector<ChunkDisk> disks, ChunkOptions options,
+ChunkServer::ChunkServer(Env& env, const std::vector<ChunkDisk>& disks, ChunkOptions options,
                          std::function<void(Error)> on_fatal)
-    : impl_(std::make_unique<Impl>(env, std::move(disks), std::move(options), std::move(on_fatal))) {}
+    : impl_(std::make_unique<Impl>(env, disks, std::move(options), std::move(on_fatal))) {}
 
 ChunkServer::~ChunkServer() = default;
 

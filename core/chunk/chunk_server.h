@@ -38,7 +38,7 @@ class ChunkServer final : public RequestHandler {
  public:
   // What is passed must outlive the server. Precondition: at least one disk. `on_fatal` is called once when no disk
   // can be trusted any more: the process must end.
-  ChunkServer(Env& env, std::vector<ChunkDisk> disks, ChunkOptions options, std::function<void(Error)> on_fatal);
+  ChunkServer(Env& env, const std::vector<ChunkDisk>& disks, ChunkOptions options, std::function<void(Error)> on_fatal);
   ~ChunkServer() override;
 
   // Recovers from the disks, serves on the transport, and registers in the background.

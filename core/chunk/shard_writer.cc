@@ -68,12 +68,12 @@ Status ShardWriter::take(ShardAppend append) {
     tail_ = append.payload.slice(whole, rest).flatten();
     if (whole > 0) tail_ = Bytes::copy_of(tail_.span());
   }
-  if (whole > 0) hand_to_disk(rest == 0 ? std::move(append.payload) : append.payload.slice(0, whole));
+  if (whole > 0) hand_to_disk(rest == 0 ? append.payload : append.payload.slice(0, whole));
   changed_.notify_all();
   return ok();
 }
 
-void ShardWriter::hand_to_disk(BytesChain data) {
+void ShardWriter::hand_to_disk(const BytesChain& data) {
   const uint64_t offset = handed_bytes_;
   BytesChain chain;
   if (offset == 0) chain.append(encode_shard_header(header_));

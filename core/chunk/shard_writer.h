@@ -57,7 +57,7 @@ class ShardWriter : public std::enable_shared_from_this<ShardWriter> {
  private:
   Task<Result<PieceSums::Fit>> wait_for_predecessors(const ShardAppend& append, MonoTime deadline);
   Status take(ShardAppend append);
-  void hand_to_disk(BytesChain data);
+  void hand_to_disk(const BytesChain& data);
   static Task<void> write_out(std::shared_ptr<ShardWriter> writer, uint64_t offset, BytesChain data);
   Bytes make_ending() const;
 

@@ -117,8 +117,8 @@ std::shared_ptr<const DecodePlan> Codec::make_plan(const PlanKey& key) const {
   const uint32_t size = key.stored_data_shards;
   const std::vector<ShardIndex> sources = members(key.sources);
   const std::vector<ShardIndex> wanted = members(key.wanted);
-  std::vector<int> rows(size * size);
-  std::vector<int> inverse(size * size);
+  std::vector<int> rows(size_t{size} * size);
+  std::vector<int> inverse(size_t{size} * size);
   for (uint32_t row = 0; row < size; ++row) {
     for (uint32_t column = 0; column < size; ++column) rows[row * size + column] = generator(sources[row], column);
   }

@@ -33,7 +33,7 @@ uint8_t slow_multiply(uint8_t a, uint8_t b) {
 
 std::vector<int> jerasure_rows(uint32_t k, uint32_t m) {
   int* rows = reed_sol_vandermonde_coding_matrix(static_cast<int>(k), static_cast<int>(m), 8);
-  std::vector<int> out(rows, rows + k * m);
+  std::vector<int> out(rows, rows + size_t{k} * m);
   std::free(rows);
   return out;
 }
@@ -143,7 +143,7 @@ void expect_pattern_decodes(Codec& codec, const BlockLayout& layout, const Colum
 }
 
 void expect_every_pattern_decodes(uint32_t k, uint32_t m) {
-  const Geometry geometry{.data_shards = k, .parity_shards = m, .cell_bytes = 64, .block_bytes = k * 64 * 3};
+  const Geometry geometry{.data_shards = k, .parity_shards = m, .cell_bytes = 64, .block_bytes = uint64_t{k} * 64 * 3};
   Codec codec(k, m);
   for (const uint64_t length : {geometry.block_bytes, geometry.block_bytes - 70, geometry.stripe_bytes() + 1,
                                 geometry.cell_bytes * 2 + 5, uint64_t{1}}) {
