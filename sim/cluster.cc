@@ -28,6 +28,7 @@ Cluster::Cluster(World& world, Verdict& verdict, const ClusterOptions& options)
   add("meta", options.meta_nodes, meta_nodes_);
   add("chunk", options.chunk_servers, chunk_nodes_);
   add("client", options.clients, client_nodes_);
+  programs_.resize(all_nodes().back()->index() + 1);
 }
 
 std::vector<Node*> Cluster::all_nodes() const {
@@ -38,13 +39,13 @@ std::vector<Node*> Cluster::all_nodes() const {
 }
 
 MetaNode* Cluster::meta(const Node& node) {
-  return node.up() ? programs_[node.name()].meta : nullptr;
+  return node.up() ? programs_[node.index()].meta : nullptr;
 }
 ChunkServer* Cluster::chunk(const Node& node) {
-  return node.up() ? programs_[node.name()].chunk : nullptr;
+  return node.up() ? programs_[node.index()].chunk : nullptr;
 }
 Client* Cluster::client(const Node& node) {
-  return node.up() ? programs_[node.name()].client : nullptr;
+  return node.up() ? programs_[node.index()].client : nullptr;
 }
 
 void Cluster::start(Node& node) {
@@ -59,7 +60,7 @@ void Cluster::start(Node& node) {
 }
 
 void Cluster::crash(Node& node, CrashKind kind) {
-  programs_[node.name()] = {};
+  programs_[node.index()] = {};
   node.crash(kind);
 }
 
@@ -85,7 +86,7 @@ void Cluster::start_meta(Node& node) {
   }
   options.lease_limit = kLeaseLimit;
   MetaNode& meta = node.make<MetaNode>(node.env(), node.kv(), options, node.on_fatal());
-  programs_[node.name()].meta = &meta;
+  programs_[node.index()].meta = &meta;
   world_.spawn(node, expect_started(node, verdict_, meta.start()));
 }
 
@@ -95,7 +96,7 @@ void Cluster::start_chunk(Node& node) {
   options.meta_nodes = meta_addresses();
   std::vector<ChunkDisk> disks{{node.shards(), node.kv("records")}};
   ChunkServer& server = node.make<ChunkServer>(node.env(), std::move(disks), options, node.on_fatal());
-  programs_[node.name()].chunk = &server;
+  programs_[node.index()].chunk = &server;
   world_.spawn(node, expect_started(node, verdict_, server.start()));
 }
 
@@ -110,7 +111,7 @@ void Cluster::start_client(Node& node) {
   options.write_buffer_bytes = 2 * options_.block_bytes;
   options.read_ahead_bytes = options_.block_bytes;
   Client& client = node.make<Client>(node.env(), options);
-  programs_[node.name()].client = &client;
+  programs_[node.index()].client = &client;
   if (on_client_start_) on_client_start_(node);
 }
 

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -73,7 +72,7 @@ class Cluster {
   std::vector<Node*> meta_nodes_;
   std::vector<Node*> chunk_nodes_;
   std::vector<Node*> client_nodes_;
-  std::map<std::string, Programs> programs_;
+  std::vector<Programs> programs_;  // by node index
   std::function<void(Node&)> on_client_start_;
 };
 

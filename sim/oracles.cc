@@ -4,6 +4,7 @@
 
 #include "core/base/checksum.h"
 #include "core/env/sync.h"
+#include "core/meta/invariants.h"
 #include "core/meta/keys.h"
 #include "core/wire/chunk.pb.h"
 #include "core/wire/rpc.h"
@@ -14,6 +15,7 @@ namespace {
 
 constexpr GroupId kGroup{0};
 constexpr seconds kReadTimeout(2);
+constexpr seconds kMetaCheckInterval(4);
 constexpr milliseconds kRetryPause(50);
 
 template <class Row>
@@ -93,6 +95,28 @@ bool StateOracle::agree() const {
     if (index != applied_.begin()->second) return false;
   }
   return true;
+}
+
+void MetaOracle::after_event() {
+  if (cluster_.world().now() < next_) return;
+  next_ = cluster_.world().now() + kMetaCheckInterval;
+  check(*cluster_.meta_nodes()[next_node_++ % cluster_.meta_nodes().size()]);
+}
+
+void MetaOracle::check_all() {
+  for (Node* node : cluster_.meta_nodes()) check(*node);
+}
+
+void MetaOracle::check(Node& node) {
+  const KvDisk& disk = *node.kv_disk();
+  const Result<std::optional<std::string>> applied = disk.get(MetaKeys(kGroup).applied());
+  if (!applied.has_value() || !applied.value()) return;  // nothing was applied yet
+  const Result<std::vector<std::string>> broken = check_meta_invariants(disk, kGroup);
+  if (!broken.has_value()) {
+    verdict_.fail("meta", node.name() + ": " + broken.error().to_string());
+  } else if (!broken.value().empty()) {
+    verdict_.fail("meta", node.name() + ": " + broken.value().front());
+  }
 }
 
 std::vector<ShardOracle::Listed> ShardOracle::listed_shards() {

@@ -2,6 +2,7 @@
 //
 //   RaftOracle   Raft's safety properties over all members, after every event that changed one (core/raft/invariants.h)
 //   StateOracle  two members that have applied the same index have the same state; so does one member twice
+//   MetaOracle   the rows of the metadata agree with each other (core/meta/invariants.h), every few seconds
 //   ShardOracle  every shard that the metadata lists is sealed on its server and has the checksum that Raft holds
 #pragma once
 
@@ -55,6 +56,23 @@ class StateOracle {
   std::map<uint64_t, uint64_t> digests_;  // of the state, by applied index
   std::map<NodeIndex, uint64_t> applied_;
   uint64_t compared_ = 0;
+};
+
+class MetaOracle {
+ public:
+  MetaOracle(Cluster& cluster, Verdict& verdict) : cluster_(cluster), verdict_(verdict) {}
+
+  // Checks one metadata node after the other, each time that another interval has passed.
+  void after_event();
+  void check_all();
+
+ private:
+  void check(Node& node);
+
+  Cluster& cluster_;
+  Verdict& verdict_;
+  VirtualTime next_{};
+  size_t next_node_ = 0;
 };
 
 class ShardOracle {

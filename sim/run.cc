@@ -13,7 +13,13 @@ constexpr seconds kStartLimit(30);
 constexpr seconds kLastOperationsLimit(120);
 
 WorldOptions world_options(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace) {
-  return {.seed = seed, .trace = trace, .link = link_quality(scenario.network())};
+  WorldOptions options{.seed = seed, .trace = trace, .link = link_quality(scenario.network())};
+  if (scenario.meta_disk().sync_max_us() > 0) {
+    options.kv_speed.sync_min = microseconds(scenario.meta_disk().sync_min_us());
+    options.kv_speed.sync_max = microseconds(scenario.meta_disk().sync_max_us());
+    options.kv_speed.slow_sync_max = std::max(options.kv_speed.slow_sync_max, options.kv_speed.sync_max);
+  }
+  return options;
 }
 
 ClusterOptions cluster_options(const proto::Scenario& scenario) {
@@ -33,6 +39,7 @@ Run::Run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace)
       injector_(cluster_, scenario),
       raft_oracle_(cluster_, verdict_),
       state_oracle_(cluster_, verdict_),
+      meta_oracle_(cluster_, verdict_),
       shard_oracle_(cluster_, verdict_),
       auditor_(world_.add_node("auditor")),
       context_{
@@ -68,6 +75,7 @@ bool Run::advance(const char* what, Duration limit, Predicate done) {
 void Run::check_after_event() {
   const NodeIndex owner = world_.simulator().last_owner();
   if (owner == kWorld) return;
+  meta_oracle_.after_event();
   if (const Node* meta = meta_by_index_[owner]) raft_oracle_.after_event(*meta);
 }
 
@@ -129,6 +137,7 @@ void Run::verify_phase() {
   }
   if (!advance("the verification by the clients", bound, [this] { return clients_idle(); })) return;
   if (!advance("the agreement of the metadata nodes", bound, [this] { return state_oracle_.agree(); })) return;
+  meta_oracle_.check_all();
   bool audited = false;
   world_.spawn(auditor_, audit(audited));
   advance("the audit of the shards", bound, [&audited] { return audited; });

@@ -73,6 +73,7 @@ class Run {
   FaultInjector injector_;
   RaftOracle raft_oracle_;
   StateOracle state_oracle_;
+  MetaOracle meta_oracle_;
   ShardOracle shard_oracle_;
   Node& auditor_;  // who reads shards for the ShardOracle
   WorkContext context_;

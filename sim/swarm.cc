@@ -1,6 +1,7 @@
 #include "sim/swarm.h"
 
 #include <poll.h>  // architecture: allow socket: waits for the pipes of the workers, outside of any run
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>  // architecture: allow file: fork and pipes of the workers, outside of any run
 
@@ -32,15 +33,15 @@ struct Report {
 };
 static_assert(sizeof(Report) <= 4096, "a write of a report to a pipe is atomic");
 
-// The jobs are all pairs of scenario and seed, numbered; worker w of n has those with number % n == w.
+// The jobs are all pairs of seed and scenario, numbered, every scenario with the first seed first; worker w of n has those with number % n == w.
 struct Jobs {
   const std::vector<NamedScenario>& scenarios;
   const SwarmOptions& options;
 
   uint64_t seeds() const { return options.last_seed - options.first_seed + 1; }
   uint64_t count() const { return seeds() * scenarios.size(); }
-  const NamedScenario& scenario(uint64_t job) const { return scenarios[job / seeds()]; }
-  uint64_t seed(uint64_t job) const { return options.first_seed + job % seeds(); }
+  const NamedScenario& scenario(uint64_t job) const { return scenarios[job % scenarios.size()]; }
+  uint64_t seed(uint64_t job) const { return options.first_seed + job / scenarios.size(); }
 };
 
 struct Worker {
@@ -187,6 +188,16 @@ class Swarm {
 
 }  // namespace
 
+uint64_t cpu_ms() {
+  const auto of = [](int who) {
+    rusage usage{};
+    getrusage(who, &usage);
+    return static_cast<uint64_t>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 +
+           static_cast<uint64_t>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
+  };
+  return of(RUSAGE_SELF) + of(RUSAGE_CHILDREN);
+}
+
 std::string reproduce_command(const std::string& scenario, uint64_t seed, const std::string& mutant) {
   std::string command = "dogfs-sim run " + scenario + " --seed " + std::to_string(seed);
   if (!mutant.empty()) command += " --mutant " + mutant;
@@ -198,8 +209,10 @@ SwarmResult run_swarm(const std::vector<NamedScenario>& scenarios, const SwarmOp
   // architecture: allow clock: how fast the runs are, which no run sees
   using Clock = std::chrono::steady_clock;
   const Clock::time_point begin = Clock::now();
+  const uint64_t cpu_begin = cpu_ms();
   SwarmResult result = Swarm(Jobs{scenarios, options}).run();
   result.wall_ms = static_cast<uint64_t>((Clock::now() - begin) / std::chrono::milliseconds(1));
+  result.cpu_ms = cpu_ms() - cpu_begin;
   return result;
 }
 

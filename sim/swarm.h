@@ -36,11 +36,15 @@ struct SwarmResult {
   uint64_t failed_operations = 0;
   uint64_t faults = 0;
   uint64_t wall_ms = 0;
+  uint64_t cpu_ms = 0;  // of all workers
   std::vector<SwarmFailure> failures;
 };
 
 // Runs every scenario with every seed. Failures are printed to stdout as they are found.
 SwarmResult run_swarm(const std::vector<NamedScenario>& scenarios, const SwarmOptions& options);
+
+// Processor time that this process and its workers have used.
+uint64_t cpu_ms();
 
 // "dogfs-sim run leader_isolated --seed 7"
 std::string reproduce_command(const std::string& scenario, uint64_t seed, const std::string& mutant);

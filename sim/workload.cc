@@ -66,6 +66,7 @@ Status Workload::judge(const std::string& what, Error error) {
 
 Status Workload::judge_read(const std::string& path, const ModelFile& file, Error error) {
   if (error.code == ErrorCode::kDataLoss && may_be_lost(file)) return error;
+  if (context_.scenario.reads_must_succeed()) wrong("read of " + path + ": " + error.to_string());
   return judge("read of " + path, std::move(error));
 }
 

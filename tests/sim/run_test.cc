@@ -1,0 +1,70 @@
+#include "sim/run.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "sim/scenario.h"
+
+namespace dogfs::sim {
+namespace {
+
+// Everything at once, in little time.
+const char* const kStormy = R"(
+  work { for_ms: 4000 files_before_faults: 1 }
+  network { delay_min_us: 100 delay_max_us: 2000 loss_per_million: 5000 duplicate_per_million: 20000 }
+  fault_classes {
+    mean_interval_ms: 800 for_min_ms: 10 for_max_ms: 600 fault { crash { nodes: "random 1 all" power: true } }
+  }
+  fault_classes {
+    mean_interval_ms: 1500 for_min_ms: 10 for_max_ms: 600 fault { partition { a: "leader" b: "rest" one_way: true } }
+  }
+)";
+
+RunResult run(const std::string& text, uint64_t seed, std::ostream* trace = nullptr) {
+  const proto::Scenario scenario = parse_scenario(text).value();
+  return Run(scenario, seed, trace).execute();
+}
+
+TEST(Run, EqualSeedsGiveEqualRuns) {
+  std::string first_trace;
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    std::ostringstream trace;
+    const RunResult first = run(kStormy, seed, &trace);
+    const RunResult second = run(kStormy, seed);
+    EXPECT_EQ(first.failure, std::nullopt);
+    EXPECT_EQ(first.digest, second.digest) << "tracing must not change a run";
+    EXPECT_EQ(first.events, second.events);
+    EXPECT_GT(first.faults, 0U);
+    EXPECT_GT(first.operations, 5U);
+    EXPECT_GT(first.states_compared, 10U);
+    EXPECT_NE(trace.str(), first_trace);
+    first_trace = trace.str();
+  }
+}
+
+TEST(Run, OtherSeedsGiveOtherRuns) {
+  EXPECT_NE(run(kStormy, 1).digest, run(kStormy, 2).digest);
+}
+
+TEST(Run, RunsWithSmallStripesToo) {
+  const RunResult result = run(R"(
+    chunk_servers: 6 work { for_ms: 3000 } policy { data_shards: 3 parity_shards: 2 }
+    faults { at_ms: 500 for_ms: 1500 crash { nodes: "chunk-2" power: true } })",
+                               5);
+  EXPECT_EQ(result.failure, std::nullopt);
+  EXPECT_GT(result.shards_checked, 0U);
+}
+
+TEST(Run, AMajorityThatNeverReturnsIsReported) {
+  // The fault outlasts the patience of clients that must not fail.
+  const RunResult result = run(R"(
+    must_stay_available: true work { for_ms: 20000 }
+    faults { at_ms: 100 for_ms: 30000 crash { nodes: "random 2 meta" } })",
+                               1);
+  ASSERT_NE(result.failure, std::nullopt);
+  EXPECT_NE(result.failure->find("file:"), std::string::npos) << *result.failure;
+}
+
+}  // namespace
+}  // namespace dogfs::sim
