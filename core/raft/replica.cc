@@ -14,6 +14,7 @@
 #include "core/env/sync.h"
 #include "core/raft/codec.h"
 #include "core/raft/describe.h"
+#include "core/raft/outbox.h"
 #include "core/raft/raft.h"
 #include "core/raft/raft_store.h"
 #include "core/wire/rpc.h"
@@ -44,18 +45,6 @@ struct QueuedProposal {
   raft::Command command;
   ProposeCall call;
 };
-
-// Frames of half the limit leave room for any one message beside what is in them already.
-constexpr size_t kFrameTargetBytes = kMaxFrameBodyBytes / 2;
-static_assert(kFrameTargetBytes + kMaxAppendBytes + kMaxCommandBytes < kMaxFrameBodyBytes);
-
-size_t approximate_bytes(const raft::Message& message) {
-  constexpr size_t kMessageOverheadBytes = 128;
-  constexpr size_t kEntryFieldsBytes = 16;
-  size_t bytes = kMessageOverheadBytes;
-  for (const raft::Entry& entry : message.entries) bytes += entry.bytes() + kEntryFieldsBytes;
-  return bytes;
-}
 
 std::vector<NodeId> voters_of(const ReplicaOptions& options) {
   std::vector<NodeId> voters;
@@ -111,7 +100,7 @@ class Replica::Impl {
   void submit_proposals();
   void submit_reads();
   void carry_out(raft::Effects effects);
-  void send_all(std::vector<raft::Message> messages);
+  void send_all(const std::vector<raft::Message>& messages);
   void complete_applied(const std::vector<raft::Entry>& entries, std::vector<std::string> replies);
   void complete_reads(const raft::CompletedReads& reads);
   void announce_change();
@@ -334,7 +323,7 @@ void Replica::Impl::carry_out(raft::Effects effects) {
     to_persist_number_ = effects.persist->number;
     persist_wake_->notify();
   }
-  send_all(std::move(effects.messages));
+  send_all(effects.messages);
   if (!effects.committed.empty()) {
     to_apply_ = std::move(effects.committed);
     apply_wake_->notify();
@@ -352,25 +341,9 @@ void Replica::Impl::carry_out(raft::Effects effects) {
   }
 }
 
-// Everything for one peer goes in one frame, or in as few as the limit allows.
-void Replica::Impl::send_all(std::vector<raft::Message> messages) {
-  struct Frame {
-    wire::RaftMessages body;
-    size_t bytes = 0;
-  };
-  std::map<NodeId, Frame> frames;
-  const auto flush = [this](NodeId peer, Frame& frame) {
-    env_.transport.send(options_.voters.at(peer), make_request(MessageType::kRaft, options_.group, frame.body));
-    frame = Frame();
-  };
-  for (const raft::Message& message : messages) {
-    Frame& frame = frames[message.to];
-    raft::encode_message(message, *frame.body.add_messages());
-    frame.bytes += approximate_bytes(message);
-    if (frame.bytes >= kFrameTargetBytes) flush(message.to, frame);
-  }
-  for (auto& [peer, frame] : frames) {
-    if (frame.bytes > 0) flush(peer, frame);
+void Replica::Impl::send_all(const std::vector<raft::Message>& messages) {
+  for (const raft::PeerFrame& frame : raft::pack_frames(messages)) {
+    env_.transport.send(options_.voters.at(frame.peer), make_request(MessageType::kRaft, options_.group, frame.body));
   }
 }
 
@@ -423,7 +396,7 @@ void Replica::Impl::receive(wire::RaftMessage message) {
     env_.log.warning("raft", "group {} node {}: {}", options_.group, options_.self, decoded.error().to_string());
     return;
   }
-  const size_t bytes = approximate_bytes(decoded.value());
+  const size_t bytes = raft::message_bytes(decoded.value());
   if (inbox_.size() >= kMaxRaftInboxMessages || inbox_bytes_ + bytes > kMaxRaftInboxBytes) return;
   inbox_bytes_ += bytes;
   inbox_.push_back(std::move(decoded).value());
