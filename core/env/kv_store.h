@@ -93,6 +93,9 @@ class KvOverlay final : public KvReader {
  public:
   // `base` must outlive this object.
   explicit KvOverlay(const KvReader& base) : base_(base) {}
+  // An overlay over an overlay is made through the KvReader constructor; a copy, with all its changes, never is.
+  KvOverlay(const KvOverlay&) = delete;
+  KvOverlay& operator=(const KvOverlay&) = delete;
 
   void put(std::string key, std::string value);
   void erase(std::string key);

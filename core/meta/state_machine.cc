@@ -168,7 +168,8 @@ class BatchApplier {
   // refused leaves nothing behind.
   template <class Run>
   Result<std::string> run(const wire::Command& command, Run run_command) {
-    KvOverlay overlay(batch_);
+    const KvReader& so_far = batch_;
+    KvOverlay overlay(so_far);
     MutableTables tables(overlay, group_);
     wire::CountersRow counters = counters_;
     ApplyContext context{.tables = tables, .counters = counters, .command = command};
