@@ -13,9 +13,9 @@ BlockContent::BlockContent(Geometry geometry, std::shared_ptr<const Codec> codec
 
 void BlockContent::add(Bytes cell) {
   DOGFS_CHECK(!finished_ && !cell.empty());
-  DOGFS_CHECK(length_ % geometry_.cell_bytes == 0, "only the last cell of a block may be short");
   DOGFS_CHECK(cell.size() <= geometry_.cell_bytes && length_ + cell.size() <= geometry_.block_bytes);
   length_ += cell.size();
+  if (cell.size() < geometry_.cell_bytes) finished_ = true;
   unencoded_.push_back(std::move(cell));
 }
 

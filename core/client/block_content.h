@@ -28,7 +28,7 @@ class BlockContent {
  public:
   BlockContent(Geometry geometry, std::shared_ptr<const Codec> codec);
 
-  // The next cell. Preconditions: not finished; only the last cell before finish() may be short, none is empty.
+  // The next cell, which is not empty. A short one ends the block. Precondition: not finished.
   void add(Bytes cell);
   // No more cells will come.
   void finish() { finished_ = true; }

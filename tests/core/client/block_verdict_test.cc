@@ -1,0 +1,58 @@
+#include "core/client/block_verdict.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+namespace dogfs {
+namespace {
+
+constexpr BlockPatience kPatience{.straggler_timeout = seconds(5), .stuck_timeout = seconds(5)};
+
+BlockProgress progress(uint32_t sealed, uint32_t stalled) {
+  return {.stored = 9, .required = 7, .sealed = sealed, .stalled = stalled};
+}
+
+TEST(BlockVerdict, EveryShardSealedCommitsAtOnce) {
+  EXPECT_EQ(judge(progress(9, 0), kPatience), BlockVerdict::kCommit);
+}
+
+TEST(BlockVerdict, AStragglerIsWaitedForUntilItsTimeIsOver) {
+  BlockProgress late = progress(8, 0);
+  EXPECT_EQ(judge(late, kPatience), BlockVerdict::kWait);
+  late.since_required = seconds(5);
+  EXPECT_EQ(judge(late, kPatience), BlockVerdict::kCommit);
+}
+
+TEST(BlockVerdict, AShardWithoutAServerIsNotWaitedFor) {
+  EXPECT_EQ(judge(progress(8, 1), kPatience), BlockVerdict::kCommit);
+  EXPECT_EQ(judge(progress(7, 2), kPatience), BlockVerdict::kCommit);
+  EXPECT_EQ(judge(progress(7, 1), kPatience), BlockVerdict::kWait);
+}
+
+TEST(BlockVerdict, TooManyShardsWithoutAServerEndTheBlockAfterAWhile) {
+  BlockProgress stuck = progress(6, 3);
+  EXPECT_EQ(judge(stuck, kPatience), BlockVerdict::kWait);
+  stuck.since_stuck = seconds(5);
+  EXPECT_EQ(judge(stuck, kPatience), BlockVerdict::kGiveUp);
+}
+
+RC_GTEST_PROP(BlockVerdict, NeverCommitsBelowWhatIsRequiredAndAlwaysEnds, ()) {
+  const auto d = *rc::gen::inRange<uint32_t>(1, 33);
+  const auto m = *rc::gen::inRange<uint32_t>(1, 17);
+  BlockProgress some{.stored = d + m, .required = d + 1};
+  some.sealed = *rc::gen::inRange<uint32_t>(0, d + m + 1);
+  some.stalled = *rc::gen::inRange<uint32_t>(0, d + m - some.sealed + 1);
+  some.since_required = some.sealed >= some.required ? milliseconds(*rc::gen::inRange(0, 10'000)) : milliseconds(0);
+  some.since_stuck = is_stuck(some) ? milliseconds(*rc::gen::inRange(0, 10'000)) : milliseconds(0);
+  const BlockVerdict verdict = judge(some, kPatience);
+  RC_ASSERT(verdict != BlockVerdict::kCommit || some.sealed >= d + 1);
+  RC_ASSERT(verdict != BlockVerdict::kGiveUp || some.sealed < d + 1);
+  // Once nothing streams any more, time alone brings an end.
+  if (some.sealed + some.stalled == some.stored) {
+    some.since_required = some.since_stuck = seconds(10);
+    RC_ASSERT(judge(some, kPatience) != BlockVerdict::kWait);
+  }
+}
+
+}  // namespace
+}  // namespace dogfs
