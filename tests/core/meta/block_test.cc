@@ -206,6 +206,15 @@ TEST_F(BlockCommands, ARecoveredLeaseFencesTheOldWriterAndKeepsWhatWasCommitted)
   EXPECT_EQ(machine.recover_lease("/f").code, ErrorCode::kOk) << "nobody writes it: nothing happens";
 }
 
+TEST_F(BlockCommands, AnotherEpochOfAnOpenFileIsRefused) {
+  for (const uint64_t epoch : {file.lease_epoch() - 1, file.lease_epoch() + 1}) {
+    wire::CreateFileResult other = file;
+    other.set_lease_epoch(epoch);
+    EXPECT_EQ(machine.allocate(other, 0, {1, 2, 3, 4}).code, ErrorCode::kLeaseLost);
+    EXPECT_EQ(machine.close(other, 0).code, ErrorCode::kLeaseLost);
+  }
+}
+
 TEST_F(BlockCommands, AnExpiryIsForOneLeaseOnly) {
   EXPECT_EQ(machine.expire_lease(file.inode(), file.lease_epoch() + 1), ErrorCode::kOk);
   EXPECT_EQ(machine.expire_lease(999, 1), ErrorCode::kOk);
