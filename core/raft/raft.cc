@@ -53,7 +53,7 @@ void Raft::campaign() {
   if (role_ != RaftRole::kLeader) become_pre_candidate();
 }
 
-void Raft::step(MonoTime now, Message message) {
+void Raft::step(MonoTime now, const Message& message) {
   advance_clock(now);
   if (!is_addressed_here(message)) return;
   if (message.term > term_) {

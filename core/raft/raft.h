@@ -109,7 +109,7 @@ class Raft {
 
   // --- Inputs
   void tick(MonoTime now);
-  void step(MonoTime now, Message message);
+  void step(MonoTime now, const Message& message);
   // Starts an election as if the timeout had passed. Nothing happens on a leader.
   void campaign();
   // Appends commands to the log of a leader. kNotLeader, or kOverloaded when none was taken.

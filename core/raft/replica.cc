@@ -48,6 +48,7 @@ struct QueuedProposal {
 
 std::vector<NodeId> voters_of(const ReplicaOptions& options) {
   std::vector<NodeId> voters;
+  voters.reserve(options.voters.size());
   for (const auto& [node, address] : options.voters) voters.push_back(node);
   return voters;
 }
@@ -282,7 +283,7 @@ void Replica::Impl::turn() {
 }
 
 void Replica::Impl::step_inbox(MonoTime now) {
-  for (raft::Message& message : inbox_) raft_->step(now, std::move(message));
+  for (const raft::Message& message : inbox_) raft_->step(now, message);
   inbox_.clear();
   inbox_bytes_ = 0;
 }

@@ -70,6 +70,7 @@ void TestCluster::campaign(NodeId id) {
 bool TestCluster::propose(NodeId id, std::vector<std::string> commands) {
   if (!nodes_.at(id).raft) return false;
   std::vector<Command> shared;
+  shared.reserve(commands.size());
   for (std::string& command : commands) shared.push_back(std::make_shared<const std::string>(std::move(command)));
   const bool taken = nodes_.at(id).raft->propose(std::move(shared)).has_value();
   collect(id);

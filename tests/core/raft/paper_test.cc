@@ -51,8 +51,8 @@ class Member {
     return message;
   }
   // Steps it, and completes the disk writes that it causes. What it sends is in sent().
-  void step(Message message) {
-    raft_->step(now_, std::move(message));
+  void step(const Message& message) {
+    raft_->step(now_, message);
     gather();
     persist();
   }
@@ -86,7 +86,7 @@ class Member {
   void acknowledge(uint64_t from, uint64_t index) {
     Message reply = message(MessageKind::kAppendReply, from, raft_->term().value());
     reply.log.index = LogIndex(index);
-    step(std::move(reply));
+    step(reply);
   }
   void propose(std::string command) {
     ASSERT_TRUE(raft_->propose({std::make_shared<const std::string>(std::move(command))}).has_value());
@@ -367,14 +367,14 @@ TEST(Section5_3, TheLogsOfFigure7AreBroughtIntoLine) {
         // The members of this test are all node 1 to themselves.
         each.to = NodeId(1);
         each.from = NodeId(2);
-        follower.step(std::move(each));
+        follower.step(each);
         any = true;
       }
       if (any) ++round_trips;
       for (Message& reply : follower.sent()) {
         reply.from = NodeId(3);
         reply.to = NodeId(1);
-        leader.step(std::move(reply));
+        leader.step(reply);
       }
       ASSERT_LT(round_trips, 20);
     }
