@@ -20,6 +20,8 @@ void keep_freed_buffers() {
   // Setting either also stops glibc from adapting them by what is freed.
   DOGFS_CHECK(::mallopt(M_MMAP_THRESHOLD, kHeapBlockBytes) == 1);
   DOGFS_CHECK(::mallopt(M_TRIM_THRESHOLD, kKeptFreeBytes) == 1);
+  // A heap for each thread would keep its own free buffers, and unmap them as soon as it is empty.
+  DOGFS_CHECK(::mallopt(M_ARENA_MAX, 1) == 1);
 }
 
 }  // namespace dogfs
