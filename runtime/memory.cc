@@ -2,7 +2,6 @@
 
 #include <malloc.h>
 
-#include "core/base/check.h"
 #include "core/base/limits.h"
 
 namespace dogfs {
@@ -17,11 +16,12 @@ static_assert(kHeapBlockBytes > static_cast<int>(2 * kMaxTransferBytes));
 }  // namespace
 
 void keep_freed_buffers() {
+  // Another malloc than glibc's (a sanitizer's) refuses, and the process is only slower for it.
   // Setting either also stops glibc from adapting them by what is freed.
-  DOGFS_CHECK(::mallopt(M_MMAP_THRESHOLD, kHeapBlockBytes) == 1);
-  DOGFS_CHECK(::mallopt(M_TRIM_THRESHOLD, kKeptFreeBytes) == 1);
+  ::mallopt(M_MMAP_THRESHOLD, kHeapBlockBytes);
+  ::mallopt(M_TRIM_THRESHOLD, kKeptFreeBytes);
   // A heap for each thread would keep its own free buffers, and unmap them as soon as it is empty.
-  DOGFS_CHECK(::mallopt(M_ARENA_MAX, 1) == 1);
+  ::mallopt(M_ARENA_MAX, 1);
 }
 
 }  // namespace dogfs
