@@ -63,9 +63,11 @@ Status check_same(const DirectoryIdentity& found, const DirectoryIdentity& expec
   return ok();
 }
 
-// Whether there is something of somebody else: anything but the lock, and what file systems put into a new root.
+// What lies in a directory without our mark that is not ours, if anything: all but the lock, and what file systems put
+// into a new root.
 std::optional<std::string> foreign_entry(const std::string& path) {
   std::error_code error;
+  if (std::filesystem::exists(path + kIdentityName, error)) return std::nullopt;
   for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
     const std::string name = entry.path().filename();
     if (name != "lock" && name != "lost+found" && name != "identity.tmp") return name;
@@ -79,6 +81,10 @@ Result<DataDirectory> DataDirectory::open(const std::string& path, const Directo
   std::error_code made;
   std::filesystem::create_directories(path, made);
   if (made) return Error(ErrorCode::kIoError, "cannot make the directory " + path + ": " + made.message());
+  // Looked at before the lock is made: nothing is put into a directory that is not ours.
+  if (const auto foreign = foreign_entry(path)) {
+    return Error(ErrorCode::kConflict, path + " is neither empty nor a DogFS directory: there is " + *foreign);
+  }
   DOGFS_TRY(FileDescriptor lock, lock_directory(path));
   Result<std::string> text = read_text_file(path + kIdentityName, kMaxIdentityBytes);
   if (text) {
@@ -87,9 +93,6 @@ Result<DataDirectory> DataDirectory::open(const std::string& path, const Directo
     return DataDirectory(path, std::move(lock), identity, found.at(kFormatted) == "yes");
   }
   if (text.error().code != ErrorCode::kNotFound) return text.error();
-  if (const auto foreign = foreign_entry(path)) {
-    return Error(ErrorCode::kConflict, path + " is neither empty nor a DogFS directory: there is " + *foreign);
-  }
   DOGFS_TRYV(replace_text_file(path + kIdentityName, to_text(identity, false)));
   return DataDirectory(path, std::move(lock), identity, false);
 }

@@ -52,6 +52,7 @@ std::vector<Frame> read_all(FrameReader& reader, std::string_view stream, Portio
       size_t given = 0;
       for (const std::span<std::byte> space : reader.space()) {
         const size_t bytes = std::min(space.size(), left);
+        if (bytes == 0) continue;
         std::memcpy(space.data(), stream.data() + given, bytes);
         given += bytes;
         left -= bytes;
