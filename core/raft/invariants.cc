@@ -93,6 +93,10 @@ Violation check_step(const NodeSnapshot& before, const NodeView& after) {
   if (before.role == RaftRole::kLeader && after.role == RaftRole::kLeader && !after.log->contains(before.last)) {
     return broken("a leader truncated its log");
   }
+  const bool still_leads = before.role == RaftRole::kLeader && after.role == RaftRole::kLeader;
+  if (still_leads && after.commit > before.committed.index && after.log->term_at(after.commit) != after.term) {
+    return broken("a leader counted an entry of an older term as committed");
+  }
   if (before.role != RaftRole::kLeader || after.role == RaftRole::kLeader || after.role == RaftRole::kFollower) {
     return std::nullopt;
   }

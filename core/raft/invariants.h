@@ -51,7 +51,8 @@ struct NodeSnapshot {
 };
 
 NodeSnapshot snapshot_of(const NodeView& view);
-// Terms, the vote within a term and the commit index never go back, what is committed stays, a leader only appends.
+// Terms, the vote within a term and the commit index never go back, what is committed stays, a leader only appends,
+// and moves its commit index only to entries of its own term (5.4.2).
 // Between two moments of one incarnation.
 Violation check_step(const NodeSnapshot& before, const NodeView& after);
 

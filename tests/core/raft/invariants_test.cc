@@ -106,6 +106,16 @@ TEST(Invariants, StepsBackAreFound) {
               Optional(HasSubstr("leader truncated")));
 }
 
+TEST(Invariants, ALeaderThatCountsAnOlderTermIsFound) {
+  const Log log = log_of({1, 1, 2});
+  NodeView view = leader(1, 2, log);
+  const NodeSnapshot before = snapshot_of(view);
+  view.commit = LogIndex(3);
+  EXPECT_EQ(check_step(before, view), std::nullopt);
+  view.commit = LogIndex(2);
+  EXPECT_THAT(check_step(before, view), Optional(HasSubstr("older term")));
+}
+
 TEST(Invariants, DifferentCommitsAtAnIndexAreFound) {
   const Log a = log_of({1, 1});
   const Log b = log_of({1, 2});
