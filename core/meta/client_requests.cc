@@ -92,7 +92,12 @@ Task<Reply> ClientRequests::mutate(Request request, MonoTime deadline) {
   const std::optional<UsedLease> lease = used_lease(command.mutation());
   if (placed) {
     Status chosen = co_await place(command, deadline);
-    if (!chosen) co_return parts_.refuse(std::move(chosen).error());
+    if (!chosen) {
+      // A retry of what took effect is not placed anew: its kept reply is the answer, whatever servers are left.
+      const Result<bool> answered = co_await is_answered(command, deadline);
+      if (!answered) co_return parts_.refuse(answered.error());
+      if (!answered.value()) co_return parts_.refuse(std::move(chosen).error());
+    }
   }
   Reply reply = parts_.answer(co_await parts_.proposer.propose(std::move(command), deadline));
   if (reply.error.code != ErrorCode::kOk) co_return reply;
@@ -137,6 +142,16 @@ Task<Status> ClientRequests::place(wire::Command& command, MonoTime deadline) {
   }
   if (!need) co_return ok();
   co_return choose_servers(*need, command);
+}
+
+Task<Result<bool>> ClientRequests::is_answered(const wire::Command& command, MonoTime deadline) {
+  DOGFS_CO_TRYV(co_await parts_.replica.read_barrier(deadline));
+  const auto query = [&command](const MetaTables& tables) -> Result<bool> {
+    DOGFS_TRY(const std::optional<std::string> kept,
+              tables.reply(SessionId(command.session()), SequenceNumber(command.sequence())));
+    return kept.has_value();
+  };
+  co_return co_await parts_.reader.read<bool>(query);
 }
 
 Status ClientRequests::choose_servers(const Need& need, wire::Command& command) {

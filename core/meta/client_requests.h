@@ -33,6 +33,8 @@ class ClientRequests {
   static Result<std::optional<Need>> need_of(const MetaTables& tables, const wire::Mutation& mutation);
   Task<Status> place(wire::Command& command, MonoTime deadline);
   Status choose_servers(const Need& need, wire::Command& command);
+  // Whether the request took effect before: this is a retry, and its reply is kept.
+  Task<Result<bool>> is_answered(const wire::Command& command, MonoTime deadline);
   // Puts the present addresses of the targets into the reply to an allocation.
   void fill_addresses(Reply& reply) const;
 

@@ -287,6 +287,24 @@ TEST(MetaNode, RefusesAtOnceWhatTooFewServersCanHold) {
   EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk);
 }
 
+TEST(MetaNode, ARetriedAllocationIsAnsweredAfterItsServersWentSilent) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  const wire::CreateFileResult file = cluster.create("/f");
+  wire::Mutation mutation;
+  mutation.mutable_allocate_block()->set_inode(file.inode());
+  mutation.mutable_allocate_block()->set_lease_epoch(file.lease_epoch());
+  const wire::MutateRequest request = cluster.next(mutation);
+  const Reply first = cluster.ask(MessageType::kMutate, request);
+  ASSERT_EQ(first.error.code, ErrorCode::kOk) << first.error.to_string();
+  cluster.world_.run_for(seconds(4));
+  const Reply second = cluster.ask(MessageType::kMutate, request);
+  EXPECT_EQ(second.error.code, ErrorCode::kOk) << second.error.to_string();
+  EXPECT_EQ(second.body, first.body);
+  EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kInsufficientServers) << "a new one is refused";
+}
+
 TEST(MetaNode, ANewLeaderKnowsTheServersAtOnce) {
   MetaCluster cluster(3);
   cluster.open_session();
