@@ -177,7 +177,8 @@ class CliTest(unittest.TestCase):
     # --- mkdir, mv, rm
 
     def test_mkdir_needs_p_for_parents_and_for_what_is_there(self):
-        self.refuse("mkdir", self.path("a/b"), text=f"{self.path('a/b')}: no such file or directory")
+        self.refuse("mkdir", self.path("a/b"),
+                    text=f"{self.path('a/b')}: no such file or directory: {self.path('a')}")  # fmt: skip
         self.dogfs("mkdir", "-p", self.path("a/b"))
         self.dogfs("mkdir", "-p", self.path("a/b"))
         self.refuse("mkdir", self.path("a"), text=f"{self.path('a')}: file exists")

@@ -157,7 +157,7 @@ class Cluster:
         for node in alive:
             node.process.wait()
 
-    def wait_ready(self, servers=None, timeout_s=60):
+    def wait_ready(self, servers=None, timeout_s=120):
         """Waits for a leader that hears of as many chunk servers (all that run, unless told)."""
         wanted = sum(node.alive() for node in self.chunks) if servers is None else servers
 
