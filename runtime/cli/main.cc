@@ -11,6 +11,7 @@
 #include "runtime/cli/policy.h"
 #include "runtime/cli/put.h"
 #include "runtime/cli/session.h"
+#include "runtime/memory.h"
 
 namespace dogfs::cli {
 namespace {
@@ -211,5 +212,6 @@ int run(int argc, char** argv) {
 }  // namespace dogfs::cli
 
 int main(int argc, char** argv) {
+  dogfs::keep_freed_buffers();
   return dogfs::cli::run(argc, argv);
 }
