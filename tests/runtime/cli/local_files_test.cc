@@ -91,6 +91,7 @@ TEST_F(LocalFilesTest, ListSortsByBytesAndTellsTypesApart) {
   ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
   const std::vector<LocalEntry> entries = list_local(directory_.string()).value();
   std::vector<std::pair<std::string, LocalType>> seen;
+  seen.reserve(entries.size());
   for (const LocalEntry& entry : entries) seen.emplace_back(entry.name, entry.type);
   EXPECT_EQ(seen, (std::vector<std::pair<std::string, LocalType>>{{"a", LocalType::kDirectory},
                                                                   {"b", LocalType::kFile},
