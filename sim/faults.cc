@@ -37,6 +37,7 @@ std::vector<PlannedFault> plan_faults(const proto::Scenario& scenario, uint64_t 
       PlannedFault fault{drawn.fault(), class_key.with(n).value()};
       fault.fault.set_at_ms(static_cast<uint32_t>(at));
       fault.fault.set_for_ms(static_cast<uint32_t>(draws.between(drawn.for_min_ms(), drawn.for_max_ms())));
+      if (drawn.one_at_a_time()) at += fault.fault.for_ms();
       planned.push_back(std::move(fault));
       at += 1 + draws.below(2ULL * drawn.mean_interval_ms());
     }

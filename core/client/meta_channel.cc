@@ -45,10 +45,13 @@ Task<MetaOutcome> MetaChannel::call(Request request) {
       std::optional<Reply> final = take_answer(*node, std::move(answer), search, maybe_executed);
       if (final) co_return MetaOutcome{std::move(*final), maybe_executed};
     }
-    if (std::optional<Error> error = give_up(search, deadline)) {
+    // Only a whole round can tell that nobody knows a leader: nodes that hang may use the patience up before those who
+    // know one are asked.
+    const bool round_over = !node;
+    if (std::optional<Error> error = give_up(search, deadline, round_over)) {
       co_return MetaOutcome{std::move(*error), maybe_executed};
     }
-    if (node) continue;
+    if (!round_over) continue;
     const Duration left = deadline - env_.clock.now();
     co_await sleep_for(env_.clock, std::min(backoff.next(), left));
     search.start_round();
@@ -81,9 +84,11 @@ std::optional<Reply> MetaChannel::take_answer(const Address& from, Result<Reply>
   return std::move(answer).value();
 }
 
-std::optional<Error> MetaChannel::give_up(const LeaderSearch& search, MonoTime deadline) const {
+std::optional<Error> MetaChannel::give_up(const LeaderSearch& search, MonoTime deadline, bool round_over) const {
   const MonoTime now = env_.clock.now();
-  if (search.leaderless(now) >= options_.leaderless_patience) return Error(ErrorCode::kNoLeader, search.describe());
+  if (round_over && search.leaderless(now) >= options_.leaderless_patience) {
+    return Error(ErrorCode::kNoLeader, search.describe());
+  }
   if (now >= deadline) return Error(ErrorCode::kTimeout, search.describe());
   return std::nullopt;
 }

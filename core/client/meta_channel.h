@@ -65,7 +65,7 @@ class MetaChannel {
   std::optional<Reply> take_answer(const Address& from, Result<Reply> answer, LeaderSearch& search,
                                    bool& maybe_executed);
   // The error to give up with, or nullopt to go on.
-  std::optional<Error> give_up(const LeaderSearch& search, MonoTime deadline) const;
+  std::optional<Error> give_up(const LeaderSearch& search, MonoTime deadline, bool round_over) const;
 
   Env& env_;
   MetaChannelOptions options_;

@@ -89,6 +89,14 @@ TEST_F(MetaChannelTest, WithoutAMajorityItGivesUpAndSaysWho) {
   EXPECT_NE(last_->error().detail.find("1 of 3 metadata nodes answered"), std::string::npos) << last_->error().detail;
 }
 
+TEST_F(MetaChannelTest, NodesThatHangDoNotUseThePatienceUpBeforeTheLeaderIsAsked) {
+  set_leader(kC);
+  world_.transport.fate = [](const Address& to, const Request&) {
+    return to == kC ? Fate::kDeliver : Fate::kLoseRequest;
+  };
+  EXPECT_EQ(stat(), ErrorCode::kOk);
+}
+
 TEST_F(MetaChannelTest, ALeaderThatIsNamedButNeverAnswersEndsInATimeout) {
   set_leader(kA);
   world_.transport.fate = [](const Address& to, const Request&) {
