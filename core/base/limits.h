@@ -77,6 +77,9 @@ inline constexpr size_t kMaxEntriesPerApply = 4096;
 inline constexpr size_t kMaxRaftInboxMessages = 8192;
 inline constexpr size_t kMaxRaftInboxBytes = 64 * kMiB;
 inline constexpr size_t kMaxRaftVoters = 15;
+// With learners, and with both halves of a joint configuration.
+inline constexpr size_t kMaxRaftMembers = 32;
+static_assert(kMaxRaftMembers >= 2 * kMaxRaftVoters, "any change of voters must fit");
 inline constexpr size_t kMaxReplyCacheBytesPerSession = 64 * kKiB;
 inline constexpr uint32_t kMaxRequestsInFlightPerSession = 256;
 

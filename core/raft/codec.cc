@@ -99,6 +99,58 @@ Result<Entry> decode_entry(wire::RaftEntry message) {
   }
 }
 
+void encode_configuration(const Configuration& configuration, wire::RaftConfiguration& out) {
+  for (const NodeId node : configuration.voters) out.add_voters(node.value());
+  for (const NodeId node : configuration.outgoing) out.add_outgoing(node.value());
+  for (const NodeId node : configuration.learners) out.add_learners(node.value());
+  for (const NodeId node : configuration.learners_next) out.add_learners_next(node.value());
+  for (const auto& [node, address] : configuration.addresses) {
+    wire::RaftMember& member = *out.add_members();
+    member.set_node(node.value());
+    member.set_address(address.value);
+  }
+  out.set_last_id(configuration.last_id.value());
+}
+
+Result<Configuration> decode_configuration(const wire::RaftConfiguration& message) {
+  for (const int size : {message.voters_size(), message.outgoing_size(), message.learners_size(),
+                         message.learners_next_size(), message.members_size()}) {
+    if (static_cast<size_t>(size) > kMaxRaftMembers) return malformed("a configuration of too many members");
+  }
+  const auto nodes_of = [](const google::protobuf::RepeatedField<uint64_t>& ids) {
+    std::vector<NodeId> nodes;
+    for (const uint64_t id : ids) nodes.emplace_back(id);
+    return nodes;
+  };
+  Configuration configuration;
+  configuration.voters = nodes_of(message.voters());
+  configuration.outgoing = nodes_of(message.outgoing());
+  configuration.learners = nodes_of(message.learners());
+  configuration.learners_next = nodes_of(message.learners_next());
+  for (const wire::RaftMember& member : message.members()) {
+    const bool added = configuration.addresses.emplace(NodeId(member.node()), Address{member.address()}).second;
+    if (!added) return malformed("a member of a configuration with two addresses");
+  }
+  configuration.last_id = NodeId(message.last_id());
+  const Status valid = validate(configuration);
+  if (!valid) return malformed("a configuration in which " + valid.error().detail);
+  return configuration;
+}
+
+std::string serialize_configuration(const Configuration& configuration) {
+  wire::RaftConfiguration message;
+  encode_configuration(configuration, message);
+  return message.SerializeAsString();
+}
+
+Result<Configuration> parse_configuration(std::string_view text) {
+  wire::RaftConfiguration message;
+  if (!message.ParseFromArray(text.data(), static_cast<int>(text.size()))) {
+    return malformed("a configuration that does not parse");
+  }
+  return decode_configuration(message);
+}
+
 void encode_message(const Message& message, wire::RaftMessage& out) {
   out.set_type(encode_kind(message.kind));
   out.set_group(message.group.value());
