@@ -25,11 +25,14 @@ inline constexpr size_t kMaxProposalsInFlight = 4096;
 // Runs reads of the rows where they hold nobody up.
 class StoreReader {
  public:
-  StoreReader(KvStore& store, Compute& compute, GroupId group) : store_(store), compute_(compute), group_(group) {}
+  StoreReader(KvStore& store, Compute& compute, Replica& replica, GroupId group)
+      : store_(store), compute_(compute), replica_(replica), group_(group) {}
 
-  // The answer of `query` to what is applied here now. Linearizable only behind Replica::read_barrier.
+  // The answer of `query` to what is applied here now, which includes what this node has answered. Linearizable only
+  // behind Replica::read_barrier.
   template <class T>
   Task<Result<T>> read(std::function<Result<T>(const MetaTables&)> query) {
+    co_await replica_.answers_visible();
     const std::shared_ptr<const KvReader> snapshot = store_.snapshot();
     Result<T> answer = Error(ErrorCode::kInternal);
     co_await compute_.run([&] { answer = query(MetaTables(*snapshot, group_)); });
@@ -42,6 +45,7 @@ class StoreReader {
  private:
   KvStore& store_;
   Compute& compute_;
+  Replica& replica_;
   GroupId group_;
 };
 
@@ -73,7 +77,7 @@ struct MetaParts {
       : env(the_env),
         options(the_options),
         replica(the_replica),
-        reader(store, the_env.compute, group),
+        reader(store, the_env.compute, the_replica, group),
         proposer(the_env, the_replica),
         reclaim_wanted(the_env.clock),
         started(the_env.clock.now()) {}

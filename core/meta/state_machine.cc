@@ -219,14 +219,12 @@ Result<AppliedBatch> apply_entries(const KvReader& base, GroupId group, const st
   return batch;
 }
 
-Task<Result<std::vector<std::string>>> MetaStateMachine::apply(std::vector<CommittedEntry> entries) {
-  if (entries.empty()) co_return std::vector<std::string>();
+Task<Result<Applied>> MetaStateMachine::apply(std::vector<CommittedEntry> entries) {
   Result<AppliedBatch> batch = Error(ErrorCode::kInternal);
   co_await compute_.run([&] { batch = apply_entries(store_, group_, entries); });
   if (!batch) co_return std::move(batch).error();
-  const Status written = co_await store_.write(std::move(batch.value().changes), Durability::kBuffered);
-  if (!written) co_return written.error();
-  co_return std::move(batch.value().replies);
+  co_return Applied{std::move(batch.value().replies),
+                    store_.write(std::move(batch.value().changes), Durability::kBuffered)};
 }
 
 Task<Result<LogIndex>> MetaStateMachine::load_applied() {

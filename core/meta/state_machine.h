@@ -22,7 +22,7 @@ class MetaStateMachine final : public StateMachine {
   MetaStateMachine(KvStore& store, Compute& compute, GroupId group) : store_(store), compute_(compute), group_(group) {}
 
   // Each reply is a serialised wire::CommandReply; that to an empty command is empty.
-  Task<Result<std::vector<std::string>>> apply(std::vector<CommittedEntry> entries) override;
+  Task<Result<Applied>> apply(std::vector<CommittedEntry> entries) override;
   Task<Result<LogIndex>> load_applied() override;
 
  private:

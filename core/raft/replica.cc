@@ -74,6 +74,7 @@ class Replica::Impl {
   void receive(wire::RaftMessage message);
   Task<Result<std::string>> propose(std::string command, MonoTime deadline);
   Task<Result<LogIndex>> read_barrier(MonoTime deadline);
+  Task<void> answers_visible();
   ReplicaStatus status() const;
   void on_change(std::function<void(const ReplicaStatus&)> observer) { observer_ = std::move(observer); }
   const raft::Raft* raft() const { return raft_.get(); }
@@ -102,7 +103,8 @@ class Replica::Impl {
   void submit_reads();
   void carry_out(raft::Effects effects);
   void send_all(const std::vector<raft::Message>& messages);
-  void complete_applied(const std::vector<raft::Entry>& entries, std::vector<std::string> replies);
+  void answer(const std::vector<raft::Entry>& entries, std::vector<std::string> replies);
+  void complete_applied_reads();
   void complete_reads(const raft::CompletedReads& reads);
   void announce_change();
   void fail_proposals(const Error& error);
@@ -131,6 +133,7 @@ class Replica::Impl {
   std::map<uint64_t, ReadCall> confirming_reads_;
   std::multimap<LogIndex, ReadCall> applying_reads_;
   uint64_t last_read_context_ = 0;
+  LogIndex answered_;  // the last command whose caller has its reply
   size_t calls_ = 0;
 
   // Outputs that wait for their loop.
@@ -248,11 +251,14 @@ Task<void> Replica::Impl::apply_loop() {
     for (const raft::Entry& entry : entries) {
       batch.push_back(CommittedEntry{entry.index, entry.term, std::string(entry.text())});
     }
-    Result<std::vector<std::string>> replies = co_await machine_.apply(std::move(batch));
-    if (!replies) co_return fail_store(replies.error());
+    Result<Applied> applied = co_await machine_.apply(std::move(batch));
+    if (!applied) co_return fail_store(applied.error());
+    if (!ended_) answer(entries, std::move(applied.value().replies));
+    const Status visible = co_await std::move(applied.value().visible);
+    if (!visible) co_return fail_store(visible.error());
     if (ended_) co_return;
     raft_->applied(entries.back().index);
-    complete_applied(entries, std::move(replies).value());
+    complete_applied_reads();
     turn();
   }
 }
@@ -348,14 +354,18 @@ void Replica::Impl::send_all(const std::vector<raft::Message>& messages) {
   }
 }
 
-void Replica::Impl::complete_applied(const std::vector<raft::Entry>& entries, std::vector<std::string> replies) {
+void Replica::Impl::answer(const std::vector<raft::Entry>& entries, std::vector<std::string> replies) {
   DOGFS_CHECK(replies.size() == entries.size(), "a state machine returns one reply an entry");
   for (size_t i = 0; i < entries.size(); ++i) {
     const auto found = proposed_.find(entries[i].index);
     if (found == proposed_.end()) continue;
     found->second->complete(std::move(replies[i]));
     proposed_.erase(found);
+    answered_ = entries[i].index;
   }
+}
+
+void Replica::Impl::complete_applied_reads() {
   while (!applying_reads_.empty() && applying_reads_.begin()->first <= raft_->applied()) {
     applying_reads_.begin()->second->complete(applying_reads_.begin()->first);
     applying_reads_.erase(applying_reads_.begin());
@@ -433,6 +443,15 @@ Task<Result<LogIndex>> Replica::Impl::read_barrier(MonoTime deadline) {
   co_return *std::move(call->result);
 }
 
+Task<void> Replica::Impl::answers_visible() {
+  if (!running() || answered_ <= raft_->applied()) co_return;
+  const auto call = std::make_shared<Call<LogIndex>>(env_.clock);
+  applying_reads_.emplace(answered_, call);
+  ++calls_;
+  co_await call->waiter->wait_until(kNever);
+  call_ended();
+}
+
 void Replica::Impl::call_ended() {
   if (--calls_ == 0) calls_idle_.notify_all();
 }
@@ -491,6 +510,9 @@ Task<Result<std::string>> Replica::propose(std::string command, MonoTime deadlin
 }
 Task<Result<LogIndex>> Replica::read_barrier(MonoTime deadline) {
   return impl_->read_barrier(deadline);
+}
+Task<void> Replica::answers_visible() {
+  return impl_->answers_visible();
 }
 ReplicaStatus Replica::status() const {
   return impl_->status();

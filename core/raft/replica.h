@@ -82,6 +82,11 @@ class Replica {
   // Fails with kNotLeader, kTimeout.
   Task<Result<LogIndex>> read_barrier(MonoTime deadline);
 
+  // A command is answered as soon as its reply is certain, which is a moment before its effect is in the store. Resumes
+  // when the effects of all commands that were answered here are: a read behind it sees what this node's callers were
+  // told. (It proves nothing about other nodes: that is what read_barrier is for.)
+  Task<void> answers_visible();
+
   ReplicaStatus status() const;
 
   // Called (not inline) with each change of role, term or leader.

@@ -18,14 +18,21 @@ struct CommittedEntry {
   std::string command;
 };
 
+// What applying a batch of entries comes to.
+struct Applied {
+  std::vector<std::string> replies;  // one an entry
+  // The write of the effects, which is under way: resumes when they are visible in the store. Fails as apply does.
+  Task<Status> visible;
+};
+
 class StateMachine {
  public:
   virtual ~StateMachine() = default;
 
   // Applies `entries`, which follow the applied index without a gap, in one atomic write together with the new applied
-  // index, and returns one reply an entry. Called again only after it has resumed. Fails only when the store failed:
-  // the node must then end.
-  virtual Task<Result<std::vector<std::string>>> apply(std::vector<CommittedEntry> entries) = 0;
+  // index. The replies are certain, for the log is, before that write has ended: so clients need not wait for it. Called
+  // again only after `visible` has resumed. Fails only when the store failed: the node must then end.
+  virtual Task<Result<Applied>> apply(std::vector<CommittedEntry> entries) = 0;
 
   // The index of the last entry whose effect is in the store, as read at start-up.
   virtual Task<Result<LogIndex>> load_applied() = 0;

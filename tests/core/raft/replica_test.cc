@@ -76,6 +76,21 @@ TEST(Replica, ACutOffLeaderAnswersNeitherReadsNorCommands) {
   EXPECT_THAT(group.program(old_leader)->machine().commands(), ElementsAre("", "a", "", "b"));
 }
 
+TEST(Replica, ACommandIsAnsweredBeforeItsEffectIsInTheStoreAndAReaderCanWaitForIt) {
+  ReplicaWorld group(1, 1);
+  group.start_all();
+  group.elect();
+  ListNode& node = *group.program(1);
+  size_t answers_ahead_of_the_store = 0;
+  for (size_t i = 2; i < 30; ++i) {
+    ASSERT_TRUE(group.propose(1, "a").has_value());
+    if (node.machine().commands().size() < i) ++answers_ahead_of_the_store;
+    ASSERT_TRUE(group.world().run(group.node(1), node.replica().answers_visible(), seconds(5)));
+    ASSERT_EQ(node.machine().commands().size(), i);
+  }
+  EXPECT_GT(answers_ahead_of_the_store, 0U);
+}
+
 TEST(Replica, AReadSeesWhatWasAcknowledgedBeforeIt) {
   ReplicaWorld group(3, 2);
   group.start_all();

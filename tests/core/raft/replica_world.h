@@ -18,15 +18,14 @@ class ListMachine final : public StateMachine {
  public:
   explicit ListMachine(KvStore& store) : store_(store) {}
 
-  Task<Result<std::vector<std::string>>> apply(std::vector<CommittedEntry> entries) override {
+  Task<Result<Applied>> apply(std::vector<CommittedEntry> entries) override {
     WriteBatch batch;
     std::vector<std::string> replies;
     for (CommittedEntry& entry : entries) {
       replies.push_back(std::to_string(entry.index.value()) + ":" + entry.command);
       batch.put(key_of(entry.index), std::move(entry.command));
     }
-    DOGFS_CO_TRYV(co_await store_.write(std::move(batch), Durability::kBuffered));
-    co_return replies;
+    co_return Applied{std::move(replies), store_.write(std::move(batch), Durability::kBuffered)};
   }
 
   Task<Result<LogIndex>> load_applied() override { co_return LogIndex(commands().size()); }
