@@ -1,7 +1,6 @@
 #include "sim/faults.h"
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 namespace dogfs::sim {
@@ -21,32 +20,6 @@ std::string names_of(const std::vector<Node*>& nodes) {
 }
 
 }  // namespace
-
-std::vector<PlannedFault> plan_faults(const proto::Scenario& scenario, uint64_t seed) {
-  const StreamKey key = StreamKey(seed).with("faults");
-  std::vector<PlannedFault> planned;
-  for (int i = 0; i < scenario.faults_size(); ++i) {
-    planned.push_back({scenario.faults(i), key.with("own").with(static_cast<uint64_t>(i)).value()});
-  }
-  for (int i = 0; i < scenario.fault_classes_size(); ++i) {
-    const proto::FaultClass& drawn = scenario.fault_classes(i);
-    const StreamKey class_key = key.with("class").with(static_cast<uint64_t>(i));
-    RandomStream draws(class_key);
-    uint64_t at = draws.below(2ULL * drawn.mean_interval_ms());
-    for (uint64_t n = 0; at < scenario.work().for_ms(); ++n) {
-      PlannedFault fault{drawn.fault(), class_key.with(n).value()};
-      fault.fault.set_at_ms(static_cast<uint32_t>(at));
-      fault.fault.set_for_ms(static_cast<uint32_t>(draws.between(drawn.for_min_ms(), drawn.for_max_ms())));
-      if (drawn.one_at_a_time()) at += fault.fault.for_ms();
-      planned.push_back(std::move(fault));
-      at += 1 + draws.below(2ULL * drawn.mean_interval_ms());
-    }
-  }
-  std::sort(planned.begin(), planned.end(), [](const PlannedFault& a, const PlannedFault& b) {
-    return std::tuple(a.fault.at_ms(), a.stream) < std::tuple(b.fault.at_ms(), b.stream);
-  });
-  return planned;
-}
 
 std::string describe_fault(const proto::Fault& fault) {
   const std::string when = fmt::format("at {} ms for {} ms: ", fault.at_ms(), fault.for_ms());

@@ -1,8 +1,4 @@
-// Faults: first drawn as a list, then carried out.
-//
-// The list is complete before the run begins to work, so that it can be printed, and later be shortened. What a fault
-// does not fix (who leads when it begins) is drawn from a stream of its own, so that the other faults do not depend on
-// it.
+// Carries out the faults that were planned (sim/fault_plan.h).
 #pragma once
 
 #include <memory>
@@ -10,18 +6,11 @@
 #include <vector>
 
 #include "sim/cluster.h"
+#include "sim/fault_plan.h"
 #include "sim/scenario.pb.h"
 #include "sim/selector.h"
 
 namespace dogfs::sim {
-
-struct PlannedFault {
-  proto::Fault fault;
-  uint64_t stream = 0;  // what it draws from while it strikes
-};
-
-// The scenario's own faults and those of its classes, by their beginning. Precondition: the scenario is valid.
-std::vector<PlannedFault> plan_faults(const proto::Scenario& scenario, uint64_t seed);
 
 // "at 1200 ms for 800 ms: partition leader | rest"
 std::string describe_fault(const proto::Fault& fault);

@@ -1,8 +1,11 @@
 #include "sim/selector.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <utility>
 
 #include "core/base/check.h"
 
@@ -22,7 +25,7 @@ bool is_class(std::string_view word) {
 }
 
 bool is_role(std::string_view word) {
-  return word == "leader" || word == "followers" || word == "minority";
+  return word == "leader" || word == "followers" || word == "minority" || word == "nobody";
 }
 
 bool is_name(std::string_view word) {
@@ -32,10 +35,29 @@ bool is_name(std::string_view word) {
   return !number.empty() && std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
+// Calls `visit(word)` for each word until it returns false; whether it never did.
+template <class Visit>
+bool each_word(std::string_view text, Visit visit) {
+  while (true) {
+    const size_t space = text.find(' ');
+    if (!visit(text.substr(0, space))) return false;
+    if (space == std::string_view::npos) return true;
+    text.remove_prefix(space + 1);
+  }
+}
+
+bool are_names(std::string_view text) {
+  return each_word(text, is_name);
+}
+
+bool is_one_of(std::string_view word, std::string_view words) {
+  return !each_word(words, [word](std::string_view other) { return other != word; });
+}
+
 std::optional<Selector> parse(std::string_view text) {
   constexpr std::string_view kRandom = "random ";
   if (!text.starts_with(kRandom)) {
-    if (is_class(text) || is_role(text) || is_name(text) || text == "rest") return Selector{false, 0, text};
+    if (is_class(text) || is_role(text) || are_names(text) || text == "rest") return Selector{false, 0, text};
     return std::nullopt;
   }
   Selector selector;
@@ -47,6 +69,28 @@ std::optional<Selector> parse(std::string_view text) {
   if (!behind.starts_with(' ') || !is_class(behind.substr(1))) return std::nullopt;
   selector.what = behind.substr(1);
   return selector;
+}
+
+constexpr size_t minority_of(size_t voters) {
+  return (voters - 1) / 2;
+}
+
+std::vector<std::string> names_in_class(std::string_view word, const ClassSizes& sizes) {
+  std::vector<std::string> names;
+  const auto add = [&](std::string_view name, uint32_t count) {
+    if (word != name && word != "all") return;
+    for (uint32_t i = 1; i <= count; ++i) names.push_back(fmt::format("{}-{}", name, i));
+  };
+  add("meta", sizes.meta);
+  add("chunk", sizes.chunk);
+  add("client", sizes.client);
+  return names;
+}
+
+template <class T>
+std::vector<T> draw_some(std::vector<T> of, size_t count, RandomStream& draws) {
+  while (of.size() > count) of.erase(of.begin() + static_cast<ptrdiff_t>(draws.below(of.size())));
+  return of;
 }
 
 std::vector<Node*> class_of(std::string_view word, Cluster& cluster) {
@@ -64,8 +108,18 @@ Status validate_selector(std::string_view text) {
 }
 
 std::vector<Node*> draw_nodes(std::vector<Node*> nodes, size_t count, RandomStream& draws) {
-  while (nodes.size() > count) nodes.erase(nodes.begin() + static_cast<ptrdiff_t>(draws.below(nodes.size())));
-  return nodes;
+  return draw_some(std::move(nodes), count, draws);
+}
+
+std::string draw_selector(const std::string& text, const ClassSizes& sizes, RandomStream& draws) {
+  const std::optional<Selector> selector = parse(text);
+  DOGFS_CHECK(selector.has_value(), text);
+  const bool minority = selector->what == "minority";
+  if (!selector->drawn && !minority) return text;
+  const size_t count = minority ? minority_of(sizes.meta) : selector->count;
+  const std::vector<std::string> names =
+      draw_some(names_in_class(minority ? "meta" : selector->what, sizes), count, draws);
+  return names.empty() ? "nobody" : fmt::format("{}", fmt::join(names, " "));
 }
 
 std::vector<Node*> rest_of(Cluster& cluster, const std::vector<Node*>& others) {
@@ -80,14 +134,14 @@ std::vector<Node*> select_nodes(std::string_view text, Cluster& cluster, RandomS
   if (selector->drawn) return draw_nodes(class_of(selector->what, cluster), selector->count, draws);
   if (is_class(selector->what)) return class_of(selector->what, cluster);
   if (selector->what == "minority") {
-    return draw_nodes(cluster.meta_nodes(), (cluster.meta_nodes().size() - 1) / 2, draws);
+    return draw_nodes(cluster.meta_nodes(), minority_of(cluster.meta_nodes().size()), draws);
   }
   const Node* leader = cluster.leader();
   std::vector<Node*> selected = cluster.all_nodes();
   std::erase_if(selected, [&](const Node* node) {
     if (selector->what == "leader") return node != leader;
     if (selector->what == "followers") return node == leader || !node->name().starts_with("meta-");
-    return node->name() != selector->what;
+    return !is_one_of(node->name(), selector->what);
   });
   return selected;
 }

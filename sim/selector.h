@@ -11,12 +11,23 @@
 
 namespace dogfs::sim {
 
+// How many nodes of each class there are.
+struct ClassSizes {
+  uint32_t meta = 0;
+  uint32_t chunk = 0;
+  uint32_t client = 0;
+};
+
 // Whether `text` is a selector; kInvalidArgument says what is wrong with it. A name is checked for its class only.
 Status validate_selector(std::string_view text);
 
 // The nodes that `text` names at this moment, in the order of the cluster; empty if there is none such (no leader,
 // say). Precondition: it is valid, and not "rest".
 std::vector<Node*> select_nodes(std::string_view text, Cluster& cluster, RandomStream& draws);
+
+// `text` with what it leaves to chance ("random N CLASS", "minority") drawn: the names of the nodes, in their order.
+// Precondition: it is valid.
+std::string draw_selector(const std::string& text, const ClassSizes& sizes, RandomStream& draws);
 
 // Everybody in the cluster who is not among `others`.
 std::vector<Node*> rest_of(Cluster& cluster, const std::vector<Node*>& others);

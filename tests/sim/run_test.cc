@@ -21,9 +21,12 @@ const char* const kStormy = R"(
   }
 )";
 
-RunResult run(const std::string& text, uint64_t seed, std::ostream* trace = nullptr) {
-  const proto::Scenario scenario = parse_scenario(text).value();
+RunResult run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace = nullptr) {
   return Run(scenario, seed, trace).execute();
+}
+
+RunResult run(const std::string& text, uint64_t seed, std::ostream* trace = nullptr) {
+  return run(parse_scenario(text).value(), seed, trace);
 }
 
 TEST(Run, EqualSeedsGiveEqualRuns) {
@@ -41,6 +44,12 @@ TEST(Run, EqualSeedsGiveEqualRuns) {
     EXPECT_NE(trace.str(), first_trace);
     first_trace = trace.str();
   }
+}
+
+TEST(Run, AnExplicitFaultListGivesTheSameRun) {
+  const proto::Scenario scenario = parse_scenario(kStormy).value();
+  const proto::Scenario expanded = with_explicit_faults(scenario, 2);
+  EXPECT_EQ(run(scenario, 2).digest, run(expanded, 2).digest);
 }
 
 TEST(Run, OtherSeedsGiveOtherRuns) {

@@ -29,14 +29,30 @@ TEST(Scenario, WhatIsWrongIsToldWithItsPlace) {
 }
 
 TEST(Selector, NamesRolesClassesAndDraws) {
-  for (const char* good : {"leader", "followers", "minority", "meta", "chunk", "client", "all", "rest", "meta-2",
-                           "chunk-11", "random 1 chunk", "random 2 all"}) {
+  for (const char* good : {"leader", "followers", "minority", "meta", "chunk", "client", "all", "rest", "nobody",
+                           "meta-2", "chunk-11", "meta-1 chunk-3 client-2", "random 1 chunk", "random 2 all"}) {
     EXPECT_TRUE(validate_selector(good).has_value()) << good;
   }
-  for (const char* bad :
-       {"", "meta-", "meta-x", "all-1", "random chunk", "random 0 chunk", "random 2 leader", "random 1"}) {
+  for (const char* bad : {"", "meta-", "meta-x", "all-1", "meta-1  meta-2", "meta-1 leader", "meta-1 ", "random chunk",
+                          "random 0 chunk", "random 2 leader", "random 1"}) {
     EXPECT_FALSE(validate_selector(bad).has_value()) << bad;
   }
+}
+
+TEST(Selector, WhatIsLeftToChanceIsDrawnAsNames) {
+  const auto draw = [](const std::string& text, const ClassSizes& sizes) {
+    RandomStream draws(StreamKey(4));
+    return draw_selector(text, sizes, draws);
+  };
+  for (const char* certain : {"leader", "followers", "all", "rest", "meta-2 chunk-7"}) {
+    EXPECT_EQ(draw(certain, {3, 9, 2}), certain);
+  }
+  EXPECT_EQ(draw("random 3 chunk", {3, 9, 2}), draw("random 3 chunk", {5, 9, 4}));
+  EXPECT_TRUE(draw("random 1 client", {3, 9, 2}).starts_with("client-"));
+  EXPECT_EQ(draw("random 4 all", {1, 1, 2}), "meta-1 chunk-1 client-1 client-2");
+  EXPECT_EQ(draw("random 100 meta", {2, 1, 1}), "meta-1 meta-2");
+  EXPECT_TRUE(draw("minority", {3, 9, 2}).starts_with("meta-"));
+  EXPECT_EQ(draw("minority", {1, 9, 2}), "nobody");
 }
 
 TEST(FaultPlan, IsAFunctionOfTheSeed) {
@@ -71,6 +87,25 @@ TEST(FaultPlan, AClassDrawsTheSameWhateverOthersThereAre) {
     return streams;
   };
   EXPECT_EQ(crashes(chunk), crashes(more));
+}
+
+TEST(FaultPlan, AnExplicitListLeavesNothingToDraw) {
+  const proto::Scenario scenario = parse_scenario(R"(
+    faults { at_ms: 500 for_ms: 100 partition { a: "minority" b: "rest" } }
+    fault_classes { mean_interval_ms: 900 for_min_ms: 50 for_max_ms: 60 fault { crash { nodes: "random 2 all" } } }
+    fault_classes { mean_interval_ms: 900 for_min_ms: 50 for_max_ms: 60 fault { network { loss_per_million: 5 } } }
+  )")
+                                       .value();
+  const proto::Scenario expanded = with_explicit_faults(scenario, 6);
+  EXPECT_EQ(expanded.fault_classes_size(), 0);
+  EXPECT_GT(expanded.faults_size(), 20);
+  EXPECT_EQ(expanded.DebugString().find("random"), std::string::npos);
+  EXPECT_EQ(expanded.DebugString().find("minority"), std::string::npos);
+  // Another seed changes none of it, and taking one away none of the others.
+  EXPECT_EQ(with_explicit_faults(expanded, 7).DebugString(), expanded.DebugString());
+  proto::Scenario fewer = expanded;
+  fewer.mutable_faults()->DeleteSubrange(0, 1);
+  EXPECT_EQ(with_explicit_faults(fewer, 6).DebugString(), fewer.DebugString());
 }
 
 }  // namespace
