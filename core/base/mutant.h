@@ -10,12 +10,15 @@
 namespace dogfs {
 
 // X(name, spelling on the command line, what goes wrong)
-#define DOGFS_MUTANT_LIST(X)                                                                                \
-  X(kAckBeforeSync, "ack-before-sync", "votes and appends are acknowledged before they are durable")        \
-  X(kCommitOlderTerm, "commit-older-term", "an entry of an older term is committed by counting its copies") \
-  X(kVoteTwice, "vote-twice", "a second candidate of the same term is given a vote")                        \
-  X(kSealBeforeSync, "seal-before-sync", "a sealed shard is acknowledged before it is durable")             \
-  X(kCommitUnsealed, "commit-unsealed", "a block commit lists shards that were not sealed")
+#define DOGFS_MUTANT_LIST(X)                                                                                   \
+  X(kAckBeforeSync, "ack-before-sync", "votes and appends are acknowledged before they are durable")           \
+  X(kCommitOlderTerm, "commit-older-term", "an entry of an older term is committed by counting its copies")    \
+  X(kVoteTwice, "vote-twice", "a second candidate of the same term is given a vote")                           \
+  X(kSealBeforeSync, "seal-before-sync", "a sealed shard is acknowledged before it is durable")                \
+  X(kCommitUnsealed, "commit-unsealed", "a block commit lists shards that were not sealed")                    \
+  X(kPublishUnchecked, "publish-unchecked-repair", "a shard rebuilt as another index is published unchecked")  \
+  X(kPurgeUnreachable, "purge-unreachable", "good shards of a block are deleted since others are unreachable") \
+  X(kFinishStaleRepair, "finish-stale-repair", "a repair is published that was given up and started anew")
 
 enum class Mutant : uint8_t {
   kNone,

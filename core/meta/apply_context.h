@@ -14,8 +14,10 @@ struct ApplyContext {
   // Written back by the caller; restored by it when the command is refused.
   wire::CountersRow& counters;
   const wire::Command& command;
+  LogIndex log_index;  // of the command
 
   int64_t wall_ms() const { return command.wall_ms(); }
+  int64_t log_time_ms() const { return counters.log_time_ms(); }
   SessionId session() const { return SessionId(command.session()); }
 
   InodeId new_inode() { return InodeId(take(&wire::CountersRow::next_inode, &wire::CountersRow::set_next_inode)); }

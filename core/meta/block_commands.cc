@@ -7,7 +7,9 @@
 
 #include "core/base/limits.h"
 #include "core/ec/policy_wire.h"
+#include "core/meta/block_index.h"
 #include "core/meta/file_commands.h"
+#include "core/meta/garbage.h"
 
 namespace dogfs {
 namespace {
@@ -48,6 +50,9 @@ wire::Shard new_attempt(ApplyContext& context, ShardIndex index, uint64_t server
 Status check_registered(const MetaTables& tables, uint64_t server) {
   DOGFS_TRY(const std::optional<wire::ChunkServerRow> row, tables.server(ServerId(server)));
   if (!row) return refusal(ErrorCode::kConflict, "chunk server {} is not registered", server);
+  if (row->state() != wire::LIVE) {
+    return refusal(ErrorCode::kConflict, "chunk server {} takes no shards", server);
+  }
   return ok();
 }
 
@@ -142,17 +147,32 @@ void discard_unused_attempts(ApplyContext& context, const wire::BlockRow& block,
   }
 }
 
-void put_committed(ApplyContext& context, wire::BlockRow block, const wire::CommitBlock& operation) {
+// What a server's state says of the shards on it.
+Result<wire::Shard::Condition> condition_on(const MetaTables& tables, uint64_t server) {
+  DOGFS_TRY(const std::optional<wire::ChunkServerRow> row, tables.server(ServerId(server)));
+  if (!row) return corrupt_row(tables.keys().server(ServerId(server)), "is missing");
+  return condition_of(row->state());
+}
+
+Status put_committed(ApplyContext& context, wire::BlockRow block, const wire::CommitBlock& operation) {
   block.set_state(wire::BlockRow::COMMITTED);
   block.set_offset(operation.offset());
   block.set_length(operation.length());
   *block.mutable_shards() = operation.shards();
-  for (wire::Shard& shard : *block.mutable_shards()) shard.clear_server_address();
-  context.tables.put(block);
+  for (wire::Shard& shard : *block.mutable_shards()) {
+    shard.clear_server_address();
+    shard.clear_condition();
+    if (shard.server() == 0) continue;
+    shard.set_listed_at(context.log_index.value());
+    DOGFS_TRY(const wire::Shard::Condition condition, condition_on(context.tables, shard.server()));
+    shard.set_condition(condition);
+  }
+  put_indexed(context, block);
   wire::FileBlockRow row;
   row.set_block(block.block());
   row.set_length(block.length());
   context.tables.put_file_block(InodeId(block.inode()), block.offset(), row);
+  return ok();
 }
 
 }  // namespace
@@ -240,7 +260,7 @@ Result<wire::CommitBlockResult> commit_block(ApplyContext& context, const wire::
   DOGFS_TRYV(check_shards(layout, operation));
   DOGFS_TRYV(check_durable(layout, block, operation));
   discard_unused_attempts(context, block, operation);
-  put_committed(context, std::move(block), operation);
+  DOGFS_TRYV(put_committed(context, std::move(block), operation));
   remove_pending(file, BlockId(operation.block()));
   file.set_length(file.length() + operation.length());
   file.set_block_count(file.block_count() + 1);

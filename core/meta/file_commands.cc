@@ -1,5 +1,6 @@
 #include "core/meta/file_commands.h"
 
+#include "core/meta/garbage.h"
 #include "core/meta/namespace_commands.h"
 #include "core/meta/resolve.h"
 
@@ -111,20 +112,6 @@ Result<wire::InodeRow> leased_file(const MetaTables& tables, InodeId inode, Leas
   DOGFS_TRY(const bool attached, is_attached(tables, *file));
   if (!attached) return Error(ErrorCode::kGone, fmt::format("inode {}", inode));
   return *std::move(file);
-}
-
-void discard_shards(ApplyContext& context, const wire::BlockRow& block) {
-  for (const wire::Shard& shard : block.shards()) {
-    if (shard.server() != 0) add_garbage(context, BlockId(block.block()), shard);
-  }
-}
-
-void add_garbage(ApplyContext& context, BlockId block, const wire::Shard& shard) {
-  context.tables.put_garbage({.server = ServerId(shard.server()),
-                              .block = block,
-                              .index = ShardIndex(shard.index()),
-                              .generation = ShardGeneration(shard.generation())});
-  context.counters.set_garbage_shards(context.counters.garbage_shards() + 1);
 }
 
 }  // namespace dogfs

@@ -30,10 +30,4 @@ Status expire_lease(ApplyContext& context, const wire::ExpireLease& operation);
 // if the lease is not that one.
 Result<wire::InodeRow> leased_file(const MetaTables& tables, InodeId inode, LeaseEpoch epoch);
 
-// Turns every shard that was or may have been written for `block` into garbage.
-void discard_shards(ApplyContext& context, const wire::BlockRow& block);
-
-// Marks one shard for deletion from its server. Each is marked once, since generations are.
-void add_garbage(ApplyContext& context, BlockId block, const wire::Shard& shard);
-
 }  // namespace dogfs

@@ -9,6 +9,8 @@
 #include "core/base/printable.h"
 #include "core/ec/policy_wire.h"
 #include "core/meta/block_commands.h"
+#include "core/meta/repair_commands.h"
+#include "core/meta/risk.h"
 #include "core/meta/tables.h"
 
 namespace dogfs {
@@ -37,6 +39,9 @@ struct Rows {
   std::map<SessionId, wire::SessionRow> sessions;
   std::vector<std::pair<SessionId, SequenceNumber>> replies;
   std::vector<GarbageShard> garbage;
+  std::map<std::pair<ServerId, BlockId>, wire::ListedShardRow> listed;
+  std::set<std::pair<Risk, BlockId>> at_risk;
+  std::set<BlockId> reserved;
 };
 
 uint64_t id_before_last(std::string_view key) {
@@ -87,6 +92,15 @@ Result<Rows> load_rows(const MetaTables& tables) {
   }));
   DOGFS_TRYV(
       scan_keys(reader, keys.all_garbage(), [&](std::string_view key) { rows.garbage.push_back(garbage_shard(key)); }));
+  DOGFS_TRYV(
+      scan_rows<wire::ListedShardRow>(reader, keys.all_listed(), [&](std::string_view key, wire::ListedShardRow row) {
+        rows.listed.emplace(std::pair(listing_server(key), BlockId(last_id(key))), std::move(row));
+        return true;
+      }));
+  DOGFS_TRYV(scan_keys(reader, keys.all_at_risk(),
+                       [&](std::string_view key) { rows.at_risk.emplace(risk_in(key), last_id(key)); }));
+  DOGFS_TRYV(
+      scan_keys(reader, keys.all_reserved(), [&](std::string_view key) { rows.reserved.emplace(last_id(key)); }));
   return rows;
 }
 
@@ -106,6 +120,7 @@ class Checker {
     check_generations();
     check_counters();
     check_replies();
+    check_derived();
     return std::move(violations_);
   }
 
@@ -266,6 +281,7 @@ class Checker {
       for (const wire::Shard& shard : block.shards()) {
         if (shard.server() != 0) name(shard.generation());
       }
+      for (const wire::RepairReservation& reservation : block.reservations()) name(reservation.generation());
     }
     for (const GarbageShard& shard : rows_.garbage) name(shard.generation.value());
   }
@@ -306,6 +322,61 @@ class Checker {
       expect(row != rows_.sessions.end() && sequence.value() >= row->second.low_water() &&
                  sequence.value() - row->second.low_water() < kMaxRequestsInFlightPerSession,
              "I9: reply {} of session {} is kept beyond its window", sequence, session);
+    }
+  }
+
+  void check_derived() {
+    size_t listed = 0, at_risk = 0, reserved = 0;
+    uint64_t reservations = 0;
+    std::map<Risk, uint64_t> by_risk;
+    for (const auto& [id, block] : rows_.blocks) {
+      if (block.state() != wire::BlockRow::COMMITTED) continue;
+      for (const wire::Shard& shard : block.shards()) {
+        if (shard.server() == 0) continue;
+        ++listed;
+        const auto row = rows_.listed.find({ServerId(shard.server()), id});
+        expect(row != rows_.listed.end() && row->second.index() == shard.index() &&
+                   row->second.generation() == shard.generation() && row->second.crc32c() == shard.crc32c(),
+               "I10: shard {} of block {} is not among those of server {}", shard.index(), id, shard.server());
+      }
+      const Risk risk = risk_of(block);
+      ++by_risk[risk];
+      if (risk != Risk::kWhole) ++at_risk;
+      expect(rows_.at_risk.contains({risk, id}) == (risk != Risk::kWhole), "I10: block {} is not listed by its risk",
+             id);
+      if (block.reservations_size() > 0) ++reserved;
+      reservations += static_cast<uint64_t>(block.reservations_size());
+      expect(rows_.reserved.contains(id) == (block.reservations_size() > 0),
+             "I10: block {} is not listed by its reservations", id);
+      check_reservations(id, block);
+    }
+    expect(rows_.listed.size() == listed && rows_.at_risk.size() == at_risk && rows_.reserved.size() == reserved,
+           "I10: derived rows of blocks that are gone");
+    check_risk_counters(by_risk, reservations);
+  }
+
+  void check_risk_counters(std::map<Risk, uint64_t>& by_risk, uint64_t reservations) {
+    const wire::CountersRow& counters = rows_.counters;
+    for (int spares = 0; spares < counters.blocks_with_spares_size(); ++spares) {
+      const Risk risk = risk_of_spares(static_cast<uint32_t>(spares));
+      expect(counters.blocks_with_spares(spares) == by_risk[risk], "I10: blocks with {} spares are miscounted", spares);
+      by_risk.erase(risk);
+    }
+    expect(counters.blocks_leaving() == by_risk[Risk::kLeaving] && counters.blocks_lost() == by_risk[Risk::kLost] &&
+               counters.reservations() == reservations && (by_risk.empty() || !is_short(by_risk.begin()->first)),
+           "I10: blocks that need work are miscounted");
+  }
+
+  void check_reservations(BlockId id, const wire::BlockRow& block) {
+    std::set<uint32_t> indices;
+    for (const wire::RepairReservation& reservation : block.reservations()) {
+      const wire::Shard* shard = find_shard(block, reservation.index());
+      expect(indices.insert(reservation.index()).second && shard != nullptr,
+             "I11: block {} has no place for reservation of shard {}", id, reservation.index());
+      // An older shard of the same index may have been found again on the target: the reservation is then in vain.
+      const bool found_again = shard != nullptr && shard->server() == reservation.target();
+      expect(found_again || may_host(block, reservation.index(), reservation.target()),
+             "I11: server {} gets a second shard of block {}", reservation.target(), id);
     }
   }
 

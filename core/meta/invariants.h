@@ -12,6 +12,10 @@
 //   I7  A generation is named once: by one shard of one block, or as garbage.
 //   I8  Counters count what there is, and no id has been used that they have not given out.
 //   I9  Kept replies belong to a session, within its window.
+//   I10 What is derived from committed blocks agrees with them: the blocks of each server, those that need work by
+//       risk, those with reservations, and the counts of these.
+//   I11 Reservations are of different indices that the block has, on servers that hold no shard of it, but for a
+//       damaged one that is rebuilt in place.
 #pragma once
 
 #include <string>

@@ -56,6 +56,14 @@ GarbageShard garbage_shard(std::string_view key) {
           .generation = ShardGeneration(read_big_endian(ids.substr(2 * kIdBytes + 4)))};
 }
 
+Risk risk_in(std::string_view key) {
+  return static_cast<Risk>(key.at(kFirstIdOffset));
+}
+
+ServerId listing_server(std::string_view key) {
+  return ServerId(read_big_endian(key.substr(kFirstIdOffset)));
+}
+
 MetaKeys::MetaKeys(GroupId group) : prefix_(1, 'M') {
   append_big_endian(prefix_, group.value());
 }
@@ -126,6 +134,27 @@ std::string MetaKeys::garbage(const GarbageShard& shard) const {
   for (int shift = 24; shift >= 0; shift -= 8) key.push_back(static_cast<char>(index >> shift));
   append_big_endian(key, shard.generation.value());
   return key;
+}
+
+std::string MetaKeys::listed(ServerId server, BlockId block) const {
+  std::string key = with_id('k', server.value());
+  append_big_endian(key, block.value());
+  return key;
+}
+
+KeyRange MetaKeys::listed_of(ServerId server, BlockId after) const {
+  return {listed(server, after).append(1, '\0'), with_id('k', server.next().value())};
+}
+
+std::string MetaKeys::at_risk(Risk risk, BlockId block) const {
+  std::string key = table('q').append(1, static_cast<char>(risk));
+  append_big_endian(key, block.value());
+  return key;
+}
+
+KeyRange MetaKeys::at_risk(Risk risk) const {
+  const std::string begin = table('q').append(1, static_cast<char>(risk));
+  return {begin, end_of(begin)};
 }
 
 KeyRange MetaKeys::garbage_of(ServerId server) const {

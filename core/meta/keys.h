@@ -15,7 +15,10 @@
 //   'u' server uuid                              server id, 8 bytes
 //   's' session                                  SessionRow
 //   'r' session, sequence                        CommandReply
-//   'g' server, block, index (4 bytes), generation   nothing: a shard that is to be deleted from its server
+//   'g' server, block, index (4 bytes), generation   GarbageRow: a shard that is to be deleted from its server
+//   'k' server, block                            ListedShardRow: the shards that a server should have
+//   'q' risk (1 byte), block                     nothing: the blocks that need work, most urgent first (risk.h)
+//   'p' block                                    nothing: the blocks that have repairs under way
 #pragma once
 
 #include <cstdint>
@@ -23,6 +26,7 @@
 #include <string_view>
 
 #include "core/base/ids.h"
+#include "core/meta/risk.h"
 
 namespace dogfs {
 
@@ -48,6 +52,8 @@ uint64_t last_id(std::string_view key);
 InodeId entry_parent(std::string_view key);
 std::string_view entry_name(std::string_view key);
 GarbageShard garbage_shard(std::string_view key);
+Risk risk_in(std::string_view key);
+ServerId listing_server(std::string_view key);
 
 void append_big_endian(std::string& out, uint64_t value);
 // Precondition: at least 8 bytes.
@@ -70,6 +76,9 @@ class MetaKeys {
   std::string session(SessionId session) const { return with_id('s', session.value()); }
   std::string reply(SessionId session, SequenceNumber sequence) const;
   std::string garbage(const GarbageShard& shard) const;
+  std::string listed(ServerId server, BlockId block) const;
+  std::string at_risk(Risk risk, BlockId block) const;
+  std::string reserved(BlockId block) const { return with_id('p', block.value()); }
 
   KeyRange all() const;
   KeyRange inodes() const { return whole('i'); }
@@ -92,6 +101,12 @@ class MetaKeys {
   KeyRange all_replies() const { return whole('r'); }
   KeyRange garbage_of(ServerId server) const;
   KeyRange all_garbage() const { return whole('g'); }
+  // Blocks of `server` with ids greater than `after`.
+  KeyRange listed_of(ServerId server, BlockId after) const;
+  KeyRange all_listed() const { return whole('k'); }
+  KeyRange all_at_risk() const { return whole('q'); }
+  KeyRange at_risk(Risk risk) const;
+  KeyRange all_reserved() const { return whole('p'); }
 
  private:
   std::string table(char table) const;

@@ -4,7 +4,9 @@
 #include <utility>
 #include <vector>
 
+#include "core/meta/block_index.h"
 #include "core/meta/file_commands.h"
+#include "core/meta/garbage.h"
 
 namespace dogfs {
 namespace {
@@ -71,6 +73,7 @@ Result<uint32_t> reclaim_directory(ApplyContext& context, DetachedInode& directo
 Status reclaim_block(ApplyContext& context, BlockId id) {
   DOGFS_TRY(const wire::BlockRow block, context.tables.required_block(id));
   discard_shards(context, block);
+  if (block.state() == wire::BlockRow::COMMITTED) unindex(context, block);
   context.tables.erase(context.tables.keys().block(id));
   if (block.state() == wire::BlockRow::COMMITTED) {
     context.counters.set_blocks(context.counters.blocks() - 1);

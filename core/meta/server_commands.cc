@@ -2,6 +2,7 @@
 
 #include "core/base/limits.h"
 #include "core/ec/policy_wire.h"
+#include "core/meta/server_states.h"
 
 namespace dogfs {
 namespace {
@@ -63,6 +64,8 @@ Result<wire::RegisterServerReply> register_server(ApplyContext& context, const w
   row.set_address(operation.address());
   row.set_rack(operation.rack());
   row.set_incarnation(row.incarnation() + 1);
+  // Who registers is not dead. Whether its shards are still there it will report.
+  if (row.state() == wire::DEAD) enter_state(context, row, wire::LIVE);
   context.tables.put(row);
   wire::RegisterServerReply reply;
   reply.set_server(row.server());

@@ -8,7 +8,10 @@
 #include "core/meta/file_commands.h"
 #include "core/meta/namespace_commands.h"
 #include "core/meta/reclaim.h"
+#include "core/meta/repair_commands.h"
+#include "core/meta/report_commands.h"
 #include "core/meta/server_commands.h"
+#include "core/meta/server_states.h"
 #include "core/meta/session_commands.h"
 #include "core/wire/meta.pb.h"
 
@@ -123,6 +126,32 @@ Result<std::string> run_own_command(ApplyContext& context) {
     case wire::Command::kInitializeCluster:
       done = initialize_cluster(context, command.initialize_cluster());
       break;
+    case wire::Command::kSetServerState:
+      done = set_server_state(context, command.set_server_state());
+      break;
+    case wire::Command::kSweepServer:
+      done = sweep_server(context, command.sweep_server());
+      break;
+    case wire::Command::kStartRepairs: {
+      DOGFS_TRY(const wire::StartRepairsReply reply, start_repairs(context, command.start_repairs()));
+      return ok_reply(reply);
+    }
+    case wire::Command::kFinishRepair: {
+      DOGFS_TRY(const wire::FinishRepairReply reply, finish_repair(context, command.finish_repair()));
+      return ok_reply(reply);
+    }
+    case wire::Command::kCancelRepairs:
+      done = cancel_repairs(context, command.cancel_repairs());
+      break;
+    case wire::Command::kMarkDamaged:
+      done = mark_damaged(context, command.mark_damaged());
+      break;
+    case wire::Command::kAdoptShards:
+      done = adopt_shards(context, command.adopt_shards());
+      break;
+    case wire::Command::kDiscardShards:
+      done = discard_reported(context, command.discard_shards());
+      break;
     case wire::Command::kMutation:
     case wire::Command::BODY_NOT_SET:
       done = Error(ErrorCode::kUnsupported, "the command is of no kind that this release knows");
@@ -150,6 +179,7 @@ class BatchApplier {
     if (!command.ParseFromString(entry.command)) {
       return refusal_reply(Error(ErrorCode::kProtocolError, "the log entry does not parse as a command"));
     }
+    index_ = entry.index;
     counters_.set_log_time_ms(counters_.log_time_ms() + std::max<int64_t>(command.elapsed_ms(), 0));
     Result<std::string> reply = command.has_mutation() ? apply_request(command) : run(command, run_own_command);
     if (reply) return reply;
@@ -172,7 +202,7 @@ class BatchApplier {
     KvOverlay overlay(so_far);
     MutableTables tables(overlay, group_);
     wire::CountersRow counters = counters_;
-    ApplyContext context{.tables = tables, .counters = counters, .command = command};
+    ApplyContext context{.tables = tables, .counters = counters, .command = command, .log_index = index_};
     DOGFS_TRY(std::string reply, run_command(context));
     counters_ = std::move(counters);
     const WriteBatch changes = overlay.take();
@@ -185,7 +215,7 @@ class BatchApplier {
 
   // A client's request: exactly once.
   Result<std::string> apply_request(const wire::Command& command) {
-    ApplyContext context{.tables = tables_, .counters = counters_, .command = command};
+    ApplyContext context{.tables = tables_, .counters = counters_, .command = command, .log_index = index_};
     DOGFS_TRY(std::optional<std::string> kept, begin_request(context));
     if (kept) return *std::move(kept);
     Result<std::string> outcome = run(command, run_client_command);
@@ -201,6 +231,7 @@ class BatchApplier {
   KvOverlay batch_;
   MutableTables tables_;
   wire::CountersRow counters_;
+  LogIndex index_;  // of the entry that is being applied
 };
 
 }  // namespace

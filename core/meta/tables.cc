@@ -86,6 +86,10 @@ Result<bool> MetaTables::is_garbage(const GarbageShard& shard) const {
   return value.has_value();
 }
 
+Result<std::optional<wire::ListedShardRow>> MetaTables::listed(ServerId server, BlockId block) const {
+  return get_row<wire::ListedShardRow>(keys_.listed(server, block));
+}
+
 void MutableTables::put_applied(LogIndex index) {
   std::string value;
   append_big_endian(value, index.value());

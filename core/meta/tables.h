@@ -76,6 +76,7 @@ class MetaTables {
   // The serialised CommandReply that is kept for a request.
   Result<std::optional<std::string>> reply(SessionId session, SequenceNumber sequence) const;
   Result<bool> is_garbage(const GarbageShard& shard) const;
+  Result<std::optional<wire::ListedShardRow>> listed(ServerId server, BlockId block) const;
 
  protected:
   template <class Row>
@@ -108,7 +109,12 @@ class MutableTables final : public MetaTables {
   void put_lease(InodeId inode, const wire::LeaseRow& row) { put_row(keys().lease(inode), row); }
   void put_detached(InodeId inode, const wire::DetachedRow& row) { put_row(keys().detached(inode), row); }
   void put_reply(SessionId session, SequenceNumber sequence, std::string reply);
-  void put_garbage(const GarbageShard& shard) { overlay_.put(keys().garbage(shard), {}); }
+  void put_garbage(const GarbageShard& shard, const wire::GarbageRow& row) { put_row(keys().garbage(shard), row); }
+  void put_listed(ServerId server, BlockId block, const wire::ListedShardRow& row) {
+    put_row(keys().listed(server, block), row);
+  }
+  void put_at_risk(Risk risk, BlockId block) { overlay_.put(keys().at_risk(risk, block), {}); }
+  void put_reserved(BlockId block) { overlay_.put(keys().reserved(block), {}); }
 
   void erase(std::string key) { overlay_.erase(std::move(key)); }
 

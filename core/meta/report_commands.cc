@@ -1,0 +1,124 @@
+#include "core/meta/report_commands.h"
+
+#include <algorithm>
+
+#include "core/meta/block_index.h"
+#include "core/meta/garbage.h"
+#include "core/meta/repair_commands.h"
+#include "core/meta/risk.h"
+
+namespace dogfs {
+namespace {
+
+Status check_count(int count) {
+  if (count <= kMaxReportedPerCommand) return ok();
+  return Error(ErrorCode::kInvalidArgument, fmt::format("at most {} shards in one command", kMaxReportedPerCommand));
+}
+
+GarbageShard as_garbage(const wire::ServerShard& shard) {
+  return {.server = ServerId(shard.server()),
+          .block = BlockId(shard.block()),
+          .index = ShardIndex(shard.index()),
+          .generation = ShardGeneration(shard.generation())};
+}
+
+bool is_listed_as(const wire::Shard& listed, const wire::ServerShard& shard) {
+  return listed.index() == shard.index() && listed.server() == shard.server() &&
+         listed.generation() == shard.generation();
+}
+
+bool is_attempt(const wire::BlockRow& block, const wire::ServerShard& shard) {
+  return std::ranges::any_of(block.shards(), [&](const wire::Shard& each) { return is_listed_as(each, shard); }) ||
+         std::ranges::any_of(block.reservations(), [&](const wire::RepairReservation& each) {
+           return each.index() == shard.index() && each.target() == shard.server() &&
+                  each.generation() == shard.generation();
+         });
+}
+
+bool is_adoptable(const wire::BlockRow& block, const wire::Shard& missing, const wire::ServerShard& shard) {
+  return !is_intact(missing) && missing.length() == shard.length() && missing.crc32c() == shard.crc32c() &&
+         may_host(block, shard.index(), shard.server());
+}
+
+ReportedShard classify_committed(const wire::BlockRow& block, const wire::ServerShard& shard) {
+  const wire::Shard* listed = find_shard(block, shard.index());
+  // Beyond the block's end: an attempt at a shard that turned out to hold nothing.
+  if (listed == nullptr) return ReportedShard::kAbandoned;
+  if (is_listed_as(*listed, shard)) return ReportedShard::kListed;
+  if (is_attempt(block, shard)) return ReportedShard::kReserved;
+  if (is_adoptable(block, *listed, shard)) return ReportedShard::kAdoptable;
+  // The index is in need, and this may yet be what mends it: when the server of another shard of the block has gone.
+  if (!is_intact(*listed) && listed->length() == shard.length() && listed->crc32c() == shard.crc32c()) {
+    return ReportedShard::kReserved;
+  }
+  return ReportedShard::kSuperseded;
+}
+
+template <class Change>
+Status change_block(ApplyContext& context, uint64_t id, Change change) {
+  DOGFS_TRY(std::optional<wire::BlockRow> block, context.tables.block(BlockId(id)));
+  if (!block || block->state() != wire::BlockRow::COMMITTED) return ok();
+  unindex(context, *block);
+  change(*block);
+  put_indexed(context, *block);
+  return ok();
+}
+
+}  // namespace
+
+Result<ReportedShard> classify(const MetaTables& tables, const wire::CountersRow& counters,
+                               const wire::ServerShard& shard) {
+  if (shard.block() >= counters.next_block() || shard.generation() >= counters.next_generation()) {
+    return ReportedShard::kImpossible;
+  }
+  DOGFS_TRY(const bool garbage, tables.is_garbage(as_garbage(shard)));
+  if (garbage) return ReportedShard::kGarbage;
+  DOGFS_TRY(const std::optional<wire::BlockRow> block, tables.block(BlockId(shard.block())));
+  if (!block) return ReportedShard::kAbandoned;
+  if (block->state() == wire::BlockRow::COMMITTED) return classify_committed(*block, shard);
+  return is_attempt(*block, shard) ? ReportedShard::kReserved : ReportedShard::kAbandoned;
+}
+
+Status mark_damaged(ApplyContext& context, const wire::MarkDamaged& operation) {
+  DOGFS_TRYV(check_count(operation.shards_size()));
+  for (const wire::ServerShard& damaged : operation.shards()) {
+    DOGFS_TRYV(change_block(context, damaged.block(), [&](wire::BlockRow& block) {
+      for (wire::Shard& shard : *block.mutable_shards()) {
+        if (is_listed_as(shard, damaged)) shard.set_condition(wire::Shard::DAMAGED);
+      }
+    }));
+  }
+  return ok();
+}
+
+Status adopt_shards(ApplyContext& context, const wire::AdoptShards& operation) {
+  DOGFS_TRYV(check_count(operation.shards_size()));
+  for (const wire::ServerShard& reported : operation.shards()) {
+    DOGFS_TRY(const ReportedShard kind, classify(context.tables, context.counters, reported));
+    DOGFS_TRY(const std::optional<wire::ChunkServerRow> server, context.tables.server(ServerId(reported.server())));
+    if (kind != ReportedShard::kAdoptable || !server) continue;
+    DOGFS_TRYV(change_block(context, reported.block(), [&](wire::BlockRow& block) {
+      const auto shard = std::ranges::find(*block.mutable_shards(), reported.index(), &wire::Shard::index);
+      replace_shard(context, BlockId(block.block()), *shard,
+                    {.server = reported.server(),
+                     .generation = reported.generation(),
+                     .condition = condition_of(server->state())});
+    }));
+  }
+  return ok();
+}
+
+Status discard_reported(ApplyContext& context, const wire::DiscardShards& operation) {
+  DOGFS_TRYV(check_count(operation.shards_size()));
+  for (const wire::ServerShard& shard : operation.shards()) {
+    DOGFS_TRY(const ReportedShard kind, classify(context.tables, context.counters, shard));
+    if (kind != ReportedShard::kSuperseded && kind != ReportedShard::kAbandoned) continue;
+    wire::GarbageRow row;
+    row.set_due_ms(context.log_time_ms() + kUnknownGraceMs);
+    row.set_replaced(kind == ReportedShard::kSuperseded);
+    add_garbage(context, as_garbage(shard), row);
+  }
+  return ok();
+}
+
+}  // namespace dogfs

@@ -1,0 +1,428 @@
+// Repair, server states and reports of damage as the log knows them.
+#include "core/meta/repair_commands.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "core/meta/invariants.h"
+#include "core/meta/report_commands.h"
+#include "core/meta/risk.h"
+#include "core/meta/server_states.h"
+#include "tests/core/meta/machine_harness.h"
+
+namespace dogfs {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// One committed block of RS(3,2) on servers 1 to 5 of eight.
+class RepairCommands : public ::testing::Test {
+ protected:
+  RepairCommands() {
+    machine.add_servers(8);
+    file = machine.create("/f").result.create_file();
+    block = commit_block({1, 2, 3, 4, 5});
+  }
+  ~RepairCommands() override { EXPECT_THAT(check_meta_invariants(machine.rows, GroupId()).value(), IsEmpty()); }
+
+  uint64_t commit_block(std::vector<uint64_t> servers) {
+    const auto allocated = machine.allocate(file, 0, std::move(servers)).result.allocate_block();
+    EXPECT_EQ(machine.commit(MachineHarness::full_commit(file, allocated, length, kFull)).code, ErrorCode::kOk);
+    length += kFull;
+    return allocated.block();
+  }
+
+  wire::BlockRow row() const { return machine.tables().required_block(BlockId(block)).value(); }
+  wire::Shard shard(uint32_t index) const { return *find_shard(row(), index); }
+
+  ErrorCode apply(const wire::Command& command) { return error_code_from_wire(machine.apply(command).error()); }
+
+  ErrorCode set_state(uint64_t server, wire::ServerState state, uint64_t incarnation = 0) {
+    wire::Command command;
+    command.mutable_set_server_state()->set_server(server);
+    command.mutable_set_server_state()->set_state(state);
+    command.mutable_set_server_state()->set_incarnation(incarnation);
+    return apply(command);
+  }
+
+  void sweep(uint64_t server, uint32_t rows = 100) {
+    wire::Command command;
+    command.mutable_sweep_server()->set_server(server);
+    command.mutable_sweep_server()->set_max_rows(rows);
+    EXPECT_EQ(apply(command), ErrorCode::kOk);
+  }
+
+  void kill(uint64_t server) {
+    EXPECT_EQ(set_state(server, wire::DEAD), ErrorCode::kOk);
+    sweep(server);
+  }
+
+  wire::StartRepairs::Repair plan(uint32_t index, uint64_t target) const {
+    wire::StartRepairs::Repair repair;
+    repair.set_block(block);
+    repair.set_index(index);
+    repair.set_target(target);
+    repair.set_replaced_server(shard(index).server());
+    repair.set_replaced_generation(shard(index).generation());
+    return repair;
+  }
+
+  uint32_t start(const std::vector<wire::StartRepairs::Repair>& repairs) {
+    wire::Command command;
+    command.mutable_start_repairs()->set_valid_ms(1000);
+    for (const auto& repair : repairs) *command.mutable_start_repairs()->add_repairs() = repair;
+    wire::StartRepairsReply reply;
+    EXPECT_TRUE(reply.ParseFromString(machine.apply(command).body()));
+    return reply.started();
+  }
+
+  wire::FinishRepair success(const wire::RepairReservation& reservation) const {
+    wire::FinishRepair finish;
+    finish.set_block(block);
+    finish.set_index(reservation.index());
+    finish.set_target(reservation.target());
+    finish.set_generation(reservation.generation());
+    finish.set_length(shard(reservation.index()).length());
+    finish.set_crc32c(shard(reservation.index()).crc32c());
+    return finish;
+  }
+
+  bool finish(const wire::FinishRepair& operation) {
+    wire::Command command;
+    *command.mutable_finish_repair() = operation;
+    wire::FinishRepairReply reply;
+    EXPECT_TRUE(reply.ParseFromString(machine.apply(command).body()));
+    return reply.published();
+  }
+
+  wire::ServerShard on_server(uint64_t server, uint32_t index, uint64_t generation) const {
+    wire::ServerShard named;
+    named.set_server(server);
+    named.set_block(block);
+    named.set_index(index);
+    named.set_generation(generation);
+    named.set_length(shard(index).length());
+    named.set_crc32c(shard(index).crc32c());
+    return named;
+  }
+
+  void mark_damaged(const wire::ServerShard& damaged) {
+    wire::Command command;
+    *command.mutable_mark_damaged()->add_shards() = damaged;
+    EXPECT_EQ(apply(command), ErrorCode::kOk);
+  }
+
+  ReportedShard kind(const wire::ServerShard& reported) const {
+    return classify(machine.tables(), machine.counters(), reported).value();
+  }
+
+  bool is_garbage(uint64_t server, uint32_t index, uint64_t generation) const {
+    return machine.tables()
+        .is_garbage({ServerId(server), BlockId(block), ShardIndex(index), ShardGeneration(generation)})
+        .value();
+  }
+
+  static constexpr uint64_t kFull = kTestGeometry.block_bytes;
+  MachineHarness machine;
+  wire::CreateFileResult file;
+  uint64_t length = 0;
+  uint64_t block = 0;
+};
+
+TEST_F(RepairCommands, AWholeBlockIsNotAtRisk) {
+  EXPECT_EQ(risk_of(row()), Risk::kWhole);
+  EXPECT_EQ(machine.count(machine.tables().keys().all_at_risk()), 0u);
+}
+
+TEST_F(RepairCommands, TheDeathOfAServerFollowsThroughItsBlocksInBoundedSteps) {
+  for (int i = 0; i < 4; ++i) commit_block({1, 2, 3, 4, 5});
+  EXPECT_EQ(set_state(1, wire::DEAD), ErrorCode::kOk);
+  EXPECT_EQ(machine.count(machine.tables().keys().all_at_risk()), 0u) << "one row changes at once";
+  sweep(1, 2);
+  EXPECT_EQ(machine.counters().blocks_with_spares(1), 2u);
+  sweep(1, 2);
+  sweep(1, 2);
+  EXPECT_EQ(machine.counters().blocks_with_spares(1), 5u);
+  EXPECT_FALSE(machine.tables().server(ServerId(1)).value()->sweeping());
+}
+
+TEST_F(RepairCommands, ABlockThatIsCommittedBehindTheSweepOfADeadServerIsAtRiskToo) {
+  const auto late = machine.allocate(file, 0, {1, 2, 3, 4, 5}).result.allocate_block();
+  kill(1);
+  ASSERT_EQ(machine.commit(MachineHarness::full_commit(file, late, length, kFull)).code, ErrorCode::kOk);
+  EXPECT_EQ(machine.counters().blocks_with_spares(1), 2u);
+}
+
+TEST_F(RepairCommands, AServerThatComesBackMakesItsBlocksWholeAgain) {
+  kill(1);
+  EXPECT_EQ(risk_of(row()), risk_of_spares(1));
+  machine.add_server("0");  // registers again
+  sweep(1);
+  EXPECT_EQ(risk_of(row()), Risk::kWhole);
+}
+
+TEST_F(RepairCommands, AServerThatRegisteredAgainIsNotDeclaredDead) {
+  const uint64_t incarnation = machine.tables().server(ServerId(1)).value()->incarnation();
+  machine.add_server("0");
+  EXPECT_EQ(set_state(1, wire::DEAD, incarnation), ErrorCode::kConflict);
+  EXPECT_EQ(set_state(99, wire::DEAD), ErrorCode::kNotFound);
+}
+
+TEST_F(RepairCommands, OnlyAnEmptyServerIsRemovedAndForGood) {
+  EXPECT_EQ(set_state(1, wire::REMOVED), ErrorCode::kConflict);
+  EXPECT_EQ(set_state(8, wire::REMOVED), ErrorCode::kOk);
+  EXPECT_EQ(set_state(8, wire::LIVE), ErrorCode::kInvalidArgument);
+}
+
+TEST_F(RepairCommands, NothingIsPlacedOnADrainingServer) {
+  EXPECT_EQ(set_state(6, wire::DRAINING), ErrorCode::kOk);
+  EXPECT_EQ(machine.allocate(file, 0, {1, 2, 3, 4, 6}).code, ErrorCode::kConflict);
+}
+
+TEST_F(RepairCommands, ARepairPublishesTheNewShardAndDiscardsTheOld) {
+  const wire::Shard old = shard(0);
+  kill(old.server());
+  ASSERT_EQ(start({plan(0, 6)}), 1u);
+  EXPECT_EQ(shard(0).server(), old.server()) << "nothing changes before it is finished";
+  ASSERT_TRUE(finish(success(row().reservations(0))));
+  EXPECT_EQ(shard(0).server(), 6u);
+  EXPECT_EQ(risk_of(row()), Risk::kWhole);
+  EXPECT_TRUE(is_garbage(old.server(), 0, old.generation()));
+  EXPECT_EQ(machine.counters().reservations(), 0u);
+}
+
+TEST_F(RepairCommands, ARepairedShardOfOtherBytesIsNeverPublished) {
+  kill(1);
+  ASSERT_EQ(start({plan(0, 6)}), 1u);
+  wire::FinishRepair wrong = success(row().reservations(0));
+  wrong.set_crc32c(wrong.crc32c() + 1);
+  EXPECT_FALSE(finish(wrong));
+  EXPECT_EQ(risk_of(row()), risk_of_spares(1));
+  EXPECT_TRUE(is_garbage(6, 0, wrong.generation()));
+}
+
+// HDFS-17094: a skewed list of indices let the shard of one index be taken for that of another.
+TEST_F(RepairCommands, Hdfs17094ARepairIsOfTheReservedIndexOnly) {
+  kill(1);
+  kill(2);
+  ASSERT_EQ(start({plan(0, 6)}), 1u);
+  wire::FinishRepair other = success(row().reservations(0));
+  other.set_index(1);
+  EXPECT_FALSE(finish(other));
+  EXPECT_EQ(shard(1).condition(), wire::Shard::UNREACHABLE);
+}
+
+TEST_F(RepairCommands, ARepairThatWasGivenUpIsNotPublishedAnyMore) {
+  kill(1);
+  ASSERT_EQ(start({plan(0, 6)}), 1u);
+  const wire::FinishRepair late = success(row().reservations(0));
+  wire::Command command;
+  auto& given_up = *command.mutable_cancel_repairs()->add_repairs();
+  given_up.set_block(block);
+  given_up.set_index(0);
+  given_up.set_generation(late.generation());
+  EXPECT_EQ(apply(command), ErrorCode::kOk);
+  EXPECT_TRUE(is_garbage(6, 0, late.generation()));
+  ASSERT_EQ(start({plan(0, 6)}), 1u);
+  EXPECT_FALSE(finish(late));
+  EXPECT_EQ(row().reservations_size(), 1) << "the other attempt goes on";
+}
+
+// HDFS-16420: the copy that was taken for excess was the only one of its index.
+TEST_F(RepairCommands, Hdfs16420WhatCameBackDuringItsRepairIsKeptAndTheCopyGoes) {
+  kill(1);
+  ASSERT_EQ(start({plan(0, 6)}), 1u);
+  machine.add_server("0");
+  sweep(1);
+  const wire::FinishRepair needless = success(row().reservations(0));
+  EXPECT_FALSE(finish(needless));
+  EXPECT_EQ(shard(0).server(), 1u);
+  EXPECT_TRUE(is_garbage(6, 0, needless.generation()));
+  EXPECT_FALSE(is_garbage(1, 0, shard(0).generation()));
+}
+
+// HDFS-14768: the list of targets was longer than that of the missing shards.
+TEST_F(RepairCommands, Hdfs14768OnlyMissingShardsGetTargets) {
+  kill(1);
+  EXPECT_EQ(start({plan(0, 6), plan(1, 7), plan(2, 8)}), 1u);
+  EXPECT_EQ(start({plan(0, 7)}), 0u) << "it is under way";
+}
+
+TEST_F(RepairCommands, AServerNeverGetsTwoShardsOfABlock) {
+  kill(1);
+  kill(2);
+  EXPECT_EQ(start({plan(0, 3)}), 0u) << "has shard 2";
+  EXPECT_EQ(start({plan(0, 6), plan(1, 6)}), 1u) << "reservations count";
+}
+
+TEST_F(RepairCommands, ADamagedShardMayBeRebuiltOnItsOwnServer) {
+  const wire::Shard damaged = shard(2);
+  mark_damaged(on_server(3, 2, damaged.generation()));
+  EXPECT_EQ(risk_of(row()), risk_of_spares(1));
+  ASSERT_EQ(start({plan(2, 3)}), 1u);
+  ASSERT_TRUE(finish(success(row().reservations(0))));
+  EXPECT_EQ(shard(2).server(), 3u);
+  EXPECT_TRUE(is_garbage(3, 2, damaged.generation()));
+  EXPECT_EQ(risk_of(row()), Risk::kWhole);
+}
+
+TEST_F(RepairCommands, AnUnreachableServerGetsNoRepairs) {
+  kill(1);
+  kill(6);
+  EXPECT_EQ(start({plan(0, 6)}), 0u);
+  EXPECT_EQ(start({plan(0, 1)}), 0u);
+}
+
+TEST_F(RepairCommands, ATargetThatDiedMeanwhileIsNotPublished) {
+  kill(1);
+  ASSERT_EQ(start({plan(0, 6)}), 1u);
+  kill(6);
+  EXPECT_FALSE(finish(success(row().reservations(0))));
+}
+
+TEST_F(RepairCommands, ABlockThatCannotBeDecodedIsLeftAlone) {
+  kill(1);
+  kill(2);
+  kill(3);
+  EXPECT_EQ(risk_of(row()), Risk::kLost);
+  EXPECT_EQ(start({plan(0, 6)}), 0u);
+  EXPECT_THAT(machine.garbage(), IsEmpty()) << "MinIO #14053: what is left is all there is";
+}
+
+TEST_F(RepairCommands, DeletingABlockDiscardsItsRepairsToo) {
+  kill(1);
+  ASSERT_EQ(start({plan(0, 6)}), 1u);
+  const wire::FinishRepair late = success(row().reservations(0));
+  machine.remove("/f", false);
+  machine.reclaim_all(100);
+  EXPECT_THAT(machine.garbage(), SizeIs(6));
+  EXPECT_FALSE(finish(late));
+  EXPECT_EQ(machine.counters().blocks_with_spares(1), 0u);
+}
+
+TEST_F(RepairCommands, DrainingCopiesWithoutLosingRedundancy) {
+  EXPECT_EQ(set_state(1, wire::DRAINING), ErrorCode::kOk);
+  sweep(1);
+  EXPECT_EQ(risk_of(row()), Risk::kLeaving);
+  ASSERT_EQ(start({plan(0, 6)}), 1u);
+  ASSERT_TRUE(finish(success(row().reservations(0))));
+  EXPECT_EQ(risk_of(row()), Risk::kWhole);
+  EXPECT_EQ(set_state(1, wire::REMOVED), ErrorCode::kOk);
+}
+
+// HDFS-17003: another block than the damaged one was invalidated.
+TEST_F(RepairCommands, Hdfs17003DamageIsOfTheVeryShardThatWasNamed) {
+  wire::ServerShard other = on_server(3, 2, shard(2).generation());
+  other.set_generation(other.generation() + 1);
+  mark_damaged(other);
+  mark_damaged(on_server(4, 2, shard(2).generation()));
+  mark_damaged(on_server(3, 1, shard(2).generation()));
+  EXPECT_EQ(risk_of(row()), Risk::kWhole);
+}
+
+TEST_F(RepairCommands, NoStateOfItsServerMendsADamagedShard) {
+  mark_damaged(on_server(3, 2, shard(2).generation()));
+  kill(3);
+  machine.add_server("2");
+  sweep(3);
+  EXPECT_EQ(shard(2).condition(), wire::Shard::DAMAGED);
+}
+
+TEST_F(RepairCommands, AReportedShardIsWhatTheMapSaysItIs) {
+  const uint64_t generation = shard(0).generation();
+  EXPECT_EQ(kind(on_server(1, 0, generation)), ReportedShard::kListed);
+  wire::ServerShard unknown = on_server(6, 0, generation);
+  EXPECT_EQ(kind(unknown), ReportedShard::kSuperseded) << "the index is whole elsewhere";
+  unknown.set_block(machine.counters().next_block());
+  EXPECT_EQ(kind(unknown), ReportedShard::kImpossible);
+  wire::ServerShard future = on_server(6, 0, machine.counters().next_generation());
+  EXPECT_EQ(kind(future), ReportedShard::kImpossible);
+  kill(1);
+  ASSERT_EQ(start({plan(0, 6)}), 1u);
+  EXPECT_EQ(kind(on_server(6, 0, row().reservations(0).generation())), ReportedShard::kReserved);
+  EXPECT_EQ(kind(on_server(7, 0, generation)), ReportedShard::kAdoptable) << "the bytes are those of the commit";
+  wire::ServerShard other_bytes = on_server(7, 0, generation);
+  other_bytes.set_crc32c(1);
+  EXPECT_EQ(kind(other_bytes), ReportedShard::kSuperseded);
+  EXPECT_EQ(kind(on_server(3, 0, generation)), ReportedShard::kReserved) << "a last good copy is kept, if not listed";
+  const wire::ServerShard listed = on_server(1, 0, generation);
+  const wire::ServerShard unlisted = on_server(8, 0, generation);
+  machine.remove("/f", false);
+  machine.reclaim_all(100);
+  EXPECT_EQ(kind(listed), ReportedShard::kGarbage);
+  EXPECT_EQ(kind(unlisted), ReportedShard::kAbandoned);
+}
+
+// A target seals its shard after the repair was given up and the shard confirmed as not there.
+TEST_F(RepairCommands, AShardThatTheMapMissesIsAdopted) {
+  kill(1);
+  ASSERT_EQ(start({plan(0, 6)}), 1u);
+  const uint64_t generation = row().reservations(0).generation();
+  wire::Command command;
+  auto& given_up = *command.mutable_cancel_repairs()->add_repairs();
+  given_up.set_block(block);
+  given_up.set_generation(generation);
+  apply(command);
+  auto& gone = *command.mutable_confirm_deleted()->add_shards();
+  gone.set_server(6);
+  gone.set_block(block);
+  gone.set_generation(generation);
+  apply(command);
+  ASSERT_EQ(kind(on_server(6, 0, generation)), ReportedShard::kAdoptable);
+  *command.mutable_adopt_shards()->add_shards() = on_server(6, 0, generation);
+  EXPECT_EQ(apply(command), ErrorCode::kOk);
+  EXPECT_EQ(risk_of(row()), Risk::kWhole);
+  EXPECT_EQ(shard(0).server(), 6u);
+}
+
+TEST_F(RepairCommands, AnAbandonedShardIsDiscardedAfterAGrace) {
+  const wire::ServerShard unknown = on_server(1, 0, shard(0).generation());
+  machine.remove("/f", false);
+  machine.reclaim_all(100);
+  wire::Command command;
+  for (const GarbageShard& gone : machine.garbage()) {
+    auto& entry = *command.mutable_confirm_deleted()->add_shards();
+    entry.set_server(gone.server.value());
+    entry.set_block(gone.block.value());
+    entry.set_index(gone.index.value());
+    entry.set_generation(gone.generation.value());
+  }
+  apply(command);
+  *command.mutable_discard_shards()->add_shards() = unknown;
+  EXPECT_EQ(apply(command), ErrorCode::kOk);
+  EXPECT_TRUE(is_garbage(1, 0, unknown.generation()));
+}
+
+TEST_F(RepairCommands, OnlyWhatTheMapHasNoUseForIsDiscarded) {
+  const wire::Shard listed = shard(0);
+  wire::Command command;
+  *command.mutable_discard_shards()->add_shards() = on_server(1, 0, listed.generation());
+  wire::ServerShard impossible = on_server(6, 0, machine.counters().next_generation() + 5);
+  *command.mutable_discard_shards()->add_shards() = impossible;
+  EXPECT_EQ(apply(command), ErrorCode::kOk);
+  EXPECT_THAT(machine.garbage(), IsEmpty());
+}
+
+TEST_F(RepairCommands, OversizedCommandsAreRefused) {
+  wire::Command starts, cancels, damaged, adopted, discarded, sweeps;
+  for (int i = 0; i <= kMaxRepairsPerCommand; ++i) {
+    starts.mutable_start_repairs()->add_repairs();
+    cancels.mutable_cancel_repairs()->add_repairs();
+  }
+  for (int i = 0; i <= kMaxReportedPerCommand; ++i) {
+    damaged.mutable_mark_damaged()->add_shards();
+    adopted.mutable_adopt_shards()->add_shards();
+    discarded.mutable_discard_shards()->add_shards();
+  }
+  sweeps.mutable_sweep_server()->set_server(1);
+  for (const auto& command : {starts, cancels, damaged, adopted, discarded, sweeps}) {
+    EXPECT_EQ(apply(command), ErrorCode::kInvalidArgument);
+  }
+}
+
+}  // namespace
+}  // namespace dogfs
