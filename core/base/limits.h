@@ -69,6 +69,13 @@ inline constexpr size_t kMaxUncommittedBytes = 64 * kMiB;
 static_assert(kMaxUncommittedBytes >= kMaxCommandBytes);
 // Log entries that a member keeps in memory after they are durable.
 inline constexpr size_t kMaxLogCacheBytes = 32 * kMiB;
+// The tail of the log that a member keeps behind what it has applied durably.
+inline constexpr size_t kKeptLogBytes = 64 * kMiB;
+inline constexpr size_t kKeptLogEntries = 100'000;
+// What a leader keeps at most for followers that are alive but behind; they are then sent a snapshot.
+inline constexpr size_t kHeldLogBytes = 512 * kMiB;
+inline constexpr size_t kHeldLogEntries = 1'000'000;
+static_assert(kHeldLogBytes >= kKeptLogBytes && kHeldLogEntries >= kKeptLogEntries);
 // Committed entries that are applied as one batch.
 inline constexpr size_t kMaxApplyBytes = 4 * kMiB;
 static_assert(kMaxApplyBytes >= kMaxCommandBytes);

@@ -18,8 +18,8 @@ uint64_t hash_of(const Entry& entry) {
 }  // namespace
 
 NodeView view_of(const Raft& raft) {
-  return NodeView{raft.options().self, raft.role(),   raft.term(),    raft.voted_for(),
-                  raft.leader(),       raft.commit(), raft.applied(), &raft.log()};
+  return NodeView{raft.options().self, raft.role(),    raft.term(),          raft.voted_for(), raft.leader(),
+                  raft.commit(),       raft.applied(), raft.durable_state(), &raft.log()};
 }
 
 // --- State ----------------------------------------------------------------------------------------------------------
@@ -32,6 +32,8 @@ Violation check_node(const NodeView& view) {
   if (view.applied > view.log->durable()) return broken("applied beyond what is durable here");
   if (view.commit > view.log->last_index()) return broken("committed beyond the log");
   if (view.log->durable() > view.log->last_index()) return broken("durable beyond the log");
+  if (view.log->base().index > view.commit) return broken("compacted beyond what is committed");
+  if (view.log->base().index > view.durable_state) return broken("compacted beyond the durable state");
   if (view.log->last().term > view.term) return broken("an entry of a later term");
   if (view.role == RaftRole::kLeader && view.leader != view.node) return broken("a leader that names another");
   if (view.role == RaftRole::kLeader && view.voted_for != view.node) return broken("a leader that voted for another");
@@ -48,30 +50,42 @@ Violation check_one_leader(const std::vector<NodeView>& views) {
   return std::nullopt;
 }
 
-// Terms only rise, so both logs are sequences of runs. Up to the first difference they are equal; from there on no
-// index may have the same term in both.
+// Terms only rise, so both logs are sequences of runs: they are compared where a run begins in either, from the later of
+// their bases on. From the first difference on, no index may have the same term in both.
 Violation check_log_matching(const NodeView& a, const NodeView& b) {
-  const std::vector<TermRuns::Run>& runs_a = a.log->terms().runs();
-  const std::vector<TermRuns::Run>& runs_b = b.log->terms().runs();
+  const LogIndex begin = std::max(a.log->base().index, b.log->base().index);
   const LogIndex last = std::min(a.log->last_index(), b.log->last_index());
-  const auto [i, j] = std::mismatch(runs_a.begin(), runs_a.end(), runs_b.begin(), runs_b.end());
-  if (i == runs_a.end() && j == runs_b.end()) return std::nullopt;
-  LogIndex differs = last.next();
-  if (i != runs_a.end()) differs = std::min(differs, i->first);
-  if (j != runs_b.end()) differs = std::min(differs, j->first);
-  // Within the rest, terms change only where a run begins: those are the places to compare.
+  LogIndex differs;
   const auto compare_at = [&](LogIndex index) -> Violation {
-    if (index < differs || index > last || a.log->term_at(index) != b.log->term_at(index)) return std::nullopt;
+    if (index < begin || index > last) return std::nullopt;
+    const Term term = a.log->term_at(index);
+    if (term != b.log->term_at(index)) {
+      if (differs.is_none()) differs = index;
+      return std::nullopt;
+    }
+    if (differs.is_none()) return std::nullopt;
     return fmt::format("nodes {} and {} share entry {} but not those before it, from {}", a.node, b.node,
-                       describe(LogPosition{index, a.log->term_at(index)}), differs);
+                       describe(LogPosition{index, term}), differs);
   };
-  for (auto run = i; run != runs_a.end(); ++run) {
-    if (Violation violation = compare_at(run->first)) return violation;
+  // Entry 0 is in no log: every log agrees about it.
+  if (!begin.is_none()) {
+    if (Violation violation = compare_at(begin)) return violation;
   }
-  for (auto run = j; run != runs_b.end(); ++run) {
-    if (Violation violation = compare_at(run->first)) return violation;
+  auto i = a.log->terms().runs().begin();
+  auto j = b.log->terms().runs().begin();
+  const auto end_a = a.log->terms().runs().end();
+  const auto end_b = b.log->terms().runs().end();
+  while (i != end_a || j != end_b) {
+    const bool take_a = j == end_b || (i != end_a && i->first <= j->first);
+    const LogIndex next = take_a ? (i++)->first : (j++)->first;
+    if (Violation violation = compare_at(next)) return violation;
   }
   return std::nullopt;
+}
+
+// Whether `log` has the committed entry at `position`, or had it before it was compacted.
+bool holds(const Log& log, LogPosition position) {
+  return position.index < log.base().index || log.contains(position);
 }
 
 // --- Step to step ---------------------------------------------------------------------------------------------------
@@ -87,10 +101,10 @@ Violation check_step(const NodeSnapshot& before, const NodeView& after) {
   };
   if (after.term < before.term) return broken("the term went back");
   if (after.commit < before.committed.index) return broken("the commit index went back");
-  if (!after.log->contains(before.committed)) return broken("a committed entry was truncated");
+  if (!holds(*after.log, before.committed)) return broken("a committed entry was truncated");
   if (after.term > before.term) return std::nullopt;
   if (!before.voted_for.is_none() && after.voted_for != before.voted_for) return broken("the vote changed in a term");
-  if (before.role == RaftRole::kLeader && after.role == RaftRole::kLeader && !after.log->contains(before.last)) {
+  if (before.role == RaftRole::kLeader && after.role == RaftRole::kLeader && !holds(*after.log, before.last)) {
     return broken("a leader truncated its log");
   }
   const bool still_leads = before.role == RaftRole::kLeader && after.role == RaftRole::kLeader;
@@ -138,7 +152,7 @@ Violation SafetyHistory::check_complete(const NodeView& leader) const {
     const Committed& committed = ledger_[i - 1];
     if (committed.when >= leader.term) continue;
     // By log matching, having the last one is having all.
-    if (leader.log->contains(LogPosition{LogIndex(i), committed.term})) return std::nullopt;
+    if (holds(*leader.log, LogPosition{LogIndex(i), committed.term})) return std::nullopt;
     return fmt::format("node {} leads term {} without entry {} that was committed in term {}", leader.node, leader.term,
                        describe(LogPosition{LogIndex(i), committed.term}), committed.when);
   }
@@ -146,7 +160,11 @@ Violation SafetyHistory::check_complete(const NodeView& leader) const {
 }
 
 Violation SafetyHistory::observe_commits(const NodeView& view, LogIndex known) {
-  for (LogIndex index = known.next(); index <= view.commit; ++index) {
+  // What is before the base was committed when the log was compacted or the snapshot was made.
+  const LogPosition base = view.log->base();
+  if (base.index > committed()) return fmt::format("node {} begins behind {} uncommitted", view.node, describe(base));
+  for (LogIndex index = std::max(known.next(), base.index); index <= view.commit; ++index) {
+    if (index.is_none()) continue;
     if (Violation violation = observe_committed(view, LogPosition{index, view.log->term_at(index)})) return violation;
   }
   const LogIndex first_cached = std::max(known.next(), view.log->first_cached());

@@ -25,6 +25,7 @@ struct NodeView {
   NodeId leader;
   LogIndex commit;
   LogIndex applied;
+  LogIndex durable_state;  // Raft::durable_state
   const Log* log = nullptr;
 };
 

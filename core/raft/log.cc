@@ -6,8 +6,9 @@
 
 namespace dogfs::raft {
 
-Log::Log(TermRuns terms, std::deque<Entry> tail, size_t max_cached_bytes)
+Log::Log(TermRuns terms, LogSizes sizes, std::deque<Entry> tail, size_t max_cached_bytes)
     : terms_(std::move(terms)),
+      sizes_(std::move(sizes)),
       cache_(std::move(tail)),
       max_cached_bytes_(max_cached_bytes),
       durable_(terms_.last_index()),
@@ -17,12 +18,14 @@ Log::Log(TermRuns terms, std::deque<Entry> tail, size_t max_cached_bytes)
     cached_bytes_ += entry.bytes();
   }
   DOGFS_CHECK(cache_.empty() || cache_.back().index == last_index(), "the tail must be the end of the log");
+  DOGFS_CHECK(base().index.value() + sizes_.entries() == last_index().value(), "every entry has a size");
   evict();
 }
 
 void Log::append(Entry entry) {
   DOGFS_CHECK(entry.index == last_index().next(), "entries are appended without a gap");
   terms_.append(entry.term);
+  sizes_.append(entry.bytes());
   cached_bytes_ += entry.bytes();
   cache_.push_back(std::move(entry));
   evict();
@@ -51,6 +54,7 @@ std::optional<LogIndex> Log::merge(const std::vector<Entry>& entries) {
 
 void Log::truncate_from(LogIndex index) {
   terms_.truncate_from(index);
+  sizes_.truncate_from(index);
   while (!cache_.empty() && cache_.back().index >= index) {
     cached_bytes_ -= cache_.back().bytes();
     cache_.pop_back();
@@ -62,6 +66,27 @@ void Log::truncate_from(LogIndex index) {
   }
   durable_ = std::min(durable_, keep);
   for (Handed& handed : in_flight_) handed.last = std::min(handed.last, keep);
+}
+
+void Log::compact_to(LogIndex index) {
+  DOGFS_CHECK(index <= durable_, "only what is durable may be dropped");
+  terms_.compact_to(index);
+  sizes_.compact_to(index);
+  while (!cache_.empty() && cache_.front().index <= index) {
+    cached_bytes_ -= cache_.front().bytes();
+    cache_.pop_front();
+  }
+}
+
+void Log::reset(LogPosition base) {
+  terms_ = TermRuns(base);
+  sizes_ = LogSizes(base.index);
+  cache_.clear();
+  cached_bytes_ = 0;
+  durable_ = base.index;
+  handed_ = base.index;
+  truncate_from_.reset();
+  in_flight_.clear();
 }
 
 std::vector<Entry> Log::cached(LogIndex first, LogIndex last, EntryLimits limits) const {

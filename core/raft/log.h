@@ -5,11 +5,14 @@
 // truncated and replaced is not durable because its forerunner is.
 //
 // Entries that are durable are let go, oldest first, when those in memory exceed a limit; who needs them reads them
-// from the store. Terms stay (core/raft/term_runs.h). Compaction will raise the first index from 1.
+// from the store. Terms stay (core/raft/term_runs.h).
+//
+// Compaction drops entries at the front: the log begins behind its base, the last entry that the applied state covers.
+// A snapshot replaces the log by an empty one behind its own place.
 //
 // Invariants:
 //   1. cached entries are contiguous and end at last_index
-//   2. durable <= handed over <= last_index, and only durable entries are not cached
+//   2. base <= durable <= handed over <= last_index, and only durable entries are not cached
 //   3. terms never fall along the log
 #pragma once
 
@@ -17,26 +20,26 @@
 #include <optional>
 #include <vector>
 
+#include "core/raft/log_sizes.h"
 #include "core/raft/term_runs.h"
 #include "core/raft/types.h"
 
 namespace dogfs::raft {
 
-struct EntryLimits {
-  size_t max_bytes = 0;
-  size_t max_entries = 0;
-};
-
 class Log {
  public:
-  // A log as it was read from the store: the terms of all its entries, and the last of these (possibly none) to begin
-  // with.
-  Log(TermRuns terms, std::deque<Entry> tail, size_t max_cached_bytes);
+  // A log as it was read from the store: the terms and sizes of all its entries, and the last of these (possibly none)
+  // to begin with.
+  Log(TermRuns terms, LogSizes sizes, std::deque<Entry> tail, size_t max_cached_bytes);
 
+  // What it begins behind: (0, none) as long as nothing was compacted.
+  LogPosition base() const { return terms_.base(); }
+  LogIndex first_index() const { return terms_.base().index.next(); }
   LogIndex last_index() const { return terms_.last_index(); }
   LogPosition last() const { return LogPosition{terms_.last_index(), terms_.last_term()}; }
   Term term_at(LogIndex index) const { return terms_.term_at(index); }
   const TermRuns& terms() const { return terms_; }
+  const LogSizes& sizes() const { return sizes_; }
   // Everything up to here is durable in the version that this log holds.
   LogIndex durable() const { return durable_; }
 
@@ -64,6 +67,12 @@ class Log {
   std::vector<Entry> cached(LogIndex first, LogIndex last, EntryLimits limits) const;
   size_t cached_bytes() const { return cached_bytes_; }
 
+  // Drops everything up to `index`, on which the next batch tells the disk (base()). Precondition: it is durable.
+  void compact_to(LogIndex index);
+  // The log is empty and begins behind `base`, which a snapshot covers: that counts as durable, since nothing is promised
+  // before the batch that says so is.
+  void reset(LogPosition base);
+
   // --- Persistence
   struct Unstable {
     std::optional<LogIndex> truncate_from;  // erase from here on first
@@ -85,6 +94,7 @@ class Log {
   };
 
   TermRuns terms_;
+  LogSizes sizes_;
   std::deque<Entry> cache_;
   size_t cached_bytes_ = 0;
   size_t max_cached_bytes_;

@@ -19,14 +19,16 @@ Raft::Raft(Options options, Restored restored, MonoTime now)
       now_(now),
       term_(restored.hard_state.term),
       voted_for_(restored.hard_state.voted_for),
-      log_(std::move(restored.terms), std::move(restored.tail), options_.max_cached_bytes),
+      log_(std::move(restored.terms), std::move(restored.sizes), std::move(restored.tail), options_.max_cached_bytes),
       commit_(std::max(restored.hard_state.commit, restored.applied)),
       applied_(restored.applied),
-      handed_(restored.applied) {
+      handed_(restored.applied),
+      durable_state_(restored.applied) {
   DOGFS_CHECK(voters_.contains(options_.self), "a member must be one of the voters");
   DOGFS_CHECK(options_.election_timeout >= 3 * options_.heartbeat_interval);
   DOGFS_CHECK(commit_ <= log_.last_index(), "the store must not have lost committed entries");
   DOGFS_CHECK(log_.last().term <= term_, "the store must not have lost a term");
+  DOGFS_CHECK(log_.base().index <= applied_, "what was dropped from the log must be in the state");
   restart_election_timer();
   // Nobody else can be leader: there is nothing to wait for.
   if (voters_.size() == 1) election_deadline_ = now_;
@@ -234,6 +236,9 @@ void Raft::persisted(uint64_t batch) {
   if (batch <= persisted_batch_) return;
   persisted_batch_ = batch;
   log_.persisted(batch);
+  for (; !applied_at_.empty() && applied_at_.front().batch <= batch; applied_at_.pop_front()) {
+    durable_state_ = std::max(durable_state_, applied_at_.front().applied);
+  }
   release_durable();
   if (role_ == RaftRole::kLeader) advance_commit();
 }
@@ -254,6 +259,8 @@ void Raft::take_persist_batch() {
   batch.truncate_from = unstable.truncate_from;
   batch.entries = std::move(unstable.entries);
   batch.last = log_.last();
+  batch.compaction = compact();
+  applied_at_.push_back(AppliedAt{batch.number, applied_});
   hard_state_dirty_ = false;
   effects_.persist = std::move(batch);
 }

@@ -18,7 +18,7 @@
 //   1. term, and the vote within a term, never go back; neither does commit
 //   2. applied <= handed to apply <= min(commit, durable), and commit <= last index
 //   3. only entries of the leader's own term are committed by counting (5.4.2)
-//   4. nothing committed is ever truncated
+//   4. nothing committed is ever truncated at the end, nothing dropped at the front that is not durably applied
 //
 // Limits: an append carries at most max_append_bytes (or one entry); a follower has at most `flow` under way; proposals
 // are refused beyond max_uncommitted_bytes; entries in memory beyond max_cached_bytes are read back by LogFetch.
@@ -32,6 +32,7 @@
 #include "core/base/limits.h"
 #include "core/base/result.h"
 #include "core/base/time.h"
+#include "core/raft/compaction.h"
 #include "core/raft/log.h"
 #include "core/raft/progress.h"
 #include "core/raft/quorum.h"
@@ -55,14 +56,22 @@ struct Options {
   FlowLimits flow{kMaxInflightAppends, kMaxInflightAppendBytes};
   size_t max_uncommitted_bytes = kMaxUncommittedBytes;
   size_t max_cached_bytes = kMaxLogCacheBytes;
+  CompactionLimits compaction{{kKeptLogBytes, kKeptLogEntries}, {kHeldLogBytes, kHeldLogEntries}};
 };
 
 // What the store had at start (core/raft/raft_store.h); for a new node, nothing.
 struct Restored {
   HardState hard_state;
   TermRuns terms;
+  LogSizes sizes;
   std::deque<Entry> tail;
   LogIndex applied;  // as the state machine remembers it
+};
+
+// The log is to begin behind `base`: entries from `first` to there are dropped.
+struct LogCompaction {
+  LogIndex first;
+  LogPosition base;
 };
 
 // To be written in one atomic, synced write, behind all batches of lower numbers.
@@ -72,6 +81,7 @@ struct PersistBatch {
   std::optional<LogIndex> truncate_from;  // erase every entry from here on, first
   std::vector<Entry> entries;
   LogPosition last;  // where the log ends after this batch
+  std::optional<LogCompaction> compaction;
 };
 
 // Entries that are needed but not in memory any more: to be read from the store and given to fetched().
@@ -137,6 +147,8 @@ class Raft {
   NodeId leader() const { return leader_; }  // none where unknown
   LogIndex commit() const { return commit_; }
   LogIndex applied() const { return applied_; }
+  // Up to here the effects of the log are in the state machine, and no crash takes them away.
+  LogIndex durable_state() const { return durable_state_; }
   const Log& log() const { return log_; }
   const std::map<NodeId, Progress>& progress() const { return progress_; }
   size_t uncommitted_bytes() const { return uncommitted_.bytes(); }
@@ -148,6 +160,11 @@ class Raft {
   struct HeldMessage {
     uint64_t batch;
     Message message;
+  };
+  // What was applied when batch `batch` was handed out: durable with it, since state and log share one ordered store.
+  struct AppliedAt {
+    uint64_t batch;
+    LogIndex applied;
   };
   enum class Send : uint8_t { kIfEntries, kAlways };
 
@@ -168,6 +185,10 @@ class Raft {
   void take_committed();
   void hand_to_apply(std::vector<Entry> entries);
   void note_violation(const Message& message, std::string_view what);
+
+  // snapshot.cc
+  std::optional<LogCompaction> compact();
+  std::optional<LogIndex> acknowledged_by_live_followers() const;
 
   // election.cc
   void restart_election_timer();
@@ -224,6 +245,8 @@ class Raft {
   LogIndex applied_;
   LogIndex handed_;  // given out to be applied
   bool apply_fetching_ = false;
+  LogIndex durable_state_;
+  std::deque<AppliedAt> applied_at_;  // of the batches that are not durable yet
 
   // Candidates
   std::map<NodeId, bool> votes_;

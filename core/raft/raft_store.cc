@@ -11,6 +11,7 @@ namespace dogfs::raft {
 
 namespace {
 
+constexpr char kBaseTag = 'B';
 constexpr char kConfigTag = 'C';
 constexpr char kHardStateTag = 'H';
 constexpr char kLogTag = 'L';
@@ -114,9 +115,18 @@ Status scan_entries(const KvReader& store, GroupId group, LogIndex first,
   return status;
 }
 
+Status load_base(const KvReader& store, GroupId group, LoadedLog& loaded) {
+  DOGFS_TRY(const auto base, get_record<wire::RaftLogBase>(store, group, kBaseTag, "the beginning of the log"));
+  if (!base) return ok();
+  loaded.terms = TermRuns(LogPosition{LogIndex(base->index()), Term(base->term())});
+  loaded.sizes = LogSizes(LogIndex(base->index()));
+  return ok();
+}
+
+// Precondition: the base was loaded.
 Status load_entries(const KvReader& store, GroupId group, size_t max_tail_bytes, LoadedLog& loaded) {
   size_t tail_bytes = 0;
-  return scan_entries(store, group, LogIndex(), [&](Entry entry) -> Result<bool> {
+  return scan_entries(store, group, loaded.terms.last_index().next(), [&](Entry entry) -> Result<bool> {
     if (entry.index != loaded.terms.last_index().next()) {
       return corrupt(group, fmt::format("log entries from {} to {} are missing", loaded.terms.last_index().next(),
                                         entry.index.previous()));
@@ -125,6 +135,7 @@ Status load_entries(const KvReader& store, GroupId group, size_t max_tail_bytes,
       return corrupt(group, fmt::format("the term falls at log entry {}", entry.index));
     }
     loaded.terms.append(entry.term);
+    loaded.sizes.append(entry.bytes());
     tail_bytes += entry.bytes();
     loaded.tail.push_back(std::move(entry));
     while (tail_bytes > max_tail_bytes && loaded.tail.size() > 1) {
@@ -156,7 +167,8 @@ Status check_end(GroupId group, const wire::RaftHardState& hard_state, const Ter
                    fmt::format("the log ends at entry {} of term {}, but was written up to entry {} of term {}",
                                terms.last_index(), terms.last_term(), hard_state.last_index(), hard_state.last_term()));
   }
-  if (hard_state.commit() > hard_state.last_index() || hard_state.last_term() > hard_state.term()) {
+  if (hard_state.commit() > hard_state.last_index() || hard_state.commit() < terms.base().index.value() ||
+      hard_state.last_term() > hard_state.term()) {
     return corrupt(group, "term, commit index and log contradict each other");
   }
   return ok();
@@ -170,6 +182,14 @@ wire::RaftHardState encode_hard_state(const HardState& state, LogPosition last) 
   message.set_last_index(last.index.value());
   message.set_last_term(last.term.value());
   return message;
+}
+
+void add_compaction(WriteBatch& batch, GroupId group, const LogCompaction& compaction) {
+  batch.erase_range(entry_key(group, compaction.first), entry_key(group, compaction.base.index.next()));
+  wire::RaftLogBase base;
+  base.set_index(compaction.base.index.value());
+  base.set_term(compaction.base.term.value());
+  put_record(batch, group_key(group, kBaseTag), base);
 }
 
 }  // namespace
@@ -193,6 +213,7 @@ WriteBatch encode_batch(GroupId group, const PersistBatch& from) {
     put_record(batch, entry_key(group, entry.index), message);
   }
   put_record(batch, group_key(group, kHardStateTag), encode_hard_state(from.hard_state, from.last));
+  if (from.compaction) add_compaction(batch, group, *from.compaction);
   return batch;
 }
 
@@ -201,6 +222,7 @@ Result<LoadedLog> load_log(const KvReader& store, const StoreIdentity& identity,
   DOGFS_TRY(const auto config, get_record<wire::RaftGroupConfig>(store, group, kConfigTag, "the group configuration"));
   DOGFS_TRY(const auto hard_state, get_record<wire::RaftHardState>(store, group, kHardStateTag, "the hard state"));
   LoadedLog loaded;
+  DOGFS_TRYV(load_base(store, group, loaded));
   DOGFS_TRYV(load_entries(store, group, max_tail_bytes, loaded));
   if (!config && !hard_state && loaded.terms.last_index().is_none()) {
     loaded.is_new = true;

@@ -1,6 +1,7 @@
 // Where a group's log and hard state live in a KvStore, and how it is told that they are whole.
 //
 //   'R' group 'C'        RaftGroupConfig: who this member is
+//   'R' group 'B'        RaftLogBase: what the log begins behind; absent until it was compacted
 //   'R' group 'H'        RaftHardState: term, vote, and where the log ends
 //   'R' group 'L' index  RaftEntry
 //
@@ -31,6 +32,7 @@ struct LoadedLog {
   bool is_new = false;  // nothing was ever stored for this group
   HardState hard_state;
   TermRuns terms;
+  LogSizes sizes;
   std::deque<Entry> tail;  // the last entries, as many as the cache takes
 };
 

@@ -177,11 +177,17 @@ Task<Result<raft::Restored>> Replica::Impl::restore() {
                     fmt::format("the state of group {} includes log entry {}, but its log ends at {}", options_.group,
                                 applied, loaded.terms.last_index()));
   }
+  if (applied < loaded.terms.base().index) {
+    co_return Error(ErrorCode::kCorrupt,
+                    fmt::format("the state of group {} includes log entry {}, but its log begins behind {}",
+                                options_.group, applied, loaded.terms.base().index));
+  }
   if (loaded.is_new) {
     WriteBatch batch = raft::encode_new_store(identity);
     DOGFS_CO_TRYV(co_await store_.write(std::move(batch), Durability::kSynced));
   }
-  co_return raft::Restored{loaded.hard_state, std::move(loaded.terms), std::move(loaded.tail), applied};
+  co_return raft::Restored{loaded.hard_state, std::move(loaded.terms), std::move(loaded.sizes), std::move(loaded.tail),
+                           applied};
 }
 
 Task<Status> Replica::Impl::start() {

@@ -5,16 +5,36 @@
 
 namespace dogfs::raft {
 
+void TestDisk::hand_over(PersistBatch batch) {
+  unsynced.push_back(std::move(batch));
+  applied_at.push_back(machine.size());
+}
+
 void TestDisk::sync_one() {
   PersistBatch batch = std::move(unsynced.front());
   unsynced.pop_front();
-  if (batch.truncate_from) entries.resize(std::min(entries.size(), size_t{batch.truncate_from->value() - 1}));
+  durable_machine = std::max(durable_machine, applied_at.front());
+  applied_at.pop_front();
+  if (batch.truncate_from) {
+    DOGFS_CHECK(*batch.truncate_from > base.index);
+    entries.resize(std::min(entries.size(), size_t{batch.truncate_from->value() - base.index.value() - 1}));
+  }
   for (Entry& entry : batch.entries) {
-    DOGFS_CHECK(entry.index.value() == entries.size() + 1, "batches continue the log");
+    DOGFS_CHECK(entry.index.value() == last() + 1, "batches continue the log");
     entries.push_back(std::move(entry));
   }
-  DOGFS_CHECK(batch.last.index.value() == entries.size());
+  DOGFS_CHECK(batch.last.index.value() == last());
   hard_state = batch.hard_state;
+  if (!batch.compaction) return;
+  DOGFS_CHECK(batch.compaction->first == base.index.next() && batch.compaction->base.index.value() <= durable_machine);
+  const uint64_t dropped = batch.compaction->base.index.value() - base.index.value();
+  entries.erase(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(dropped));
+  base = batch.compaction->base;
+}
+
+const Entry* TestDisk::find(LogIndex index) const {
+  if (index <= base.index || index.value() > last()) return nullptr;
+  return &entries[index.value() - base.index.value() - 1];
 }
 
 TestCluster::TestCluster(size_t size, Options base, uint64_t seed) : base_(std::move(base)), seed_(seed) {
@@ -33,8 +53,11 @@ void TestCluster::restart(NodeId id) {
   options.election_seed = combine64(combine64(seed_, id.value()), ++node.incarnation);
   Restored restored;
   restored.hard_state = node.disk.hard_state;
+  restored.terms = TermRuns(node.disk.base);
+  restored.sizes = LogSizes(node.disk.base.index);
   for (const Entry& entry : node.disk.entries) {
     restored.terms.append(entry.term);
+    restored.sizes.append(entry.bytes());
     restored.tail.push_back(entry);
   }
   restored.applied = LogIndex(node.disk.machine.size());
@@ -47,7 +70,11 @@ void TestCluster::crash(NodeId id, size_t survive, LogIndex applied) {
   TestNode& node = nodes_.at(id);
   for (size_t i = 0; i < survive && !node.disk.unsynced.empty(); ++i) node.disk.sync_one();
   node.disk.unsynced.clear();
-  if (applied.value() < node.disk.machine.size()) node.disk.machine.resize(applied.value());
+  node.disk.applied_at.clear();
+  const size_t survivors = std::max<size_t>(applied.value(), node.disk.durable_machine);
+  if (survivors < node.disk.machine.size()) node.disk.machine.resize(survivors);
+  // Like a process that comes back: what it reads is what it has.
+  node.disk.durable_machine = node.disk.machine.size();
   node.raft.reset();
   node.to_apply.clear();
   node.fetches.clear();
@@ -115,7 +142,9 @@ void TestCluster::answer_fetches(NodeId id) {
   for (const LogFetch& fetch : std::exchange(node.fetches, {})) {
     std::vector<Entry> entries;
     for (LogIndex i = fetch.first; i <= fetch.last && entries.size() < fetch.limits.max_entries; ++i) {
-      if (i.value() <= node.disk.entries.size()) entries.push_back(node.disk.entries[i.value() - 1]);
+      const Entry* entry = node.disk.find(i);
+      if (entry == nullptr) break;
+      entries.push_back(*entry);
     }
     node.raft->fetched(fetch, std::move(entries));
   }
@@ -173,7 +202,7 @@ std::vector<NodeView> TestCluster::views() const {
 void TestCluster::collect(NodeId id) {
   TestNode& node = nodes_.at(id);
   Effects effects = node.raft->take_effects();
-  if (effects.persist) node.disk.unsynced.push_back(*std::move(effects.persist));
+  if (effects.persist) node.disk.hand_over(*std::move(effects.persist));
   for (Message& message : effects.messages) network_.push_back(std::move(message));
   if (!effects.committed.empty()) node.to_apply = std::move(effects.committed);
   node.fetches.insert(node.fetches.end(), effects.fetches.begin(), effects.fetches.end());

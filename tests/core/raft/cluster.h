@@ -16,11 +16,20 @@ namespace dogfs::raft {
 // What a member keeps over crashes, and what it has asked to be written.
 struct TestDisk {
   HardState hard_state;
-  std::vector<Entry> entries;         // entries[i] has index i + 1
+  LogPosition base;                   // what the log begins behind
+  std::vector<Entry> entries;         // entries[i] has index base + i + 1
   std::deque<PersistBatch> unsynced;  // oldest first
-  std::vector<Entry> machine;         // what the state machine has applied; any prefix may survive a crash
+  std::vector<Entry> machine;         // what the state machine has applied: entries from 1 on
+  // State and log share one ordered store: with a batch everything becomes durable that was applied when it was handed
+  // over. Of the rest of `machine` any prefix may survive a crash.
+  std::deque<size_t> applied_at;  // for each unsynced batch
+  size_t durable_machine = 0;
 
+  void hand_over(PersistBatch batch);
   void sync_one();
+  // Where the log ends.
+  uint64_t last() const { return base.index.value() + entries.size(); }
+  const Entry* find(LogIndex index) const;
 };
 
 struct TestNode {

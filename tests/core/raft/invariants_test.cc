@@ -11,7 +11,7 @@ using testing::HasSubstr;
 using testing::Optional;
 
 Log log_of(const std::vector<uint64_t>& terms, const std::string& command = "c", bool durable = true) {
-  Log log(TermRuns(), {}, SIZE_MAX);
+  Log log(TermRuns(), LogSizes(), {}, SIZE_MAX);
   for (const uint64_t term : terms) {
     log.append(
         Entry{log.last_index().next(), Term(term), EntryType::kCommand, std::make_shared<const std::string>(command)});
@@ -87,6 +87,36 @@ TEST(Invariants, LogsThatShareAnEntryButNotItsPastAreFound) {
   EXPECT_FALSE(matching({1, 1, 3}, {1, 2, 3}));
   EXPECT_FALSE(matching({1, 3, 3}, {2, 2, 3}));
   EXPECT_FALSE(matching({1, 1, 1, 4}, {1, 2, 2, 4}));
+}
+
+TEST(Invariants, CompactedLogsAreComparedWhereBothAreKnown) {
+  const auto compacted = [](const std::vector<uint64_t>& terms, uint64_t to) {
+    Log log = log_of(terms);
+    log.compact_to(LogIndex(to));
+    return log;
+  };
+  const Log whole = log_of({1, 1, 2, 3});
+  const Log other = log_of({1, 1, 3, 3});
+  for (uint64_t to = 0; to <= 4; ++to) {
+    const Log same = compacted({1, 1, 2, 3}, to);
+    EXPECT_EQ(check_log_matching(follower(1, 9, whole), follower(2, 9, same)), std::nullopt);
+    EXPECT_EQ(check_log_matching(follower(1, 9, same), follower(2, 9, whole)), std::nullopt);
+    const bool difference_is_known = to <= 3;
+    EXPECT_EQ(check_log_matching(follower(1, 9, other), follower(2, 9, same)).has_value(), difference_is_known);
+  }
+}
+
+TEST(Invariants, CompactionOfWhatIsStillNeededIsFound) {
+  Log log = log_of({1, 1, 1});
+  log.compact_to(LogIndex(2));
+  NodeView view = follower(1, 1, log, 1);
+  EXPECT_THAT(check_node(view), Optional(HasSubstr("compacted beyond what is committed")));
+  view.commit = LogIndex(3);
+  view.durable_state = LogIndex(1);
+  EXPECT_THAT(check_node(view), Optional(HasSubstr("compacted beyond the durable state")));
+  view.durable_state = LogIndex(2);
+  EXPECT_EQ(check_node(view), std::nullopt);
+  EXPECT_THAT(SafetyHistory().observe({view}), Optional(HasSubstr("begins behind 2/1 uncommitted")));
 }
 
 TEST(Invariants, StepsBackAreFound) {

@@ -4,6 +4,10 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <numeric>
+
+#include "core/raft/compaction.h"
+
 namespace dogfs::raft {
 namespace {
 
@@ -16,7 +20,7 @@ Entry entry(uint64_t index, uint64_t term) {
 
 // A log with these terms, nothing of it durable.
 Log log_of(const std::vector<uint64_t>& terms, size_t cache = kUnlimited) {
-  Log log(TermRuns(), {}, cache);
+  Log log(TermRuns(), LogSizes(), {}, cache);
   for (size_t i = 0; i < terms.size(); ++i) log.append(entry(i + 1, terms[i]));
   return log;
 }
@@ -34,11 +38,16 @@ std::vector<uint64_t> any_terms(size_t size) {
 RC_GTEST_PROP(TermRuns, KnowTheTermOfEveryEntry, ()) {
   TermRuns runs;
   std::vector<uint64_t> model;
+  size_t base = 0;
   for (int i = 0; i < 40; ++i) {
-    if (!model.empty() && *rc::gen::inRange(0, 6) == 0) {
-      const size_t from = *rc::gen::inRange<size_t>(1, model.size() + 2);
+    const int move = *rc::gen::inRange(0, 8);
+    if (move == 0) {
+      const size_t from = *rc::gen::inRange<size_t>(base + 1, model.size() + 2);
       runs.truncate_from(LogIndex(from));
       model.resize(std::min(model.size(), from - 1));
+    } else if (move == 1) {
+      base = *rc::gen::inRange<size_t>(base, model.size() + 1);
+      runs.compact_to(LogIndex(base));
     } else {
       model.push_back((model.empty() ? 1 : model.back()) + *rc::gen::inRange<uint64_t>(0, 3));
       runs.append(Term(model.back()));
@@ -46,7 +55,12 @@ RC_GTEST_PROP(TermRuns, KnowTheTermOfEveryEntry, ()) {
     RC_ASSERT(runs.last_index().value() == model.size());
     RC_ASSERT(runs.term_at(LogIndex(0)).is_none());
     RC_ASSERT(runs.term_at(LogIndex(model.size() + 1)).is_none());
-    for (size_t j = 1; j <= model.size(); ++j) RC_ASSERT(runs.term_at(LogIndex(j)).value() == model[j - 1]);
+    RC_ASSERT(runs.base().index.value() == base);
+    for (size_t j = 1; j < base; ++j) RC_ASSERT(runs.term_at(LogIndex(j)).is_none());
+    for (size_t j = std::max<size_t>(base, 1); j <= model.size(); ++j) {
+      RC_ASSERT(runs.term_at(LogIndex(j)).value() == model[j - 1]);
+    }
+    RC_ASSERT(runs.runs().empty() == (model.size() == base));
   }
 }
 
@@ -61,6 +75,95 @@ RC_GTEST_PROP(TermRuns, LastAtMostIsWhatAWalkBackFinds, ()) {
   const LogPosition found = runs.last_at_most(LogIndex(from), Term(term));
   RC_ASSERT(found.index.value() == expected);
   RC_ASSERT(found.term.value() == (expected == 0 ? 0 : model[expected - 1]));
+
+  const size_t base = *rc::gen::inRange<size_t>(0, model.size() + 1);
+  runs.compact_to(LogIndex(base));
+  const LogPosition compacted = runs.last_at_most(LogIndex(from), Term(term));
+  RC_ASSERT(compacted.index >= found.index);
+  if (expected >= base) {
+    RC_ASSERT(compacted == found);
+  } else {
+    RC_ASSERT(compacted.index.value() == std::min(from, base - 1));
+    RC_ASSERT(compacted.term.is_none());
+  }
+}
+
+// --- LogSizes: the model is a plain list of sizes -------------------------------------------------------------------
+
+RC_GTEST_PROP(LogSizes, AnswerAsAWalkOverAllEntriesDoes, ()) {
+  LogSizes sizes;
+  std::deque<size_t> model;  // behind `base`
+  uint64_t base = 0;
+  for (int i = 0; i < 40; ++i) {
+    const int move = *rc::gen::inRange(0, 8);
+    if (move == 0) {
+      const size_t kept = *rc::gen::inRange<size_t>(0, model.size() + 2);
+      sizes.truncate_from(LogIndex(base + kept + 1));
+      model.resize(std::min(kept, model.size()));
+    } else if (move == 1) {
+      const size_t dropped = *rc::gen::inRange<size_t>(0, model.size() + 1);
+      base += dropped;
+      sizes.compact_to(LogIndex(base));
+      model.erase(model.begin(), model.begin() + static_cast<std::ptrdiff_t>(dropped));
+    } else {
+      model.push_back(*rc::gen::inRange<size_t>(1, 20));
+      sizes.append(model.back());
+    }
+    RC_ASSERT(sizes.entries() == model.size());
+    RC_ASSERT(sizes.bytes() == std::accumulate(model.begin(), model.end(), size_t{0}));
+    const EntryLimits limits{*rc::gen::inRange<size_t>(0, 100), *rc::gen::inRange<size_t>(0, 10)};
+
+    size_t tail = 0;
+    size_t tail_bytes = 0;
+    while (tail < std::min(model.size(), limits.max_entries)) {
+      tail_bytes += model[model.size() - tail - 1];
+      if (tail_bytes > limits.max_bytes) break;
+      ++tail;
+    }
+    RC_ASSERT(sizes.before_tail(limits).value() == base + model.size() - tail);
+
+    if (model.empty()) continue;
+    const size_t skipped = *rc::gen::inRange<size_t>(0, model.size());
+    size_t run = 1;
+    size_t run_bytes = model[skipped];
+    while (skipped + run < model.size() && run < limits.max_entries) {
+      run_bytes += model[skipped + run];
+      if (run_bytes > limits.max_bytes) break;
+      ++run;
+    }
+    RC_ASSERT(sizes.run_behind(LogIndex(base + skipped), limits).value() == base + skipped + run);
+  }
+}
+
+// --- Compaction -----------------------------------------------------------------------------------------------------
+
+LogSizes sizes_of(size_t entries) {
+  LogSizes sizes;
+  for (size_t i = 0; i < entries; ++i) sizes.append(10);
+  return sizes;
+}
+
+constexpr CompactionLimits kKeepTwenty{{SIZE_MAX, 20}, {SIZE_MAX, 50}};
+
+TEST(Compaction, ATailStays) {
+  EXPECT_EQ(compaction_target(sizes_of(100), {LogIndex(), LogIndex(100), {}}, kKeepTwenty), LogIndex(80));
+  const CompactionLimits by_bytes{{200, SIZE_MAX}, {500, SIZE_MAX}};
+  EXPECT_EQ(compaction_target(sizes_of(100), {LogIndex(), LogIndex(100), {}}, by_bytes), LogIndex(80));
+}
+
+TEST(Compaction, OnlyWhatIsDurablyAppliedGoes) {
+  EXPECT_EQ(compaction_target(sizes_of(100), {LogIndex(), LogIndex(30), {}}, kKeepTwenty), LogIndex(30));
+}
+
+TEST(Compaction, SmallStepsAreNotWorthAWrite) {
+  EXPECT_EQ(compaction_target(sizes_of(24), {LogIndex(), LogIndex(24), {}}, kKeepTwenty), LogIndex());
+  EXPECT_EQ(compaction_target(sizes_of(25), {LogIndex(), LogIndex(25), {}}, kKeepTwenty), LogIndex(5));
+}
+
+TEST(Compaction, WhatALiveFollowerLacksStaysWithinASecondLimit) {
+  EXPECT_EQ(compaction_target(sizes_of(100), {LogIndex(), LogIndex(100), LogIndex(60)}, kKeepTwenty), LogIndex(60));
+  EXPECT_EQ(compaction_target(sizes_of(100), {LogIndex(), LogIndex(100), LogIndex(10)}, kKeepTwenty), LogIndex(50));
+  EXPECT_EQ(compaction_target(sizes_of(100), {LogIndex(), LogIndex(100), LogIndex(99)}, kKeepTwenty), LogIndex(80));
 }
 
 // --- Log ------------------------------------------------------------------------------------------------------------
@@ -125,7 +228,7 @@ TEST(RaftLog, AReplacedEntryIsNotDurableBecauseItsForerunnerIs) {
 // Model: the disk is a list of (index, term) that batches change in order. What the log calls durable must be there, in
 // this version, after any prefix of the batches has been written.
 RC_GTEST_PROP(RaftLog, WhatIsDurableIsOnTheDisk, ()) {
-  Log log(TermRuns(), {}, *rc::gen::element<size_t>(1, 100, kUnlimited));
+  Log log(TermRuns(), LogSizes(), {}, *rc::gen::element<size_t>(1, 100, kUnlimited));
   struct Batch {
     uint64_t number;
     Log::Unstable change;
@@ -135,7 +238,7 @@ RC_GTEST_PROP(RaftLog, WhatIsDurableIsOnTheDisk, ()) {
   uint64_t batches = 0;
   uint64_t term = 1;
   for (int i = 0; i < 80; ++i) {
-    switch (*rc::gen::inRange(0, 5)) {
+    switch (*rc::gen::inRange(0, 6)) {
       case 0:
       case 1:
         log.append(entry(log.last_index().value() + 1, term));
@@ -143,11 +246,14 @@ RC_GTEST_PROP(RaftLog, WhatIsDurableIsOnTheDisk, ()) {
       case 2: {
         // A new leader replaces a suffix.
         ++term;
-        const uint64_t at = *rc::gen::inRange<uint64_t>(1, log.last_index().value() + 2);
+        const uint64_t at = *rc::gen::inRange<uint64_t>(log.first_index().value(), log.last_index().value() + 2);
         log.merge({entry(at, term)});
         break;
       }
       case 3:
+        log.compact_to(LogIndex(*rc::gen::inRange<uint64_t>(log.base().index.value(), log.durable().value() + 1)));
+        break;
+      case 4:
         if (log.has_unstable()) queue.push_back(Batch{++batches, log.take_unstable(batches)});
         break;
       default:
@@ -166,7 +272,7 @@ RC_GTEST_PROP(RaftLog, WhatIsDurableIsOnTheDisk, ()) {
     RC_ASSERT(log.first_cached() <= log.durable().next());
     // A truncation that is not written yet may leave more on the disk, never less.
     RC_ASSERT(disk.size() >= log.durable().value());
-    for (uint64_t j = 1; j <= log.durable().value(); ++j) {
+    for (uint64_t j = std::max<uint64_t>(log.base().index.value(), 1); j <= log.durable().value(); ++j) {
       RC_ASSERT(disk[j - 1] == log.term_at(LogIndex(j)).value());
     }
   }
@@ -179,6 +285,22 @@ TEST(RaftLog, OnlyDurableEntriesLeaveMemory) {
   log.persisted(1);
   EXPECT_EQ(log.first_cached(), LogIndex(3));
   EXPECT_EQ(log.term_at(LogIndex(1)), Term(1)) << "terms stay";
+}
+
+TEST(RaftLog, ASnapshotReplacesItAsAWhole) {
+  Log log = log_of({1, 1, 2});
+  log.take_unstable(1);
+  log.merge({entry(3, 3)});
+  log.reset(LogPosition{LogIndex(7), Term(3)});
+  EXPECT_EQ(log.last(), (LogPosition{LogIndex(7), Term(3)}));
+  EXPECT_EQ(log.first_cached(), LogIndex(8));
+  EXPECT_FALSE(log.has_unstable());
+  log.append(entry(8, 4));
+  log.persisted(1);
+  EXPECT_EQ(log.durable(), LogIndex(7)) << "that batch was of the log before";
+  log.take_unstable(2);
+  log.persisted(2);
+  EXPECT_EQ(log.durable(), LogIndex(8));
 }
 
 TEST(RaftLog, CachedEntriesAreCutByLimitsButAtLeastOne) {

@@ -25,6 +25,7 @@ class Member {
     Restored restored;
     for (const uint64_t each : log_terms) {
       restored.terms.append(Term(each));
+      restored.sizes.append(kEntryOverheadBytes + 1);
       restored.tail.push_back(Entry{restored.terms.last_index(), Term(each), EntryType::kCommand,
                                     std::make_shared<const std::string>("c")});
     }

@@ -114,6 +114,29 @@ TEST(RaftStore, AConflictingSuffixIsErasedInTheSameBatch) {
   EXPECT_EQ(loaded.terms.last_term(), Term(7));
 }
 
+TEST(RaftStore, ACompactedLogBeginsBehindItsBase) {
+  MapReader store = sample();
+  PersistBatch batch = batch_of({entry(5, 3)});
+  batch.hard_state.commit = LogIndex(4);
+  batch.compaction = LogCompaction{LogIndex(1), LogPosition{LogIndex(3), Term(2)}};
+  store.apply(encode_batch(kSelf.group, batch));
+  const LoadedLog loaded = load_log(store, kSelf, SIZE_MAX).value();
+  EXPECT_EQ(loaded.terms.base(), (LogPosition{LogIndex(3), Term(2)}));
+  EXPECT_EQ(loaded.terms.last_index(), LogIndex(5));
+  EXPECT_EQ(loaded.sizes.bytes(), entry(4, 2).bytes() + entry(5, 3).bytes());
+  EXPECT_EQ(loaded.tail.size(), 2U);
+
+  MapReader damaged = store;
+  erase_row(damaged, 'B');
+  expect_corrupt(damaged, "log entries from 1 to 3 are missing");
+  damaged = store;
+  erase_row(damaged, 'L', 4);
+  expect_corrupt(damaged, "log entries from 4 to 4 are missing");
+  batch.hard_state.commit = LogIndex(2);
+  store.apply(encode_batch(kSelf.group, batch));
+  expect_corrupt(store, "contradict");
+}
+
 TEST(RaftStore, GroupsShareAStoreWithoutTouchingEachOther) {
   MapReader store = sample();
   const StoreIdentity other{GroupId(4), NodeId(1), {NodeId(1)}};
