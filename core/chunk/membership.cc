@@ -27,11 +27,11 @@ Membership::Membership(Env& env, const ChunkOptions& options, Identity& identity
       on_fatal_(std::move(on_fatal)) {}
 
 void Membership::start(TaskGroup& tasks, std::function<void()> on_registered) {
-  tasks.spawn(run_registration(std::move(on_registered)));
+  tasks.spawn(run_registration(tasks, std::move(on_registered)));
   for (const Address& node : options_.meta_nodes) tasks.spawn(run_heartbeats(node));
 }
 
-Task<void> Membership::run_registration(std::function<void()> on_registered) {
+Task<void> Membership::run_registration(TaskGroup& tasks, std::function<void()> on_registered) {
   bool first = true;
   do {
     if (registered_) continue;
@@ -48,6 +48,8 @@ Task<void> Membership::run_registration(std::function<void()> on_registered) {
     registered_ = true;
     env_.log.info("chunk", "registered as server {}, incarnation {}", identity_.server(), incarnation_);
     if (std::exchange(first, false)) on_registered();
+    // Blocks are placed only on servers that were heard of: no need to wait for the next round of heartbeats.
+    for (const Address& node : options_.meta_nodes) tasks.spawn(send_heartbeat(node));
   } while (co_await stop_.sleep(options_.heartbeat_interval));
 }
 

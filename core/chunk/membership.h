@@ -32,7 +32,7 @@ class Membership {
   void start(TaskGroup& tasks, std::function<void()> on_registered);
 
  private:
-  Task<void> run_registration(std::function<void()> on_registered);
+  Task<void> run_registration(TaskGroup& tasks, std::function<void()> on_registered);
   Task<Status> try_to_register();
   Task<Status> register_at(Address node);
   Task<void> run_heartbeats(Address node);

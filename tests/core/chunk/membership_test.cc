@@ -75,6 +75,12 @@ TEST(Membership, AllMetadataNodesHearHeartbeatsEvenWhenSomeAreDown) {
   EXPECT_GE(other.heartbeats.size(), 15U);
 }
 
+TEST(Membership, TheMetadataHearsOfTheServerAsSoonAsItIsRegistered) {
+  ChunkWorld w;
+  ASSERT_TRUE(w.wait_registered());
+  EXPECT_TRUE(w.world.run_until([&] { return !w.meta.heartbeats.empty(); }, milliseconds(100)));
+}
+
 TEST(Membership, HeartbeatsTellSpaceShardsAndTransfers) {
   ChunkWorld w;
   ASSERT_TRUE(w.wait_registered());
