@@ -114,7 +114,9 @@ Result<std::optional<ClientRequests::Need>> ClientRequests::need_of(const MetaTa
   DOGFS_TRY(const std::optional<wire::InodeRow> file, tables.inode(inode));
   if (!file || !file->has_file_policy()) return std::optional<Need>();
   DOGFS_TRY(const Geometry geometry, geometry_from_wire(file->file_policy()));
+  DOGFS_TRY(const std::optional<wire::CountersRow> counters, tables.counters());
   Need need;
+  need.registered = counters ? counters->servers() : 0;
   if (allocate) {
     const uint64_t asked = mutation.allocate_block().length();
     const BlockLayout layout(geometry, asked == 0 ? geometry.block_bytes : std::min(asked, geometry.block_bytes));
@@ -165,10 +167,13 @@ Status ClientRequests::choose_servers(const Need& need, wire::Command& command) 
                                                                  .used = need.used,
                                                                  .excluded = excluded,
                                                                  .seed = parts_.env.random.draw("meta.placement")});
+  // Who was not heard of yet is not away: a block must not go short of a server that is about to speak up.
+  const bool just_started = now - parts_.started < parts_.options.server_silence_limit;
+  const bool may_be_more = chosen.size() < need.wanted && parts_.registry.heard_of() < need.registered;
+  if (just_started && (may_be_more || chosen.size() < need.least)) {
+    return Error(ErrorCode::kUnavailable, "this metadata node has just started and waits for the chunk servers");
+  }
   if (chosen.size() < need.least) {
-    if (now - parts_.started < parts_.options.server_silence_limit) {
-      return Error(ErrorCode::kUnavailable, "this metadata node has just started and waits for the chunk servers");
-    }
     return Error(
         ErrorCode::kInsufficientServers,
         fmt::format("{} needed, {} available ({} alive, {} of them in use for this block or excluded, or full)",

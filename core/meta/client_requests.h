@@ -26,6 +26,7 @@ class ClientRequests {
     uint32_t wanted = 0;  // servers
     uint32_t least = 0;   // fewer are of no use
     uint64_t shard_bytes = 0;
+    uint64_t registered = 0;  // all servers there are
     std::vector<ServerId> used;
   };
 

@@ -1,5 +1,7 @@
 #include "core/meta/registry.h"
 
+#include <algorithm>
+
 #include "core/base/check.h"
 
 namespace dogfs {
@@ -45,6 +47,11 @@ std::vector<PlacementCandidate> ServerRegistry::candidates(MonoTime since) const
                           .load = server.active_transfers + server.placed_since});
   }
   return candidates;
+}
+
+size_t ServerRegistry::heard_of() const {
+  return static_cast<size_t>(
+      std::ranges::count_if(servers_, [](const auto& entry) { return entry.second.last_heartbeat.has_value(); }));
 }
 
 void ServerRegistry::confirm(const GarbageShard& shard) {

@@ -54,6 +54,9 @@ class ServerRegistry {
   // Servers that were heard of since `since`. Valid until this registry changes.
   std::vector<PlacementCandidate> candidates(MonoTime since) const;
 
+  // How many servers were heard of since this node started.
+  size_t heard_of() const;
+
   // Notes that `shard` is gone from its server.
   void confirm(const GarbageShard& shard);
   bool is_confirmed(const GarbageShard& shard) const { return confirmed_.contains(shard); }

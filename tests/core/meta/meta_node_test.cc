@@ -273,6 +273,19 @@ TEST(MetaNode, PlacesBlocksOnServersThatLive) {
   }
 }
 
+TEST(MetaNode, WaitsAfterItsStartForServersThatItHasNotHeardOfRatherThanPlaceABlockShort) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(4);
+  cluster.ask_for<wire::RegisterServerReply>(MessageType::kRegisterServer, cluster.registration(4));
+  const wire::CreateFileResult file = cluster.create("/f");
+  const auto since_start = [&] { return cluster.world_.now().time_since_epoch(); };
+  const Duration limit = cluster.options_.server_silence_limit;
+  ASSERT_LT(since_start(), limit);
+  EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk) << "d + 1 are enough once the other is known to be away";
+  EXPECT_GE(since_start(), limit);
+}
+
 TEST(MetaNode, RefusesAtOnceWhatTooFewServersCanHold) {
   MetaCluster cluster(3);
   cluster.open_session();
