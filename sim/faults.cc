@@ -6,12 +6,8 @@
 namespace dogfs::sim {
 namespace {
 
-// The nodes of a rotten or unreadable class are drawn among so many of the servers only, always the same in a run:
-// together they damage no more shards of a block than can be rebuilt.
-std::vector<Node*> victims(Cluster& cluster, const proto::Scenario& scenario, uint64_t seed) {
-  RandomStream draws(StreamKey(seed).with("victims"));
-  return draw_nodes(cluster.chunk_nodes(), scenario.policy().parity_shards(), draws);
-}
+// How many files are tried for each bit that is to rot, where the block of the first ones has nothing to spare.
+constexpr uint32_t kRotAttempts = 4;
 
 std::string names_of(const std::vector<Node*>& nodes) {
   std::string names;
@@ -70,7 +66,8 @@ void FaultInjector::after(Duration delay, std::function<void()> what) {
 
 void FaultInjector::start(const std::vector<PlannedFault>& faults) {
   for (const PlannedFault& planned : faults) {
-    auto strike = std::make_shared<Strike>(Strike{planned, RandomStream(StreamKey(planned.stream)), {}, {}, {}, {}});
+    auto strike =
+        std::make_shared<Strike>(Strike{planned, RandomStream(StreamKey(planned.stream)), {}, {}, {}, {}, {}});
     ++active_;
     after(milliseconds(planned.fault.at_ms()), [this, strike] { begin(strike); });
   }
@@ -83,15 +80,18 @@ void FaultInjector::begin(const StrikePtr& strike) {
   switch (fault.kind_case()) {
     case proto::Fault::kPartition:
       begin_partition(*strike, fault.partition().a(), fault.partition().b(), fault.partition().one_way());
+      disturb(*strike, cluster_.chunk_nodes());
       break;
     case proto::Fault::kFlap:
       flap(strike);
+      disturb(*strike, cluster_.chunk_nodes());
       break;
     case proto::Fault::kCrash:
       begin_crash(*strike);
       break;
     case proto::Fault::kNetwork:
       set_network(fault.network());
+      disturb(*strike, cluster_.chunk_nodes());
       break;
     case proto::Fault::kDiskReadErrors:
       begin_read_errors(*strike);
@@ -114,6 +114,7 @@ void FaultInjector::end(const StrikePtr& strike) {
   if (fault.has_disk_read_errors()) {
     for (Node* node : strike->nodes) node->shard_disk()->set_read_errors(0);
   }
+  for (const Node* node : strike->disturbed) atlas_.calm(*node);
   trace("ends " + describe_fault(fault));
   --active_;
 }
@@ -162,6 +163,7 @@ void FaultInjector::begin_crash(Strike& strike) {
     if (node->up()) strike.nodes.push_back(node);
   }
   strike.who = names_of(strike.nodes);
+  disturb(strike, strike.nodes);
   for (Node* node : strike.nodes) cluster_.crash(*node, crash.power() ? CrashKind::kPower : CrashKind::kProcess);
 }
 
@@ -175,24 +177,38 @@ void FaultInjector::begin_read_errors(Strike& strike) {
   const proto::DiskReadErrors& errors = strike.planned.fault.disk_read_errors();
   strike.nodes = select_nodes(errors.nodes(), cluster_, strike.draws);
   strike.who = names_of(strike.nodes);
+  disturb(strike, strike.nodes);
   for (Node* node : strike.nodes) node->shard_disk()->set_read_errors(errors.per_million());
 }
 
 void FaultInjector::begin_rot(Strike& strike) {
   const proto::BitRot& rot = strike.planned.fault.bit_rot();
-  std::vector<Node*> nodes = select_nodes(rot.nodes(), cluster_, strike.draws);
-  if (!scenario_.expect_data_loss_reported()) {
-    const std::vector<Node*> allowed = victims(cluster_, scenario_, cluster_.world().options().seed);
-    std::erase_if(nodes, [&](Node* node) { return std::find(allowed.begin(), allowed.end(), node) == allowed.end(); });
-  }
-  for (Node* node : nodes) {
-    bool rotten = false;
-    for (uint32_t bit = 0; bit < rot.bits(); ++bit) rotten = node->shard_disk()->rot(strike.draws) || rotten;
-    if (!rotten) continue;
-    strike.nodes.push_back(node);
-    if (std::find(damaged_.begin(), damaged_.end(), node) == damaged_.end()) damaged_.push_back(node);
+  for (Node* node : select_nodes(rot.nodes(), cluster_, strike.draws)) {
+    if (rot_bits(*node, rot.bits(), strike.draws) > 0) strike.nodes.push_back(node);
   }
   strike.who = names_of(strike.nodes);
+}
+
+// Bits of shards that the code can spare, or of any. How many have flipped.
+uint32_t FaultInjector::rot_bits(Node& node, uint32_t bits, RandomStream& draws) {
+  ShardDisk& disk = *node.shard_disk();
+  const std::vector<std::string> files = disk.stored_files();
+  uint32_t flipped = 0;
+  for (uint32_t attempt = 0; attempt < kRotAttempts * bits && flipped < bits && !files.empty(); ++attempt) {
+    const std::string& file = files[draws.below(files.size())];
+    if (!scenario_.expect_data_loss_reported() && !atlas_.may_damage(node, file)) continue;
+    disk.rot(file, draws);
+    atlas_.damaged(node, file);
+    ++flipped;
+  }
+  return flipped;
+}
+
+void FaultInjector::disturb(Strike& strike, const std::vector<Node*>& nodes) {
+  for (Node* node : nodes) {
+    atlas_.disturb(*node);
+    strike.disturbed.push_back(node);
+  }
 }
 
 void FaultInjector::set_network(const proto::Network& network) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/atlas.h"
 #include "sim/cluster.h"
 #include "sim/fault_plan.h"
 #include "sim/scenario.pb.h"
@@ -18,15 +19,14 @@ std::string describe_fault(const proto::Fault& fault);
 // Carries faults out: each ends what it began.
 class FaultInjector {
  public:
-  FaultInjector(Cluster& cluster, const proto::Scenario& scenario) : cluster_(cluster), scenario_(scenario) {}
+  FaultInjector(Cluster& cluster, Atlas& atlas, const proto::Scenario& scenario)
+      : cluster_(cluster), atlas_(atlas), scenario_(scenario) {}
 
   // Schedules all; times count from now.
   void start(const std::vector<PlannedFault>& faults);
   // How many have not ended yet.
   size_t active() const { return active_; }
   uint64_t struck() const { return struck_; }
-  // Servers whose stored shards were damaged.
-  const std::vector<Node*>& damaged() const { return damaged_; }
 
  private:
   // One fault under way.
@@ -36,7 +36,8 @@ class FaultInjector {
     VirtualTime end{};
     std::vector<std::pair<NodeIndex, NodeIndex>> blocked;
     std::vector<Node*> nodes;
-    std::string who;  // for the trace
+    std::vector<Node*> disturbed;  // chunk servers that clients may not reach meanwhile
+    std::string who;               // for the trace
   };
   using StrikePtr = std::shared_ptr<Strike>;
 
@@ -49,15 +50,17 @@ class FaultInjector {
   void end_crash(Strike& strike);
   void begin_read_errors(Strike& strike);
   void begin_rot(Strike& strike);
+  uint32_t rot_bits(Node& node, uint32_t bits, RandomStream& draws);
+  void disturb(Strike& strike, const std::vector<Node*>& nodes);
   void set_network(const proto::Network& network);
   void trace(const std::string& what);
   void after(Duration delay, std::function<void()> what);
 
   Cluster& cluster_;
+  Atlas& atlas_;
   const proto::Scenario& scenario_;
   size_t active_ = 0;
   uint64_t struck_ = 0;
-  std::vector<Node*> damaged_;
 };
 
 LinkQuality link_quality(const proto::Network& network);

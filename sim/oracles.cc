@@ -132,32 +132,27 @@ std::vector<ShardOracle::Listed> ShardOracle::listed_shards() {
       if (shard.server() == 0) continue;
       for (Node* node : cluster_.chunk_nodes()) {
         if (node->name() != servers.at(shard.server()).address()) continue;
-        listed.push_back({BlockId(id), shard.index(), shard.generation(), shard.length(), shard.crc32c(), node});
+        const ShardKey key{BlockId(id), ShardIndex(shard.index()), ShardGeneration(shard.generation())};
+        listed.push_back({key, shard.length(), shard.crc32c(), node});
       }
     }
   }
   return listed;
 }
 
-Task<void> ShardOracle::verify(Node& reader, std::vector<Node*> damaged) {
+Task<void> ShardOracle::verify(Node& reader) {
   const std::vector<Listed> shards = listed_shards();
   for (const Listed& shard : shards) {
-    if (std::find(damaged.begin(), damaged.end(), shard.server) == damaged.end()) {
-      co_await verify_shard(reader, shard);
-    }
+    if (!atlas_.is_damaged(*shard.server, shard.key)) co_await verify_shard(reader, shard);
   }
 }
 
 Task<void> ShardOracle::verify_shard(Node& reader, Listed shard) {
   wire::ReadShardRequest read;
-  read.mutable_key()->set_block(shard.block.value());
-  read.mutable_key()->set_index(shard.index);
-  read.mutable_key()->set_generation(shard.generation);
+  *read.mutable_key() = shard_key_to_wire(shard.key);
   read.set_length(shard.length);
   Env& env = reader.env();
-  const auto where = [&shard] {
-    return fmt::format("block {} shard {} on {}", shard.block, shard.index, shard.server->name());
-  };
+  const auto where = [&shard] { return fmt::format("{} on {}", to_string(shard.key), shard.server->name()); };
   while (!verdict_.failed()) {
     Request request = make_request(MessageType::kReadShard, kGroup, read);
     Result<Reply> reply =

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/raft/invariants.h"
+#include "sim/atlas.h"
 #include "sim/cluster.h"
 #include "sim/verdict.h"
 
@@ -77,17 +78,16 @@ class MetaOracle {
 
 class ShardOracle {
  public:
-  ShardOracle(Cluster& cluster, Verdict& verdict) : cluster_(cluster), verdict_(verdict) {}
+  ShardOracle(Cluster& cluster, const Atlas& atlas, Verdict& verdict)
+      : cluster_(cluster), atlas_(atlas), verdict_(verdict) {}
 
-  // Reads every listed shard, as `reader`, from the servers that are not among `damaged`.
-  Task<void> verify(Node& reader, std::vector<Node*> damaged);
+  // Reads every listed shard that no fault has damaged, as `reader`.
+  Task<void> verify(Node& reader);
   uint64_t shards_checked() const { return shards_checked_; }
 
  private:
   struct Listed {
-    BlockId block;
-    uint32_t index = 0;
-    uint64_t generation = 0;
+    ShardKey key;
     uint64_t length = 0;
     uint32_t crc32c = 0;
     Node* server = nullptr;
@@ -97,6 +97,7 @@ class ShardOracle {
   Task<void> verify_shard(Node& reader, Listed shard);
 
   Cluster& cluster_;
+  const Atlas& atlas_;
   Verdict& verdict_;
   uint64_t shards_checked_ = 0;
 };

@@ -36,14 +36,14 @@ Run::Run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace)
       world_(world_options(scenario, seed, trace)),
       verdict_(world_.trace()),
       cluster_(world_, verdict_, cluster_options(scenario)),
-      injector_(cluster_, scenario),
+      atlas_(cluster_),
+      injector_(cluster_, atlas_, scenario),
       raft_oracle_(cluster_, verdict_),
       state_oracle_(cluster_, verdict_),
       meta_oracle_(cluster_, verdict_),
-      shard_oracle_(cluster_, verdict_),
+      shard_oracle_(cluster_, atlas_, verdict_),
       auditor_(world_.add_node("auditor")),
-      context_{
-          .scenario = scenario, .verdict = verdict_, .damaged_servers = [this] { return injector_.damaged().size(); }} {
+      context_{.scenario = scenario, .verdict = verdict_, .atlas = atlas_} {
   meta_by_index_.resize(world_.nodes().size() + 1);
   for (Node* node : cluster_.meta_nodes()) meta_by_index_[node->index()] = node;
   for (const Node* node : cluster_.client_nodes()) {
@@ -144,7 +144,7 @@ void Run::verify_phase() {
 }
 
 Task<void> Run::audit(bool& done) {
-  co_await shard_oracle_.verify(auditor_, injector_.damaged());
+  co_await shard_oracle_.verify(auditor_);
   done = true;
 }
 

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/atlas.h"
 #include "sim/cluster.h"
 #include "sim/faults.h"
 #include "sim/oracles.h"
@@ -70,6 +71,7 @@ class Run {
   World world_;
   Verdict verdict_;
   Cluster cluster_;
+  Atlas atlas_;
   FaultInjector injector_;
   RaftOracle raft_oracle_;
   StateOracle state_oracle_;

@@ -158,18 +158,20 @@ void ShardDisk::crash_file(ShardFileContent& file, CrashKind kind, RandomStream&
   file.seen = file.durable;
 }
 
-bool ShardDisk::rot(RandomStream& draws) {
-  std::vector<ShardFileContent*> files;
+std::vector<std::string> ShardDisk::stored_files() const {
+  std::vector<std::string> names;
   for (const auto& [name, content] : seen_) {
-    if (!content->durable.empty()) files.push_back(content.get());
+    if (!content->durable.empty()) names.push_back(name);
   }
-  if (files.empty()) return false;
-  ShardFileContent& file = *files[draws.below(files.size())];
+  return names;
+}
+
+void ShardDisk::rot(const std::string& name, RandomStream& draws) {
+  ShardFileContent& file = *seen_.at(name);
   const uint64_t at = draws.below(file.durable.size());
   const char flip = static_cast<char>(1U << draws.below(8));
   file.durable[at] = static_cast<char>(file.durable[at] ^ flip);
   if (at < file.seen.size()) file.seen[at] = static_cast<char>(file.seen[at] ^ flip);
-  return true;
 }
 
 class SimShardStore::File final : public ShardFile {

@@ -66,8 +66,10 @@ class ShardDisk {
 
   // --- What happens to disks ---
   void crash(CrashKind kind, RandomStream& draws);
-  // Flips one bit of a stored file. False when there is nothing to rot.
-  bool rot(RandomStream& draws);
+  // The names of the files with durable content, in order.
+  std::vector<std::string> stored_files() const;
+  // Flips one bit of a stored file. Precondition: it is one of stored_files().
+  void rot(const std::string& name, RandomStream& draws);
   // The share of reads that fail.
   void set_read_errors(uint32_t per_million) { read_errors_per_million_ = per_million; }
   uint32_t read_errors_per_million() const { return read_errors_per_million_; }

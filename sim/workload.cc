@@ -64,10 +64,22 @@ Status Workload::judge(const std::string& what, Error error) {
   return error;
 }
 
-Status Workload::judge_read(const std::string& path, const ModelFile& file, Error error) {
-  if (error.code == ErrorCode::kDataLoss && may_be_lost(file)) return error;
-  if (context_.scenario.reads_must_succeed()) wrong("read of " + path + ": " + error.to_string());
-  return judge("read of " + path, std::move(error));
+bool Workload::is_lost(const std::string& path) const {
+  return std::ranges::any_of(context_.atlas.blocks_of(path, simulator_.now()),
+                             [](const BlockHealth& block) { return block.intact < block.needed; });
+}
+
+Status Workload::judge_read(const std::string& path, VirtualTime begun, Error error) {
+  const std::string what = "read of " + path;
+  if (error.code == ErrorCode::kDataLoss) {
+    if (!is_lost(path)) wrong(what + ", which can still be decoded: " + error.to_string());
+    return error;
+  }
+  const bool enough = std::ranges::all_of(context_.atlas.blocks_of(path, begun),
+                                          [](const BlockHealth& block) { return block.reachable >= block.needed; });
+  if (enough && context_.scenario.reads_must_succeed()) wrong(what + ": " + error.to_string());
+  if (!enough && is_excusable(error.code)) return error;
+  return judge(what, std::move(error));
 }
 
 Task<void> Workload::prepare() {
@@ -188,9 +200,10 @@ Task<Status> Workload::read_file(RandomStream& draws) {
   const std::string path = pick(state_.model.files(), draws);
   if (path.empty()) co_return ok();
   const ModelFile file = *state_.model.certain().at(path).file;
+  const VirtualTime begun = simulator_.now();
   if (draws.below(2) == 0) {
     Status read = co_await read_whole(path, file);
-    if (!read.has_value()) co_return judge_read(path, file, std::move(read).error());
+    if (!read.has_value()) co_return judge_read(path, begun, std::move(read).error());
     co_return ok();
   }
   Result<std::unique_ptr<FileReader>> reader = co_await client_.open(path);
@@ -199,7 +212,7 @@ Task<Status> Workload::read_file(RandomStream& draws) {
     const uint64_t offset = draws.below(file.length + 1);
     const uint64_t length = draws.below(file.length - offset + 1);
     Status read = co_await read_range(*reader.value(), file, offset, length);
-    if (!read.has_value()) co_return judge_read(path, file, std::move(read).error());
+    if (!read.has_value()) co_return judge_read(path, begun, std::move(read).error());
   }
   co_return ok();
 }
@@ -334,7 +347,7 @@ Task<void> Workload::verify() {
         seen = co_await check_listing(path);
       } else {
         seen = co_await read_whole(path, *entry.file);
-        if (code_of(seen) == ErrorCode::kDataLoss && may_be_lost(*entry.file)) seen = ok();
+        if (code_of(seen) == ErrorCode::kDataLoss && is_lost(path)) seen = ok();
       }
       again = co_await pause_before_retry(seen, path);
     }
@@ -376,8 +389,7 @@ Task<Status> Workload::look(std::string path, Possible possible) {
   DOGFS_CO_TRY(const std::unique_ptr<FileReader> reader, co_await client_.open(path));
   Result<BytesChain> bytes = co_await reader->read(0, reader->size());
   if (!bytes.has_value()) {
-    // How many spares its blocks have was never told to the writer.
-    if (bytes.error().code == ErrorCode::kDataLoss && context_.damaged_servers() > 0) co_return ok();
+    if (bytes.error().code == ErrorCode::kDataLoss && is_lost(path)) co_return ok();
     co_return std::move(bytes).error();
   }
   const bool known = std::any_of(candidates.begin(), candidates.end(),

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "core/client/client.h"
+#include "sim/atlas.h"
 #include "sim/namespace_model.h"
 #include "sim/random.h"
 #include "sim/scenario.pb.h"
@@ -34,8 +35,7 @@ struct ClientState {
 struct WorkContext {
   const proto::Scenario& scenario;
   Verdict& verdict;
-  // Servers whose stored shards were damaged: files with fewer spares may be lost.
-  std::function<size_t()> damaged_servers;
+  Atlas& atlas;
   VirtualTime work_end{};
   // Whether faults may still make operations fail.
   bool faults_are_over = false;
@@ -80,8 +80,9 @@ class Workload {
   std::string pick(const std::vector<std::string>& paths, RandomStream& draws) const;
   // The status of an operation that met `error`: fails the run where nothing excuses it.
   Status judge(const std::string& what, Error error);
-  Status judge_read(const std::string& path, const ModelFile& file, Error error);
-  bool may_be_lost(const ModelFile& file) const { return context_.damaged_servers() > file.least_spares; }
+  // The same for a read that began at `begun`: what was stored within reach then and until now decides.
+  Status judge_read(const std::string& path, VirtualTime begun, Error error);
+  bool is_lost(const std::string& path) const;
   void wrong(const std::string& what) { context_.verdict.fail("file", state_.root + ": " + what); }
 
   Env& env_;

@@ -30,9 +30,7 @@ class OracleTest : public ::testing::Test {
   void TearDown() override {
     for (Node* node : cluster.all_nodes()) node->crash(CrashKind::kProcess);
   }
-  void verify_shards(std::vector<Node*> damaged) {
-    ASSERT_TRUE(world.run(auditor, shards.verify(auditor, std::move(damaged)), seconds(10)));
-  }
+  void verify_shards() { ASSERT_TRUE(world.run(auditor, shards.verify(auditor), seconds(10))); }
 
   World world;
   Verdict verdict{world.trace()};
@@ -40,11 +38,12 @@ class OracleTest : public ::testing::Test {
   Node& auditor = world.add_node("auditor");
   StateOracle state{cluster, verdict};
   MetaOracle meta{cluster, verdict};
-  ShardOracle shards{cluster, verdict};
+  Atlas atlas{cluster};
+  ShardOracle shards{cluster, atlas, verdict};
 };
 
 TEST_F(OracleTest, AWholeClusterPasses) {
-  verify_shards({});
+  verify_shards();
   meta.check_all();
   EXPECT_TRUE(state.agree());
   EXPECT_GT(state.compared(), 0U);
@@ -70,18 +69,61 @@ TEST_F(OracleTest, RowsThatDoNotAgreeAreSeen) {
   EXPECT_TRUE(verdict.failed());
 }
 
-TEST_F(OracleTest, ARottenShardIsSeenUnlessItsServerIsKnownAsDamaged) {
-  RandomStream draws{StreamKey(1)};
-  Node* victim = nullptr;
+// The server and the name of the first stored shard.
+std::pair<Node*, std::string> first_shard(Cluster& cluster) {
   for (Node* node : cluster.chunk_nodes()) {
-    if (victim == nullptr && node->shard_disk()->rot(draws)) victim = node;
+    const std::vector<std::string> files = node->shard_disk()->stored_files();
+    if (!files.empty()) return {node, files.front()};
   }
-  ASSERT_NE(victim, nullptr);
-  for (int bit = 0; bit < 200; ++bit) victim->shard_disk()->rot(draws);
-  verify_shards({victim});
+  return {nullptr, ""};
+}
+
+TEST_F(OracleTest, ARottenShardIsSeenUnlessItIsKnownAsDamaged) {
+  RandomStream draws{StreamKey(1)};
+  const auto [server, file] = first_shard(cluster);
+  ASSERT_NE(server, nullptr);
+  for (int bit = 0; bit < 200; ++bit) server->shard_disk()->rot(file, draws);
+  atlas.damaged(*server, file);
+  verify_shards();
   EXPECT_FALSE(verdict.failed()) << *verdict.failure();
-  verify_shards({});
+  const Atlas knows_nothing{cluster};
+  ShardOracle strict{cluster, knows_nothing, verdict};
+  ASSERT_TRUE(world.run(auditor, strict.verify(auditor), seconds(10)));
   EXPECT_TRUE(verdict.failed());
+}
+
+TEST_F(OracleTest, TheAtlasCountsWhatIsWholeAndWithinReach) {
+  const auto health = [this](VirtualTime since) { return atlas.blocks_of("/f", since).at(0); };
+  const BlockHealth whole = health(world.now());
+  EXPECT_GT(whole.needed, 0U);
+  EXPECT_EQ(whole.intact, whole.reachable);
+  const auto [server, file] = first_shard(cluster);
+  atlas.damaged(*server, file);
+  EXPECT_EQ(health(world.now()).intact, whole.intact - 1);
+  EXPECT_EQ(health(world.now()).reachable, whole.intact - 1);
+  atlas.disturb(*server);
+  for (Node* node : cluster.chunk_nodes()) atlas.disturb(*node);
+  EXPECT_EQ(health(world.now()).reachable, 0U);
+  for (Node* node : cluster.chunk_nodes()) atlas.calm(*node);
+  EXPECT_EQ(health(world.now()).reachable, 0U) << "it takes the servers a while";
+  world.run_for(seconds(10));
+  EXPECT_EQ(health(world.now() - seconds(1)).reachable, whole.intact - 1);
+  EXPECT_TRUE(atlas.blocks_of("/none", world.now()).empty());
+}
+
+TEST_F(OracleTest, TheAtlasLetsABlockLoseItsSparesAndNoMore) {
+  uint32_t lost = 0;
+  const BlockHealth whole = atlas.blocks_of("/f", world.now()).at(0);
+  for (Node* node : cluster.chunk_nodes()) {
+    for (const std::string& file : node->shard_disk()->stored_files()) {
+      if (!atlas.may_damage(*node, file)) continue;
+      atlas.damaged(*node, file);
+      ++lost;
+      EXPECT_TRUE(atlas.may_damage(*node, file)) << "it is damaged already";
+    }
+  }
+  EXPECT_EQ(lost, whole.intact - whole.needed);
+  EXPECT_EQ(atlas.blocks_of("/f", world.now()).at(0).intact, whole.needed);
 }
 
 }  // namespace

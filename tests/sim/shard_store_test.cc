@@ -141,11 +141,12 @@ TEST_F(SimShardStoreTest, ErrorsAreTold) {
 TEST_F(SimShardStoreTest, RotFlipsOneStoredBit) {
   start(1);
   RandomStream draws{StreamKey(1)};
-  EXPECT_FALSE(node_->shard_disk()->rot(draws));
+  EXPECT_TRUE(node_->shard_disk()->stored_files().empty());
   const File file = create("f");
   ASSERT_TRUE(run(file->write(0, bytes("hello"))).has_value());
   ASSERT_TRUE(run(file->sync()).has_value());
-  EXPECT_TRUE(node_->shard_disk()->rot(draws));
+  ASSERT_EQ(node_->shard_disk()->stored_files(), std::vector<std::string>{"f"});
+  node_->shard_disk()->rot("f", draws);
   EXPECT_NE(content("f"), "hello");
   EXPECT_EQ(content("f").size(), 5U);
 }

@@ -1,0 +1,124 @@
+#include "sim/atlas.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/ec/geometry.h"
+#include "core/ec/policy_wire.h"
+#include "core/meta/path.h"
+#include "core/meta/resolve.h"
+#include "core/meta/tables.h"
+
+namespace dogfs::sim {
+namespace {
+
+constexpr GroupId kGroup{0};
+// A server that starts looks at its disk first; clients and their time-outs notice a while later that it is back.
+constexpr seconds kReturnTime(4);
+
+}  // namespace
+
+Atlas::Reach& Atlas::reach_of(const Node& server) {
+  if (reach_.size() <= server.index()) reach_.resize(server.index() + 1);
+  return reach_[server.index()];
+}
+
+void Atlas::disturb(const Node& server) {
+  ++reach_of(server).disturbances;
+}
+
+void Atlas::calm(const Node& server) {
+  Reach& reach = reach_of(server);
+  DOGFS_CHECK(reach.disturbances > 0);
+  if (--reach.disturbances == 0) reach.since = cluster_.world().now() + kReturnTime;
+}
+
+bool Atlas::was_reachable(const Node& server, VirtualTime since) {
+  const Reach& reach = reach_of(server);
+  return server.up() && reach.disturbances == 0 && reach.since <= since;
+}
+
+const KvReader& Atlas::newest_metadata() {
+  const KvReader* newest = nullptr;
+  LogIndex most;
+  for (Node* node : cluster_.meta_nodes()) {
+    const KvReader& disk = *node->kv_disk();
+    const Result<LogIndex> applied = MetaTables(disk, kGroup).applied();
+    DOGFS_CHECK(applied.has_value());
+    if (newest != nullptr && applied.value() <= most) continue;
+    newest = &disk;
+    most = applied.value();
+  }
+  return *newest;
+}
+
+Node* Atlas::server_node(const KvReader& metadata, uint64_t server) {
+  const auto row = MetaTables(metadata, kGroup).server(ServerId(server));
+  DOGFS_CHECK(row.has_value() && row.value());
+  for (Node* node : cluster_.chunk_nodes()) {
+    if (node->name() == row.value()->address()) return node;
+  }
+  return nullptr;
+}
+
+BlockHealth Atlas::health_of(const KvReader& metadata, const wire::BlockRow& block, VirtualTime since) {
+  const Result<Geometry> geometry = geometry_from_wire(block.policy());
+  DOGFS_CHECK(geometry.has_value());
+  BlockHealth health{.block = BlockId(block.block()),
+                     .needed = BlockLayout(geometry.value(), block.length()).stored_data_shards()};
+  for (const wire::Shard& shard : block.shards()) {
+    const Node* server = shard.server() == 0 ? nullptr : server_node(metadata, shard.server());
+    if (server == nullptr) continue;
+    const ShardKey key{health.block, ShardIndex(shard.index()), ShardGeneration(shard.generation())};
+    if (is_damaged(*server, key)) continue;
+    ++health.intact;
+    if (was_reachable(*server, since)) ++health.reachable;
+  }
+  return health;
+}
+
+bool Atlas::is_block_damaged(BlockId block) const {
+  return std::any_of(damaged_.begin(), damaged_.end(),
+                     [block](const auto& entry) { return entry.second.block == block; });
+}
+
+bool Atlas::may_damage(const Node& server, const std::string& file_name) {
+  const std::optional<ShardKey> key = parse_shard_file_name(file_name);
+  if (!key || is_damaged(server, *key)) return true;
+  const KvReader& metadata = newest_metadata();
+  const auto row = MetaTables(metadata, kGroup).block(key->block);
+  DOGFS_CHECK(row.has_value());
+  // It may yet be committed, with as little as one spare.
+  if (!row.value() || row.value()->state() != wire::BlockRow::COMMITTED) return !is_block_damaged(key->block);
+  const bool listed = std::ranges::any_of(row.value()->shards(), [&](const wire::Shard& shard) {
+    return shard.index() == key->index.value() && shard.generation() == key->generation.value();
+  });
+  const BlockHealth health = health_of(metadata, *row.value(), cluster_.world().now());
+  return !listed || health.intact > health.needed;
+}
+
+void Atlas::damaged(const Node& server, const std::string& file_name) {
+  if (const std::optional<ShardKey> key = parse_shard_file_name(file_name)) damaged_.emplace(server.index(), *key);
+}
+
+std::vector<BlockHealth> Atlas::blocks_of(const std::string& path, VirtualTime since) {
+  std::vector<BlockHealth> blocks;
+  const KvReader& metadata = newest_metadata();
+  const MetaTables tables(metadata, kGroup);
+  const Result<Path> parsed = Path::parse(path);
+  if (!parsed.has_value()) return blocks;
+  const Result<Resolution> found = resolve_existing(tables, parsed.value());
+  if (!found.has_value() || found.value().is_directory()) return blocks;
+  const auto visit = [&](std::string_view, const wire::FileBlockRow& row) {
+    const Result<wire::BlockRow> block = tables.required_block(BlockId(row.block()));
+    DOGFS_CHECK(block.has_value());
+    blocks.push_back(health_of(metadata, block.value(), since));
+    return true;
+  };
+  const Status scanned =
+      scan_rows<wire::FileBlockRow>(metadata, tables.keys().file_blocks(found.value().inode(), 0), visit);
+  DOGFS_CHECK(scanned.has_value());
+  return blocks;
+}
+
+}  // namespace dogfs::sim

@@ -1,0 +1,72 @@
+// What is stored where, and what of it is whole and within reach: the applied metadata beside the faults that struck.
+//
+// P2 promises a block as long as any d of its stored shards are intact. The atlas counts them block by block, for two
+// ends. Faults of data ask before they damage a shard, so that (unless a scenario wants it) no block loses more than
+// the promise bears. And the oracle of the reads asks afterwards: where enough shards were intact and within reach for
+// the whole time of a read, the read must have succeeded; that data is lost may be said only where it is true.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/chunk/shard_key.h"
+#include "core/wire/state.pb.h"
+#include "sim/cluster.h"
+
+namespace dogfs::sim {
+
+// A committed block of a file.
+struct BlockHealth {
+  BlockId block;
+  uint32_t needed = 0;     // d
+  uint32_t intact = 0;     // stored shards that no fault has damaged
+  uint32_t reachable = 0;  // intact ones whose servers were within reach all the time
+};
+
+class Atlas {
+ public:
+  // `cluster` must outlive this object.
+  explicit Atlas(Cluster& cluster) : cluster_(cluster) {}
+
+  // --- Servers within reach ---
+  // Faults that may keep clients from a server add up. Once the last has ended it takes the server a while to be back.
+  void disturb(const Node& server);
+  void calm(const Node& server);
+
+  // --- Shards that are whole ---
+  // Whether the block of a shard file that is about to be damaged can be read all the same.
+  bool may_damage(const Node& server, const std::string& file_name);
+  void damaged(const Node& server, const std::string& file_name);
+  bool is_damaged(const Node& server, const ShardKey& shard) const {
+    return damaged_.contains({server.index(), shard});
+  }
+  uint64_t damaged_shards() const { return damaged_.size(); }
+
+  // The blocks of the file at `path`, with what was within reach from `since` until now. Empty where the path leads to
+  // no file.
+  std::vector<BlockHealth> blocks_of(const std::string& path, VirtualTime since);
+
+ private:
+  struct Reach {
+    uint32_t disturbances = 0;
+    VirtualTime since{};
+  };
+
+  // The disk that has applied most.
+  const KvReader& newest_metadata();
+  Reach& reach_of(const Node& server);
+  bool was_reachable(const Node& server, VirtualTime since);
+  Node* server_node(const KvReader& metadata, uint64_t server);
+  BlockHealth health_of(const KvReader& metadata, const wire::BlockRow& block, VirtualTime since);
+  bool is_block_damaged(BlockId block) const;
+
+  Cluster& cluster_;
+  std::vector<Reach> reach_;  // by node index
+  std::set<std::pair<NodeIndex, ShardKey>> damaged_;
+};
+
+}  // namespace dogfs::sim
