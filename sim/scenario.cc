@@ -48,7 +48,7 @@ void set_defaults(proto::Scenario& scenario) {
   if (policy.block_bytes() == 0) policy.set_block_bytes(4 * policy.data_shards() * policy.cell_bytes());
   proto::Work& work = *scenario.mutable_work();
   if (work.for_ms() == 0) work.set_for_ms(20'000);
-  if (work.think_max_ms() == 0) work.set_think_max_ms(400);
+  if (work.think_max_ms() == 0) work.set_think_max_ms(700);
   if (work.largest_file_blocks() == 0) work.set_largest_file_blocks(2);
   if (scenario.converge_within_ms() == 0) scenario.set_converge_within_ms(60'000);
 }
