@@ -87,7 +87,10 @@ inline constexpr size_t kMaxRaftVoters = 15;
 // With learners, and with both halves of a joint configuration.
 inline constexpr size_t kMaxRaftMembers = 32;
 static_assert(kMaxRaftMembers >= 2 * kMaxRaftVoters, "any change of voters must fit");
-inline constexpr size_t kMaxReplyCacheBytesPerSession = 64 * kKiB;
+// A session keeps the replies of its latest requests, each of at most so many bytes: 1 MiB in all.
 inline constexpr uint32_t kMaxRequestsInFlightPerSession = 256;
+inline constexpr size_t kMaxKeptReplyBytes = 4 * kKiB;
+static_assert(kMaxErrorDetailBytes < kMaxKeptReplyBytes);
+static_assert(kMaxShards * 64 < kMaxKeptReplyBytes, "the largest reply, of an allocation, names a target a shard");
 
 }  // namespace dogfs

@@ -223,6 +223,7 @@ class BatchApplier {
       if (is_store_error(outcome.error()) || error_class(outcome.error().code) != ErrorClass::kFail) return outcome;
       outcome = refusal_reply(outcome.error());
     }
+    DOGFS_CHECK(outcome.value().size() <= kMaxKeptReplyBytes);
     tables_.put_reply(context.session(), SequenceNumber(command.sequence()), outcome.value());
     return outcome;
   }
