@@ -30,13 +30,18 @@ struct TcpOptions {
   size_t connection_payload_bytes = 16 * kMiB;
   // Payload bytes of requests under way over all connections.
   size_t request_payload_bytes = 128 * kMiB;
+  // Payload bytes of replies that wait to be taken, over all connections. Beyond, no more requests are read; by how much
+  // the replies to those under way may still exceed it is up to the handler, which bounds what it works on at a time.
+  size_t reply_payload_bytes = 64 * kMiB;
   Duration idle_connection_limit = seconds(600);
   // A frame that has begun to arrive must be complete within this time; the shorter one holds while other connections
   // wait for the memory that it occupies.
   Duration frame_limit = seconds(30);
   Duration frame_limit_under_pressure = seconds(3);
-  // A peer that takes none of the bytes that we have for it is given up after this time.
+  // A peer that takes none of the bytes that we have for it is given up after this time; the shorter one holds while
+  // others wait for the memory that its replies occupy.
   Duration write_stall_limit = seconds(30);
+  Duration write_stall_limit_under_pressure = seconds(3);
 
   // --- both
   // How often the limits in time are checked; frames and calls themselves are not bound to it.

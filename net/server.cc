@@ -37,12 +37,20 @@ bool InboundConnection::within_own_limits(size_t payload_bytes) const {
 }
 
 bool InboundConnection::admit(const FrameHeader& header) {
-  if (draining_ || !within_own_limits(header.payload_bytes)) return false;
-  if (header.payload_bytes > 0 && !server_->budget_.try_take(header.payload_bytes)) {
-    server_->budget_.wait(weak_from_this());
+  if (draining_ || !within_own_limits(header.payload_bytes) || !within_shared_limits(header)) return false;
+  admitted_bytes_ = header.payload_bytes;
+  return true;
+}
+
+bool InboundConnection::within_shared_limits(const FrameHeader& header) {
+  if (header.kind == FrameKind::kRequest && server_->reply_budget_.is_exhausted()) {
+    server_->reply_budget_.wait(weak_from_this());
     return false;
   }
-  admitted_bytes_ = header.payload_bytes;
+  if (header.payload_bytes > 0 && !server_->request_budget_.try_take(header.payload_bytes)) {
+    server_->request_budget_.wait(weak_from_this());
+    return false;
+  }
   return true;
 }
 
@@ -76,7 +84,7 @@ void InboundConnection::answer(Request request, const FrameHeader& header, Durat
 
 void InboundConnection::on_answered(const Reply& reply, const FrameHeader& header) {
   payload_bytes_ -= header.payload_bytes;
-  server_->budget_.give_back(header.payload_bytes);
+  server_->request_budget_.give_back(header.payload_bytes);
   if (closed_) return;
   OutFrame frame;
   frame.tag = next_tag_++;
@@ -91,6 +99,7 @@ void InboundConnection::on_answered(const Reply& reply, const FrameHeader& heade
   }
   frame.prefix = std::move(encoded.value().prefix);
   payload_bytes_ += frame.payload.size();
+  server_->reply_budget_.take(frame.payload.size());
   unsent_.emplace(frame.tag, frame.payload.size());
   replies_.push_back(std::move(frame));
   connection_->wake_writer();
@@ -106,9 +115,11 @@ bool InboundConnection::next_frame(OutFrame& frame) {
 void InboundConnection::on_sent(uint64_t tag) {
   const auto reply = unsent_.find(tag);
   DOGFS_CHECK(reply != unsent_.end());
-  payload_bytes_ -= reply->second;
+  const size_t payload_bytes = reply->second;
+  payload_bytes_ -= payload_bytes;
   unsent_.erase(reply);
   --requests_;
+  server_->reply_budget_.give_back(payload_bytes);
   if (draining_ && requests_ == 0) return end(Error(ErrorCode::kShuttingDown));
   connection_->resume_reading();
 }
@@ -134,22 +145,25 @@ void InboundConnection::end(const Error& reason) {
   const auto self = shared_from_this();  // the server may hold the last reference
   connection_->close();
   replies_.clear();
+  for (const auto& [tag, payload_bytes] : std::exchange(unsent_, {})) server_->reply_budget_.give_back(payload_bytes);
   give_back_admitted();
   server_->connections_.erase(id_);
 }
 
 void InboundConnection::give_back_admitted() {
-  server_->budget_.give_back(std::exchange(admitted_bytes_, 0));
+  server_->request_budget_.give_back(std::exchange(admitted_bytes_, 0));
 }
 
 const char* InboundConnection::outstayed_limit(MonoTime now) const {
   const TcpOptions& options = server_->options_;
-  const bool others_wait = admitted_bytes_ > 0 && server_->budget_.contended();
+  const bool others_wait = admitted_bytes_ > 0 && server_->request_budget_.contended();
   const Duration frame_limit = others_wait ? options.frame_limit_under_pressure : options.frame_limit;
   const MonoTime frame_since = connection_->frame_since();
   if (frame_since != Connection::kNotNow && now - frame_since > frame_limit) return "its frame does not come to an end";
+  const bool others_lack = !unsent_.empty() && server_->reply_budget_.contended();
+  const Duration stall_limit = others_lack ? options.write_stall_limit_under_pressure : options.write_stall_limit;
   const MonoTime stalled = connection_->stalled_since();
-  if (stalled != Connection::kNotNow && now - stalled > options.write_stall_limit) return "it takes no replies";
+  if (stalled != Connection::kNotNow && now - stalled > stall_limit) return "it takes no replies";
   return nullptr;
 }
 
@@ -170,7 +184,8 @@ Server::Server(Executor executor, Clock& clock, Log& log, const TcpOptions& opti
       options_(options),
       acceptor_(executor_),
       accept_timer_(executor_),
-      budget_(options.request_payload_bytes) {}
+      request_budget_(options.request_payload_bytes),
+      reply_budget_(options.reply_payload_bytes) {}
 
 Result<Address> Server::listen(const Address& address) {
   DOGFS_TRY(const HostPort host_port, parse_address(address.value));

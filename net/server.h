@@ -2,8 +2,8 @@
 //
 // A hostile or broken peer costs only its own connection: whatever breaks a rule of the frame format, or keeps a frame
 // incomplete, or takes no replies, for too long, is closed with a line in the log. Memory is bounded whatever
-// peers do: by the number of connections, and by limits on the payload bytes and requests under way, beyond which
-// nothing more is read.
+// peers do: by the number of connections, and by limits on the requests under way and on the payload bytes of these and
+// of the replies that wait to be taken, beyond which nothing more is read.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -45,6 +45,7 @@ class InboundConnection final : public Connection::Owner, public std::enable_sha
 
  private:
   bool within_own_limits(size_t payload_bytes) const;
+  bool within_shared_limits(const FrameHeader& header);
   // What is wrong with how the peer behaves in time; null when nothing is.
   const char* outstayed_limit(MonoTime now) const;
   void answer(Request request, const FrameHeader& header, Duration timeout);
@@ -68,12 +69,15 @@ class InboundConnection final : public Connection::Owner, public std::enable_sha
   std::map<uint64_t, size_t> unsent_;
 };
 
-// Payload bytes of requests under way, over all connections.
+// Payload bytes of requests under way, or of replies to be sent, over all connections.
 class PayloadBudget {
  public:
   explicit PayloadBudget(size_t limit) : limit_(limit) {}
   // Whatever is asked for is granted when nothing is taken.
   bool try_take(size_t bytes);
+  // For bytes that are there already.
+  void take(size_t bytes) { taken_ += bytes; }
+  bool is_exhausted() const { return taken_ >= limit_; }
   // True when somebody who waits may try again.
   void give_back(size_t bytes);
   void wait(std::weak_ptr<InboundConnection> connection) { waiting_.push_back(std::move(connection)); }
@@ -117,7 +121,8 @@ class Server final : public std::enable_shared_from_this<Server> {
   SteadyTimer accept_timer_;
   RequestHandler* handler_ = nullptr;  // null while not serving
   bool refusing_ = false;              // at the limit of connections, and said so
-  PayloadBudget budget_;
+  PayloadBudget request_budget_;
+  PayloadBudget reply_budget_;
   uint64_t next_connection_ = 1;
   std::map<uint64_t, std::shared_ptr<InboundConnection>> connections_;
 };

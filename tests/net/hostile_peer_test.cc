@@ -204,6 +204,28 @@ TEST_F(SmallBudget, MemoryHeldByUnfinishedFramesIsTakenBackForOthers) {
   run(expect_others_are_served(BytesChain(Bytes::zeros(kMaxFramePayloadBytes))));
 }
 
+class SmallReplyBudget : public HostilePeer {
+ protected:
+  SmallReplyBudget() : HostilePeer(options()) {}
+  static TcpOptions options() {
+    TcpOptions options = hasty_options();
+    options.write_stall_limit = seconds(1);
+    options.write_stall_limit_under_pressure = milliseconds(40);
+    options.reply_payload_bytes = kMiB;
+    return options;
+  }
+};
+
+TEST_F(SmallReplyBudget, RepliesThatNobodyTakesAreBoundedOverAllConnections) {
+  constexpr size_t kPeers = 10;
+  TaskGroup group(world_.harness().executor(), world_.harness().clock());
+  for (size_t i = 0; i < kPeers; ++i) group.spawn(flood_without_reading(connect(), 200));
+  run(expect_others_are_served(BytesChain(Bytes::zeros(kMaxFramePayloadBytes))));
+  run(group.join());
+  // The kernel's buffers take some 10 MiB of each, and each leaves a reply or two behind.
+  EXPECT_LT(handler_.handled, kPeers * 14);
+}
+
 class FewRequests : public HostilePeer {
  protected:
   FewRequests() : HostilePeer(options()) {}
