@@ -11,6 +11,10 @@ namespace {
 // No wait is longer: longer ones would overflow the arithmetic of timers.
 constexpr Duration kLongestTimeout = std::chrono::hours(1);
 
+ErrorCode code_of_connect(const boost::system::error_code& error) {
+  return error == boost::asio::error::connection_refused ? ErrorCode::kRefused : ErrorCode::kUnavailable;
+}
+
 }  // namespace
 
 Lane::Lane(Executor executor, Clock& clock, Log& log, const TcpOptions& options, Address peer)
@@ -30,7 +34,7 @@ void Lane::call(Request request, MonoTime deadline, Done done) {
   if (deadline <= now) return done.complete(Error(ErrorCode::kUnavailable, "no time left to call " + peer_.value));
   if (state_ == State::kDead) return done.complete(Error(ErrorCode::kUnavailable, "the transport is closed"));
   if (state_ == State::kIdle && now < retry_after_) {
-    return done.complete(Error(ErrorCode::kUnavailable, peer_.value + " could not be reached a moment ago"));
+    return done.complete(Error(last_failure_, peer_.value + " could not be reached a moment ago"));
   }
   enqueue(Queued{std::move(request), std::min(deadline, now + kLongestTimeout), std::move(done)});
 }
@@ -211,20 +215,20 @@ void Lane::connect() {
   if (!address || address.value().port == 0) {
     const std::string why = address ? "port 0" : address.error().to_string();
     boost::asio::post(executor_, [self = shared_from_this(), attempt, why] {
-      if (attempt == self->attempt_) self->on_connect_failed(why);
+      if (attempt == self->attempt_) self->on_connect_failed(ErrorCode::kUnavailable, why);
     });
     return;
   }
   connect_timer_.expires_after(options_.connect_timeout);
   connect_timer_.async_wait([self = shared_from_this(), attempt](const boost::system::error_code& error) {
-    if (!error && attempt == self->attempt_) self->on_connect_failed("timed out");
+    if (!error && attempt == self->attempt_) self->on_connect_failed(ErrorCode::kUnavailable, "timed out");
   });
   if (const auto endpoint = numeric_endpoint(address.value())) return connect_to({endpoint.value()});
   resolver_.async_resolve(
       address.value().host, std::to_string(address.value().port),
       [self = shared_from_this(), attempt](const boost::system::error_code& error, const auto& results) {
         if (attempt != self->attempt_) return;
-        if (error) return self->on_connect_failed(error.message());
+        if (error) return self->on_connect_failed(ErrorCode::kUnavailable, error.message());
         std::vector<boost::asio::ip::tcp::endpoint> endpoints;
         for (const auto& result : results) endpoints.push_back(result.endpoint());
         self->connect_to(endpoints);
@@ -237,7 +241,7 @@ void Lane::connect_to(const std::vector<boost::asio::ip::tcp::endpoint>& endpoin
       socket_, endpoints,
       [self = shared_from_this(), attempt = attempt_](const boost::system::error_code& error, const auto&) {
         if (attempt != self->attempt_) return;
-        if (error) return self->on_connect_failed(error.message());
+        if (error) return self->on_connect_failed(code_of_connect(error), error.message());
         self->on_connected();
       });
 }
@@ -248,7 +252,7 @@ void Lane::on_connected() {
   boost::system::error_code remote_error;
   // Where nobody listens on an ephemeral port of this very machine, TCP may connect a socket with itself.
   if (socket_.local_endpoint(local_error) == socket_.remote_endpoint(remote_error)) {
-    return on_connect_failed("connected with itself");
+    return on_connect_failed(ErrorCode::kRefused, "connected with itself");
   }
   ++attempt_;
   failures_ = 0;
@@ -257,7 +261,7 @@ void Lane::on_connected() {
   connection_->start();
 }
 
-void Lane::on_connect_failed(const std::string& why) {
+void Lane::on_connect_failed(ErrorCode code, const std::string& why) {
   ++attempt_;
   connect_timer_.cancel();
   resolver_.cancel();
@@ -268,8 +272,9 @@ void Lane::on_connect_failed(const std::string& why) {
   const Duration backoff = options_.first_backoff * (1LL << std::min(failures_, kMaxDoublings));
   retry_after_ = clock_.now() + std::min(backoff, options_.max_backoff);
   ++failures_;
+  last_failure_ = code;
   log_.debug("net", "cannot connect to {}: {}", peer_.value, why);
-  fail_queued(Error(ErrorCode::kUnavailable, peer_.value + ": " + why));
+  fail_queued(Error(code, code == ErrorCode::kRefused ? peer_.value : peer_.value + ": " + why));
 }
 
 }  // namespace dogfs

@@ -6,7 +6,8 @@
 // storms one that comes back.
 //
 // What was certainly not executed is told apart: a request of which the kernel did not take every byte cannot have
-// been read whole by the peer. It fails with kUnavailable; any other with kConnectionLost or kTimeout.
+// been read whole by the peer. It fails with kUnavailable, or with kRefused where nobody listens; any other with
+// kConnectionLost or kTimeout.
 #pragma once
 
 #include <boost/asio/steady_timer.hpp>
@@ -76,7 +77,7 @@ class Lane final : public Connection::Owner, public std::enable_shared_from_this
   void connect();
   void connect_to(const std::vector<boost::asio::ip::tcp::endpoint>& endpoints);
   void on_connected();
-  void on_connect_failed(const std::string& why);
+  void on_connect_failed(ErrorCode code, const std::string& why);
 
   void arm_deadline_timer();
   void expire_calls();
@@ -97,6 +98,7 @@ class Lane final : public Connection::Owner, public std::enable_shared_from_this
   SteadyTimer connect_timer_;
   uint64_t attempt_ = 0;  // tells callbacks of an attempt that was given up
   int failures_ = 0;      // in a row
+  ErrorCode last_failure_ = ErrorCode::kUnavailable;
   MonoTime retry_after_;
 
   uint64_t next_id_ = 1;

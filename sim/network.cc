@@ -27,6 +27,8 @@ std::string_view kind_name(MessageKind kind) {
       return "refusal";
     case MessageKind::kReset:
       return "reset";
+    case MessageKind::kUnsent:
+      return "unsent";
   }
   return "";
 }
@@ -136,7 +138,7 @@ void Network::drop(const Envelope& envelope, std::string_view why, RandomStream&
   const NodeIndex caller = envelope.kind == MessageKind::kRequest ? envelope.from : envelope.to;
   simulator_.at(simulator_.world(), simulator_.now() + delay,
                 [this, caller,
-                 notice = Envelope{unsent ? MessageKind::kRefused : MessageKind::kReset,
+                 notice = Envelope{unsent ? MessageKind::kUnsent : MessageKind::kReset,
                                    envelope.type,
                                    caller,
                                    caller,

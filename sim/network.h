@@ -37,8 +37,9 @@ enum class MessageKind : uint8_t {
   kRequest,
   kOneWay,
   kReply,
-  kRefused,  // in place of a reply: the request was certainly not executed
+  kRefused,  // in place of a reply: nobody listens there
   kReset,    // in place of a reply: the connection is lost
+  kUnsent,   // in place of a reply: the request certainly did not arrive
 };
 
 // A message under way. A request, one-way message or reply is an encoded frame; the payload goes beside it.

@@ -38,7 +38,7 @@ SimTransport::SimTransport(SimExecutor executor, const SimClock& clock, Network&
 Result<uint64_t> SimTransport::start_call(const Address& to, const Request& request, Duration timeout,
                                           const std::shared_ptr<Done>& done) {
   const NodeIndex node = network_.find(to);
-  if (node == kWorld) return Error(ErrorCode::kUnavailable, "no such node: " + to.value);
+  if (node == kWorld) return Error(ErrorCode::kRefused, "no such node: " + to.value);
   const uint64_t id = network_.next_request_id();
   DOGFS_TRY(EncodedFrame frame, encode_request(request, FrameKind::kRequest, id, timeout));
   Envelope envelope{MessageKind::kRequest, request.type, self(), node, id, std::move(frame.prefix), request.payload};
@@ -77,6 +77,7 @@ bool SimTransport::arrive(Envelope envelope) {
     case MessageKind::kReply:
     case MessageKind::kRefused:
     case MessageKind::kReset:
+    case MessageKind::kUnsent:
       arrive_reply(envelope);
       return true;
   }
@@ -122,7 +123,9 @@ void SimTransport::arrive_reply(const Envelope& envelope) {
   const std::shared_ptr<Done> done = call->second;
   Simulator& simulator = executor_.simulator();
   if (envelope.kind == MessageKind::kRefused) {
-    done->set_and_resume(simulator, Error(ErrorCode::kUnavailable, "connection refused"));
+    done->set_and_resume(simulator, Error(ErrorCode::kRefused));
+  } else if (envelope.kind == MessageKind::kUnsent) {
+    done->set_and_resume(simulator, Error(ErrorCode::kUnavailable, "the request was not sent"));
   } else if (envelope.kind == MessageKind::kReset) {
     done->set_and_resume(simulator, Error(ErrorCode::kConnectionLost));
   } else {

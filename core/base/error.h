@@ -27,6 +27,7 @@ namespace dogfs {
   X(kStaleLocation, 106, kRetry, "stale location")                                                \
   X(kShuttingDown, 107, kRetry, "shutting down")                                                  \
   X(kIoError, 108, kRetry, "input/output error")                                                  \
+  X(kRefused, 109, kRetry, "connection refused")                                                  \
   /* redirect */                                                                                  \
   X(kNotLeader, 200, kRedirect, "not the leader")                                                 \
   /* fail */                                                                                      \

@@ -58,7 +58,8 @@ class Transport {
   virtual ~Transport() = default;
 
   // Sends a request and waits for its reply, until `deadline` at the latest. The Result fails only where no reply
-  // came: kUnavailable if the request was certainly not executed, kConnectionLost or kTimeout if it may have been.
+  // came: kRefused or kUnavailable if the request was certainly not executed, kConnectionLost or kTimeout if it may have
+  // been. kRefused says more: the peer's machine answered that nobody listens there, a moment ago at most.
   // A reply that carries an error is a successful call.
   virtual Task<Result<Reply>> call(Address to, Request request, MonoTime deadline) = 0;
 

@@ -35,6 +35,7 @@ ExitCode exit_code_of(ErrorCode code) {
       return ExitCode::kOk;
     case ErrorCode::kTimeout:
     case ErrorCode::kUnavailable:
+    case ErrorCode::kRefused:
     case ErrorCode::kConnectionLost:
     case ErrorCode::kBusy:
     case ErrorCode::kOverloaded:

@@ -141,10 +141,10 @@ class TransportConformance : public testing::Test {
     EXPECT_EQ(handler.handled, 100U);
   }
 
-  Task<void> call_to_nobody_is_unavailable() {
+  Task<void> call_to_nobody_is_refused() {
     Request request = make_test_request("x");
     const Result<Reply> reply = co_await world.transport(0).call(world.nowhere(), std::move(request), soon());
-    EXPECT_EQ(code_of(reply), ErrorCode::kUnavailable);
+    EXPECT_EQ(code_of(reply), ErrorCode::kRefused);
   }
 
   Task<void> call_ends_at_its_deadline() {
@@ -206,7 +206,7 @@ DOGFS_TRANSPORT_TEST(NodeCallsItself, node_calls_itself)
 DOGFS_TRANSPORT_TEST(ErrorReplyIsASuccessfulCall, error_reply_is_a_successful_call)
 DOGFS_TRANSPORT_TEST(PayloadArrivesByteForByte, payload_arrives_byte_for_byte)
 DOGFS_TRANSPORT_TEST(ManyCallsFindTheirReplies, many_calls_find_their_replies)
-DOGFS_TRANSPORT_TEST(CallToNobodyIsUnavailable, call_to_nobody_is_unavailable)
+DOGFS_TRANSPORT_TEST(CallToNobodyIsRefused, call_to_nobody_is_refused)
 DOGFS_TRANSPORT_TEST(CallEndsAtItsDeadline, call_ends_at_its_deadline)
 DOGFS_TRANSPORT_TEST(OneWayMessageArrives, one_way_message_arrives)
 DOGFS_TRANSPORT_TEST(OneWayMessageToNobodyIsDropped, one_way_message_to_nobody_is_dropped)
@@ -216,7 +216,7 @@ DOGFS_TRANSPORT_TEST(ReplyUnderWaySurvivesStopServing, reply_under_way_survives_
 #undef DOGFS_TRANSPORT_TEST
 
 REGISTER_TYPED_TEST_SUITE_P(TransportConformance, RequestIsAnswered, NodeCallsItself, ErrorReplyIsASuccessfulCall,
-                            PayloadArrivesByteForByte, ManyCallsFindTheirReplies, CallToNobodyIsUnavailable,
+                            PayloadArrivesByteForByte, ManyCallsFindTheirReplies, CallToNobodyIsRefused,
                             CallEndsAtItsDeadline, OneWayMessageArrives, OneWayMessageToNobodyIsDropped,
                             OversizedMessageIsRefused, ReplyUnderWaySurvivesStopServing);
 

@@ -153,10 +153,10 @@ TEST_F(PatientLaneTest, RefusedPeerIsNotKnockedAtAgainDuringTheBackoff) {
   const Address address = RawListener(executor()).address();
   ErrorCode code = kPending;
   run(call(address, make_test_request("x"), soon(), code));
-  EXPECT_EQ(code, ErrorCode::kUnavailable);
+  EXPECT_EQ(code, ErrorCode::kRefused);
   RawListener listener(executor(), address);
   run(call(address, make_test_request("x"), soon(), code));
-  EXPECT_EQ(code, ErrorCode::kUnavailable);
+  EXPECT_EQ(code, ErrorCode::kRefused);
   caller().send(address, make_test_request("one-way"));
   EXPECT_EQ(listener.accept_waiting(), 0U);
 }

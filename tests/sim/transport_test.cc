@@ -90,11 +90,11 @@ TEST_F(SimTransportTest, ACallEndsAtItsDeadline) {
 
 TEST_F(SimTransportTest, WhoIsDownOrDoesNotServeRefuses) {
   start(1);
-  EXPECT_EQ(code_of(call("nobody", seconds(1))), ErrorCode::kUnavailable);
+  EXPECT_EQ(code_of(call("nobody", seconds(1))), ErrorCode::kRefused);
   server_->env().transport.stop_serving();
-  EXPECT_EQ(code_of(call("server", seconds(1))), ErrorCode::kUnavailable);
+  EXPECT_EQ(code_of(call("server", seconds(1))), ErrorCode::kRefused);
   server_->crash(CrashKind::kPower);
-  EXPECT_EQ(code_of(call("server", seconds(1))), ErrorCode::kUnavailable);
+  EXPECT_EQ(code_of(call("server", seconds(1))), ErrorCode::kRefused);
   EXPECT_LT(world_->now(), VirtualTime(seconds(1)));
 }
 

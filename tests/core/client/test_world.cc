@@ -103,7 +103,7 @@ Task<Result<Reply>> TestTransport::call(Address to, Request request, MonoTime de
   const auto node = nodes.find(to);
   if (decided == Fate::kRefuse || node == nodes.end()) {
     co_await sleep_for(clock_, microseconds(100));
-    co_return Error(ErrorCode::kUnavailable, "connection refused");
+    co_return Error(ErrorCode::kRefused);
   }
   if (decided == Fate::kResetBefore) {
     co_await sleep_for(clock_, microseconds(100));

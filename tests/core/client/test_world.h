@@ -76,7 +76,7 @@ class TestLog final : public Log {
 
 enum class Fate {
   kDeliver,
-  kRefuse,       // kUnavailable: certainly not executed
+  kRefuse,       // kRefused: certainly not executed
   kLoseRequest,  // not executed; the caller waits until its deadline
   kLoseReply,    // executed; the caller waits until its deadline
   kResetBefore,  // not executed; kConnectionLost
