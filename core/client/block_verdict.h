@@ -3,6 +3,10 @@
 // The aim is every stored shard sealed. A block goes without those that have no server to go to, and without
 // stragglers after a while, but never below d + 1: one spare, so that losing any one server at once after the commit
 // loses nothing.
+//
+// Too few servers end a block after a while, since they may only be restarting, and a writer that is under way outlives
+// that. A file of which nothing was stored yet has nothing to lose: when its servers refuse connections and there are no
+// others, it is refused as soon as that is confirmed.
 #pragma once
 
 #include <cstdint>
@@ -18,11 +22,13 @@ struct BlockProgress {
   uint32_t stalled = 0;       // not sealed, and nowhere to go for now
   Duration since_required{};  // how long `required` shards have been sealed
   Duration since_stuck{};     // how long so many have been stalled that the others do not suffice
+  bool refused = false;       // nothing of the file was stored, and all that are stalled were refused or have no server
 };
 
 struct BlockPatience {
   Duration straggler_timeout{};
   Duration stuck_timeout{};
+  Duration refused_timeout{};  // instead of stuck_timeout
 };
 
 enum class BlockVerdict : uint8_t { kWait, kCommit, kGiveUp };
@@ -37,7 +43,8 @@ constexpr BlockVerdict judge(const BlockProgress& progress, const BlockPatience&
     const bool nobody_left = progress.sealed + progress.stalled == progress.stored;
     if (nobody_left || progress.since_required >= patience.straggler_timeout) return BlockVerdict::kCommit;
   }
-  if (is_stuck(progress) && progress.since_stuck >= patience.stuck_timeout) return BlockVerdict::kGiveUp;
+  const Duration timeout = progress.refused ? patience.refused_timeout : patience.stuck_timeout;
+  if (is_stuck(progress) && progress.since_stuck >= timeout) return BlockVerdict::kGiveUp;
   return BlockVerdict::kWait;
 }
 

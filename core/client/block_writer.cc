@@ -15,6 +15,9 @@ namespace {
 // How often one shard of a block is sent, over all its servers.
 constexpr int kMaxSendAttempts = 16;
 constexpr BackoffOptions kStalledBackoff{.first = milliseconds(100), .most = seconds(1)};
+// Within this time every server that refuses connections is tried once more.
+constexpr Duration kRefusedTimeout = milliseconds(200);
+static_assert(kRefusedTimeout > kStalledBackoff.first);
 
 // Whether the server may only have restarted, or lost the connection: worth a second try before another takes its
 // place.
@@ -134,6 +137,7 @@ Task<Status> BlockWriter::send(size_t index) {
   if (code_of(opened) == ErrorCode::kAlreadyExists) co_return co_await seal_sent_shard(context_, source_, target);
   DOGFS_CO_TRYV(opened);
   if (source_->stopped) co_return Error(ErrorCode::kCancelled);
+  slots_[index].was_open = true;
   set_state(slots_[index], ShardState::kStreaming);
   co_return co_await send_shard(context_, source_, target);
 }
@@ -157,7 +161,20 @@ uint64_t BlockWriter::length_hint() const {
   return plan_.expected_length >= length() ? plan_.expected_length : 0;
 }
 
+// A file that has found servers before is given the time in which they may restart.
 Task<Result<wire::AllocateBlockResult>> BlockWriter::allocate() {
+  Clock& clock = context_.env.clock;
+  const MonoTime give_up = clock.now() + (plan_.offset > 0 ? patience().stuck_timeout : Duration::zero());
+  Backoff backoff(context_.env.random, kStalledBackoff);
+  while (true) {
+    Result<wire::AllocateBlockResult> allocated = co_await request_any_block();
+    const bool too_few = code_of(allocated) == ErrorCode::kInsufficientServers;
+    if (!too_few || clock.now() >= give_up || source_->stopped) co_return allocated;
+    co_await sleep_for(clock, backoff.next());
+  }
+}
+
+Task<Result<wire::AllocateBlockResult>> BlockWriter::request_any_block() {
   std::vector<ServerId> excluded = context_.health.suspects();
   Result<wire::AllocateBlockResult> allocated = co_await request_block(excluded);
   // What failed lately may be back, and is better than nothing.
@@ -263,13 +280,11 @@ wire::CommitBlock BlockWriter::commit_message() const {
 // --- Settling ------------------------------------------------------------------------------------------------------
 
 Task<Status> BlockWriter::settle() {
-  const BlockPatience patience{.straggler_timeout = context_.options.straggler_timeout,
-                               .stuck_timeout = context_.options.straggler_timeout};
   while (true) {
     if (error_) co_return *error_;
     if (source_->stopped) co_return Error(ErrorCode::kCancelled);
     if (!slots_.empty()) {
-      switch (judge(progress(), patience)) {
+      switch (judge(progress(), patience())) {
         case BlockVerdict::kCommit:
           co_return ok();
         case BlockVerdict::kGiveUp:
@@ -292,6 +307,19 @@ uint32_t BlockWriter::count(ShardState state) const {
   return static_cast<uint32_t>(std::ranges::count(slots_, state, [](const Slot& slot) { return slot.state; }));
 }
 
+bool BlockWriter::is_refused() const {
+  return plan_.offset == 0 && std::ranges::all_of(slots_, [](const Slot& slot) {
+           if (slot.state != ShardState::kStalled) return true;
+           return !slot.was_open && (!slot.failure || slot.failure->code == ErrorCode::kRefused);
+         });
+}
+
+BlockPatience BlockWriter::patience() const {
+  const Duration timeout = context_.options.straggler_timeout;
+  return {
+      .straggler_timeout = timeout, .stuck_timeout = timeout, .refused_timeout = std::min(timeout, kRefusedTimeout)};
+}
+
 BlockProgress BlockWriter::progress() const {
   const MonoTime now = context_.env.clock.now();
   return BlockProgress{
@@ -301,13 +329,17 @@ BlockProgress BlockWriter::progress() const {
       .stalled = count(ShardState::kStalled),
       .since_required = required_since_ ? now - *required_since_ : Duration(0),
       .since_stuck = stuck_since_ ? now - *stuck_since_ : Duration(0),
+      .refused = is_refused(),
   };
 }
 
 MonoTime BlockWriter::next_check() const {
   MonoTime next = kNever;
   if (required_since_) next = std::min(next, *required_since_ + context_.options.straggler_timeout);
-  if (stuck_since_) next = std::min(next, *stuck_since_ + context_.options.straggler_timeout);
+  if (stuck_since_) {
+    const BlockPatience limits = patience();
+    next = std::min(next, *stuck_since_ + (is_refused() ? limits.refused_timeout : limits.stuck_timeout));
+  }
   return next;
 }
 

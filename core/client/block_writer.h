@@ -64,6 +64,7 @@ class BlockWriter : public std::enable_shared_from_this<BlockWriter> {
     Shard shard;
     ShardState state = ShardState::kStreaming;
     std::optional<Error> failure;  // the last one
+    bool was_open = false;         // some server took it once
   };
 
   static Task<void> encode(std::shared_ptr<BlockWriter> self);
@@ -71,6 +72,7 @@ class BlockWriter : public std::enable_shared_from_this<BlockWriter> {
   static Task<void> drive(std::shared_ptr<BlockWriter> self, size_t slot);
 
   Task<Result<wire::AllocateBlockResult>> allocate();
+  Task<Result<wire::AllocateBlockResult>> request_any_block();
   Task<Result<wire::AllocateBlockResult>> request_block(std::vector<ServerId> excluded);
   Status take_targets(const wire::AllocateBlockResult& allocated);
   Task<Status> send(size_t slot);
@@ -84,6 +86,8 @@ class BlockWriter : public std::enable_shared_from_this<BlockWriter> {
   uint32_t count(ShardState state) const;
   uint32_t stored() const { return static_cast<uint32_t>(slots_.size()); }
   uint32_t required() const { return layout().stored_data_shards() + 1; }
+  bool is_refused() const;
+  BlockPatience patience() const;
   BlockProgress progress() const;
   MonoTime next_check() const;
   void set_state(Slot& slot, ShardState state);

@@ -28,6 +28,7 @@ std::optional<Address> LeaderSearch::next() {
 
 void LeaderSearch::answered(const Address& from, MonoTime now) {
   finder_.found(from);
+  said_[from] = Said{.answered = true, .text = "leads"};
   leader_known_at_ = now;
 }
 
@@ -35,19 +36,40 @@ void LeaderSearch::redirected(const Address& from, const Address& leader, MonoTi
   finder_.lost(from);
   const bool known = !leader.value.empty() && leader != from && leader.value.size() <= kMaxAddressBytes;
   if (!known) {
-    said_[from] = {.answered = true, .text = "knows no leader"};
+    said_[from] = Said{.answered = true, .text = "knows no leader"};
     return;
   }
-  said_[from] = {.answered = true, .text = "names " + leader.value};
+  said_[from] = Said{.answered = true, .text = "names " + leader.value};
   leader_known_at_ = now;
   // A node that was asked in this round already, and denied or did not answer, is not worth a second try before the
   // next one: two nodes that each take the other for the leader would keep the operation going between them.
   if (!asked_.contains(leader)) finder_.found(leader);
 }
 
-void LeaderSearch::failed(const Address& from, const Error& error) {
+void LeaderSearch::unable(const Address& from, const Error& error) {
   finder_.lost(from);
-  said_[from] = {.answered = false, .text = error.to_string()};
+  said_[from] = Said{.answered = true, .text = error.to_string()};
+}
+
+void LeaderSearch::failed(const Address& from, const Error& error, MonoTime now) {
+  finder_.lost(from);
+  Said& said = said_[from];
+  said.answered = false;
+  said.text = error.to_string();
+  if (error.code != ErrorCode::kRefused) return said.refused_since.reset();
+  if (!said.refused_since) said.refused_since = now;
+  said.refused_at = now;
+}
+
+bool LeaderSearch::majority_refuses() const {
+  if (finder_.leader()) return false;
+  const size_t nodes = finder_.nodes().size();
+  const auto refusing = static_cast<size_t>(std::ranges::count_if(finder_.nodes(), [this](const Address& node) {
+    const auto it = said_.find(node);
+    return it != said_.end() && it->second.refused_since &&
+           it->second.refused_at - *it->second.refused_since >= kRefusalConfirmation;
+  }));
+  return nodes - refusing < nodes / 2 + 1;
 }
 
 std::string LeaderSearch::describe() const {

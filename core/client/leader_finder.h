@@ -35,6 +35,9 @@ class LeaderFinder {
   std::optional<Address> leader_;
 };
 
+// How long a node must refuse connections to count as down: one refusal may be a restart's last moment.
+inline constexpr Duration kRefusalConfirmation = milliseconds(200);
+
 class LeaderSearch {
  public:
   // `finder` must outlive the search. `now` is when the operation began.
@@ -48,11 +51,16 @@ class LeaderSearch {
   void answered(const Address& from, MonoTime now);
   // `from` answered that it does not lead, and who does (empty: it knows of none).
   void redirected(const Address& from, const Address& leader, MonoTime now);
-  // `from` did not answer, or could not.
-  void failed(const Address& from, const Error& error);
+  // `from` answered that it cannot.
+  void unable(const Address& from, const Error& error);
+  // No answer came from `from`.
+  void failed(const Address& from, const Error& error, MonoTime now);
 
   // How long no node has known a leader.
   Duration leaderless(MonoTime now) const { return now - leader_known_at_; }
+  // Whether nobody leads and no election can succeed: of the nodes that the client was told of, so many refuse
+  // connections, and have for kRefusalConfirmation, that the others are no majority.
+  bool majority_refuses() const;
 
   // "1 of 3 metadata nodes answered (a: knows no leader; b: unavailable; c: not asked)".
   std::string describe() const;
@@ -61,6 +69,9 @@ class LeaderSearch {
   struct Said {
     bool answered = false;
     std::string text;
+    // The first and the last of the refused connections since it last did anything else.
+    std::optional<MonoTime> refused_since{};
+    MonoTime refused_at{};
   };
 
   LeaderFinder& finder_;

@@ -16,6 +16,16 @@ bool leaves_execution_open(ErrorCode code) {
          code == ErrorCode::kIoError || code == ErrorCode::kConnectionLost;
 }
 
+// Whether the transport's error says that the request did not reach its node.
+bool certainly_not_executed(ErrorCode code) {
+  return code == ErrorCode::kUnavailable || code == ErrorCode::kRefused;
+}
+
+// Whether a node answered that another leads (Reply::leader), or that it knows of none.
+bool denies_leadership(ErrorCode code) {
+  return code == ErrorCode::kNotLeader || code == ErrorCode::kNoLeader;
+}
+
 // Whether an answer is worth another attempt rather than the caller's attention.
 bool is_transient(ErrorCode code) {
   return code == ErrorCode::kOutcomeUnknown || error_class(code) == ErrorClass::kRetry;
@@ -61,13 +71,12 @@ Task<MetaOutcome> MetaChannel::call(Request request) {
 std::optional<Reply> MetaChannel::take_answer(const Address& from, Result<Reply> answer, LeaderSearch& search,
                                               bool& maybe_executed) {
   if (!answer) {
-    // The transport's word: kUnavailable is certainly not executed, anything else may have been.
-    if (answer.error().code != ErrorCode::kUnavailable) maybe_executed = true;
-    search.failed(from, answer.error());
+    if (!certainly_not_executed(answer.error().code)) maybe_executed = true;
+    search.failed(from, answer.error(), env_.clock.now());
     return std::nullopt;
   }
   const ErrorCode code = answer.value().error.code;
-  if (code == ErrorCode::kNotLeader) {
+  if (denies_leadership(code)) {
     search.redirected(from, answer.value().leader, env_.clock.now());
     return std::nullopt;
   }
@@ -77,7 +86,7 @@ std::optional<Reply> MetaChannel::take_answer(const Address& from, Result<Reply>
   }
   if (is_transient(code)) {
     if (leaves_execution_open(code)) maybe_executed = true;
-    search.failed(from, answer.value().error);
+    search.unable(from, answer.value().error);
     return std::nullopt;
   }
   search.answered(from, env_.clock.now());
@@ -86,9 +95,8 @@ std::optional<Reply> MetaChannel::take_answer(const Address& from, Result<Reply>
 
 std::optional<Error> MetaChannel::give_up(const LeaderSearch& search, MonoTime deadline, bool round_over) const {
   const MonoTime now = env_.clock.now();
-  if (round_over && search.leaderless(now) >= options_.leaderless_patience) {
-    return Error(ErrorCode::kNoLeader, search.describe());
-  }
+  const bool hopeless = search.majority_refuses() || search.leaderless(now) >= options_.leaderless_patience;
+  if (round_over && hopeless) return Error(ErrorCode::kNoLeader, search.describe());
   if (now >= deadline) return Error(ErrorCode::kTimeout, search.describe());
   return std::nullopt;
 }
@@ -100,11 +108,11 @@ Task<Result<Reply>> MetaChannel::call_any(Request request) {
     const MonoTime deadline = env_.clock.now() + options_.attempt_timeout;
     Result<Reply> answer = co_await env_.transport.call(*node, request, deadline);
     if (!answer) {
-      search.failed(*node, answer.error());
-    } else if (answer.value().error.code == ErrorCode::kNotLeader) {
+      search.failed(*node, answer.error(), env_.clock.now());
+    } else if (denies_leadership(answer.value().error.code)) {
       search.redirected(*node, answer.value().leader, env_.clock.now());
     } else if (is_transient(answer.value().error.code)) {
-      search.failed(*node, answer.value().error);
+      search.unable(*node, answer.value().error);
     } else {
       co_return std::move(answer);
     }

@@ -1,8 +1,9 @@
 // The way to the metadata leader: sends a request until it is answered for good.
 //
 // Redirects are followed, nodes that do not answer are passed over, and between rounds the channel backs off, all
-// within one deadline. It gives up early, with kNoLeader, once no node has known a leader for a while: a cluster
-// without a majority is reported at once instead of after every retry. Belongs to the node's executor.
+// within one deadline. It gives up early, with kNoLeader, where waiting is of no use: at once when so many nodes refuse
+// connections that the others cannot elect a leader, else once no node has known a leader for a while. Belongs to the
+// node's executor.
 #pragma once
 
 #include <optional>

@@ -6,7 +6,8 @@
 namespace dogfs {
 namespace {
 
-constexpr BlockPatience kPatience{.straggler_timeout = seconds(5), .stuck_timeout = seconds(5)};
+constexpr BlockPatience kPatience{
+    .straggler_timeout = seconds(5), .stuck_timeout = seconds(5), .refused_timeout = milliseconds(300)};
 
 BlockProgress progress(uint32_t sealed, uint32_t stalled) {
   return {.stored = 9, .required = 7, .sealed = sealed, .stalled = stalled};
@@ -36,6 +37,17 @@ TEST(BlockVerdict, TooManyShardsWithoutAServerEndTheBlockAfterAWhile) {
   EXPECT_EQ(judge(stuck, kPatience), BlockVerdict::kGiveUp);
 }
 
+TEST(BlockVerdict, AFileWhoseServersRefuseItFromTheStartEndsSooner) {
+  BlockProgress stuck = progress(6, 3);
+  stuck.since_stuck = milliseconds(300);
+  EXPECT_EQ(judge(stuck, kPatience), BlockVerdict::kWait);
+  stuck.refused = true;
+  EXPECT_EQ(judge(stuck, kPatience), BlockVerdict::kGiveUp);
+  BlockProgress enough = progress(6, 2);
+  enough.refused = true;
+  EXPECT_EQ(judge(enough, kPatience), BlockVerdict::kWait);
+}
+
 RC_GTEST_PROP(BlockVerdict, NeverCommitsBelowWhatIsRequiredAndAlwaysEnds, ()) {
   const auto d = *rc::gen::inRange<uint32_t>(1, 33);
   const auto m = *rc::gen::inRange<uint32_t>(1, 17);
@@ -44,6 +56,7 @@ RC_GTEST_PROP(BlockVerdict, NeverCommitsBelowWhatIsRequiredAndAlwaysEnds, ()) {
   some.stalled = *rc::gen::inRange<uint32_t>(0, d + m - some.sealed + 1);
   some.since_required = some.sealed >= some.required ? milliseconds(*rc::gen::inRange(0, 10'000)) : milliseconds(0);
   some.since_stuck = is_stuck(some) ? milliseconds(*rc::gen::inRange(0, 10'000)) : milliseconds(0);
+  some.refused = *rc::gen::arbitrary<bool>();
   const BlockVerdict verdict = judge(some, kPatience);
   RC_ASSERT(verdict != BlockVerdict::kCommit || some.sealed >= d + 1);
   RC_ASSERT(verdict != BlockVerdict::kGiveUp || some.sealed < d + 1);

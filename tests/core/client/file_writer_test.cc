@@ -232,6 +232,48 @@ TEST_F(FiveServersTest, TooFewServersAreRefusedAtOnce) {
   EXPECT_LT(world_.clock.now() - start, seconds(1));
 }
 
+TEST_F(FiveServersTest, DeadServersThatAreStillOfferedAreRefusedAtOnce) {
+  for (const uint64_t id : {1, 2}) cluster_.kill(id);
+  const MonoTime start = world_.clock.now();
+  const Result<WriteOutcome> outcome = write("/f", pattern(kBlock));
+  EXPECT_EQ(code_of(outcome), ErrorCode::kInsufficientServers);
+  EXPECT_LT(world_.clock.now() - start, seconds(1));
+  EXPECT_TRUE(cluster_.file("/f").pending.empty());
+  EXPECT_TRUE(cluster_.file("/f").closed);
+}
+
+TEST_F(FiveServersTest, DeadServersOfWhichOneIsBackInAMomentAreWaitedFor) {
+  for (const uint64_t id : {1, 2}) cluster_.kill(id);
+  boost::asio::co_spawn(world_.context.get_executor(), sleep_for(world_.clock, milliseconds(100)),
+                        [this](const std::exception_ptr&) { cluster_.restart(2); });
+  const std::string data = pattern(kBlock);
+  ASSERT_TRUE(write("/f", data).has_value());
+  expect_reads_back("/f", data);
+}
+
+TEST_F(FiveServersTest, AWriterUnderWayOutlivesTheRestartOfTooMany) {
+  for (const bool known : {false, true}) {
+    const std::string path = known ? "/known" : "/unknown";
+    const std::unique_ptr<FileWriter> writer = create(path);
+    const std::string data = pattern(2 * kBlock);
+    ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(data.substr(0, kBlock)))).has_value());
+    world_.run_for(seconds(1));
+    for (const uint64_t id : {1, 2}) {
+      cluster_.kill(id);
+      if (known) cluster_.know_dead(id);
+    }
+    ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(data.substr(kBlock)))).has_value());
+    world_.run_for(seconds(3));
+    for (const uint64_t id : {1, 2}) {
+      cluster_.restart(id);
+      cluster_.know_alive(id);
+    }
+    const Result<WriteOutcome> outcome = world_.run(writer->close());
+    ASSERT_TRUE(outcome.has_value()) << outcome.error().to_string();
+    expect_reads_back(path, data);
+  }
+}
+
 TEST_F(FiveServersTest, TooManyDeathsEndInABoundedTimeAndLeaveNothingVisible) {
   const MonoTime start = world_.clock.now();
   world_.transport.fate = [this](const Address& to, const Request& request) {
@@ -256,7 +298,8 @@ TEST_F(FileWriterTest, AnErrorIsFinalAndKeepsTheCommittedBlocks) {
   world_.run_for(seconds(1));
   for (uint64_t id = 1; id <= 7; ++id) cluster_.know_dead(id);
   ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(pattern(kBlock)))).has_value());
-  world_.run_for(seconds(1));
+  // They might have come back.
+  world_.run_for(cluster_.client_options().straggler_timeout + seconds(1));
   EXPECT_EQ(code_of(world_.run(writer->write(Bytes::copy_of(pattern(1))))), ErrorCode::kInsufficientServers);
   EXPECT_EQ(code_of(world_.run(writer->close())), ErrorCode::kInsufficientServers);
   EXPECT_EQ(cluster_.file("/f").length, kBlock);

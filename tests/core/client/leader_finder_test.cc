@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 namespace dogfs {
 namespace {
 
@@ -49,14 +52,14 @@ TEST_F(LeaderSearchTest, TwoNodesThatNameEachOtherEndTheRound) {
   EXPECT_EQ(search_.next(), kB);
   search_.redirected(kB, kA, kStart);
   EXPECT_EQ(search_.next(), kC);
-  search_.failed(kC, Error(ErrorCode::kUnavailable));
+  search_.failed(kC, Error(ErrorCode::kUnavailable), kStart);
   EXPECT_EQ(search_.next(), std::nullopt);
 }
 
 TEST_F(LeaderSearchTest, ALeaderThatFailsIsForgotten) {
   finder_.found(kB);
   EXPECT_EQ(search_.next(), kB);
-  search_.failed(kB, Error(ErrorCode::kConnectionLost));
+  search_.failed(kB, Error(ErrorCode::kConnectionLost), kStart);
   EXPECT_EQ(finder_.leader(), std::nullopt);
 }
 
@@ -70,9 +73,75 @@ TEST_F(LeaderSearchTest, OnlyAnAnswerThatNamesALeaderEndsTheLeaderlessTime) {
 
 TEST_F(LeaderSearchTest, WhatEachNodeSaidIsTold) {
   search_.redirected(kA, Address(), kStart);
-  search_.failed(kB, Error(ErrorCode::kUnavailable, "connection refused"));
+  search_.failed(kB, Error(ErrorCode::kUnavailable, "timed out"), kStart);
   EXPECT_EQ(search_.describe(),
-            "1 of 3 metadata nodes answered (a: knows no leader; b: unavailable: connection refused; c: not asked)");
+            "1 of 3 metadata nodes answered (a: knows no leader; b: unavailable: timed out; c: not asked)");
+}
+
+TEST_F(LeaderSearchTest, ANodeThatAnswersThatItCannotHasAnswered) {
+  search_.unable(kA, Error(ErrorCode::kShuttingDown));
+  search_.failed(kB, Error(ErrorCode::kRefused), kStart);
+  search_.failed(kC, Error(ErrorCode::kRefused), kStart);
+  EXPECT_EQ(search_.describe(),
+            "1 of 3 metadata nodes answered (a: shutting down; b: connection refused; c: connection refused)");
+}
+
+// Whether a search among `nodes` nodes of which the first `refusing` refuse connections is without hope.
+bool is_hopeless(size_t nodes, size_t refusing) {
+  std::vector<Address> addresses;
+  for (size_t i = 0; i < nodes; ++i) addresses.push_back(Address{std::to_string(i)});
+  LeaderFinder finder(addresses);
+  LeaderSearch search(finder, kStart);
+  for (size_t i = 0; i < refusing; ++i) {
+    search.failed(addresses[i], Error(ErrorCode::kRefused), kStart);
+    search.failed(addresses[i], Error(ErrorCode::kRefused), kStart + kRefusalConfirmation);
+  }
+  return search.majority_refuses();
+}
+
+TEST(MajorityRefuses, ExactlyWhenTheOthersAreNoMajority) {
+  for (size_t nodes = 1; nodes <= 7; ++nodes) {
+    for (size_t refusing = 0; refusing <= nodes; ++refusing) {
+      EXPECT_EQ(is_hopeless(nodes, refusing), 2 * (nodes - refusing) <= nodes) << nodes << " " << refusing;
+    }
+  }
+}
+
+class RefusalTest : public LeaderSearchTest {
+ protected:
+  void refuse(const Address& node, Duration after) { search_.failed(node, Error(ErrorCode::kRefused), kStart + after); }
+};
+
+TEST_F(RefusalTest, CountsOnlyOnceConfirmed) {
+  refuse(kA, Duration(0));
+  refuse(kB, Duration(0));
+  EXPECT_FALSE(search_.majority_refuses());
+  refuse(kA, kRefusalConfirmation);
+  refuse(kB, kRefusalConfirmation - milliseconds(1));
+  EXPECT_FALSE(search_.majority_refuses());
+  refuse(kB, kRefusalConfirmation);
+  EXPECT_TRUE(search_.majority_refuses());
+}
+
+TEST_F(RefusalTest, IsForgottenWhenTheNodeDoesAnythingElse) {
+  refuse(kA, Duration(0));
+  refuse(kB, Duration(0));
+  refuse(kA, kRefusalConfirmation);
+  search_.failed(kB, Error(ErrorCode::kTimeout), kStart + milliseconds(50));
+  refuse(kB, kRefusalConfirmation);
+  EXPECT_FALSE(search_.majority_refuses());
+  search_.redirected(kB, Address(), kStart + seconds(1));
+  refuse(kB, seconds(2));
+  EXPECT_FALSE(search_.majority_refuses());
+}
+
+TEST_F(RefusalTest, OfTheListedNodesIsNoMatterWhileAnotherLeads) {
+  search_.answered(Address{"d"}, kStart);
+  for (const Address& node : {kA, kB, kC}) {
+    refuse(node, Duration(0));
+    refuse(node, seconds(1));
+  }
+  EXPECT_FALSE(search_.majority_refuses());
 }
 
 }  // namespace

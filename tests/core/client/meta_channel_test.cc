@@ -79,14 +79,44 @@ TEST_F(MetaChannelTest, AnElectionIsWaitedFor) {
   EXPECT_EQ(stat(), ErrorCode::kOk);
 }
 
-TEST_F(MetaChannelTest, WithoutAMajorityItGivesUpAndSaysWho) {
+TEST_F(MetaChannelTest, WithoutALeaderItGivesUpAfterAWhile) {
   set_leader(Address());
+  const MonoTime start = world_.clock.now();
+  EXPECT_EQ(stat(), ErrorCode::kNoLeader);
+  EXPECT_GE(world_.clock.now() - start, seconds(4));
+  EXPECT_LT(world_.clock.now() - start, seconds(5));
+}
+
+// What a metadata node answers that knows no leader.
+void say_no_leader(World& world, const Address& node) {
+  world.transport.nodes[node] = [](Request) { return answer_error(ErrorCode::kNoLeader, Address()); };
+}
+
+TEST_F(MetaChannelTest, AMajorityThatRefusesConnectionsEndsItAtOnceAndItSaysWho) {
   world_.transport.nodes.erase(kA);
+  say_no_leader(world_, kB);
   world_.transport.nodes.erase(kC);
   const MonoTime start = world_.clock.now();
   EXPECT_EQ(stat(), ErrorCode::kNoLeader);
-  EXPECT_LT(world_.clock.now() - start, seconds(5));
+  EXPECT_LT(world_.clock.now() - start, seconds(1));
+  EXPECT_NE(last_->error().detail.find("b: knows no leader"), std::string::npos) << last_->error().detail;
   EXPECT_NE(last_->error().detail.find("1 of 3 metadata nodes answered"), std::string::npos) << last_->error().detail;
+}
+
+TEST_F(MetaChannelTest, AMinorityThatRefusesConnectionsLeavesAnElectionItsTime) {
+  world_.transport.nodes.erase(kA);
+  say_no_leader(world_, kB);
+  say_no_leader(world_, kC);
+  boost::asio::co_spawn(world_.context.get_executor(), sleep_for(world_.clock, seconds(2)),
+                        [this](const std::exception_ptr&) { set_leader(kB); });
+  EXPECT_EQ(stat(), ErrorCode::kOk);
+}
+
+TEST_F(MetaChannelTest, AMajorityThatOnlyRestartsAMomentIsWaitedFor) {
+  for (const Address& node : {kA, kB, kC}) world_.transport.nodes.erase(node);
+  boost::asio::co_spawn(world_.context.get_executor(), sleep_for(world_.clock, milliseconds(100)),
+                        [this](const std::exception_ptr&) { set_leader(kB); });
+  EXPECT_EQ(stat(), ErrorCode::kOk);
 }
 
 TEST_F(MetaChannelTest, NodesThatHangDoNotUseThePatienceUpBeforeTheLeaderIsAsked) {
