@@ -7,6 +7,13 @@
 #include "core/raft/raft.h"
 
 namespace dogfs::raft {
+namespace {
+
+// A candidacy waits for the voters' disks, whose pace is not known here: one that follows another that expired has twice
+// the time.
+constexpr int kMaxCandidacyDoublings = 5;
+
+}  // namespace
 
 void Raft::restart_election_timer() {
   const auto spread = static_cast<uint64_t>(options_.election_timeout.count());
@@ -20,6 +27,18 @@ void Raft::restart_election_timer() {
 bool Raft::hears_a_leader() const {
   if (role_ == RaftRole::kLeader) return true;
   return !leader_.is_none() && now_ - last_heard_leader_ < options_.election_timeout;
+}
+
+// Votes count once they are durable. A node whose disk is behind, be it with its own vote or one for another, does not
+// stand (again) before the disk has caught up: where disks are slower than the timeout, each candidacy would be given
+// up before it can be won, and add to what the disks have to do.
+void Raft::on_election_timeout() {
+  if (persisted_batch_ < last_batch_) {
+    election_deadline_ = now_ + election_wait_;
+    return;
+  }
+  if (role_ == RaftRole::kCandidate) ++expired_candidacies_;
+  campaign();
 }
 
 // Asks whether an election could be won, without entering a new term: a node that cannot win disturbs nobody.
@@ -40,6 +59,7 @@ void Raft::become_candidate() {
   voted_for_ = options_.self;
   hard_state_dirty_ = true;
   restart_election_timer();
+  election_deadline_ += election_wait_ * ((1 << std::min(expired_candidacies_, kMaxCandidacyDoublings)) - 1);
   request_votes(MessageKind::kVote, term_);
   Message own_vote = make_message(MessageKind::kVoteReply, options_.self);
   own_vote.from = options_.self;
@@ -108,6 +128,7 @@ void Raft::become_leader() {
   leave_role();
   role_ = RaftRole::kLeader;
   leader_ = options_.self;
+  expired_candidacies_ = 0;
   for (const NodeId voter : voters_.voters()) {
     if (voter != options_.self) progress_.emplace(voter, Progress(options_.flow, log_.last_index().next(), now_));
   }

@@ -47,7 +47,7 @@ void Raft::tick(MonoTime now) {
     check_quorum();
     if (role_ == RaftRole::kLeader) broadcast_heartbeat();
   } else if (now_ >= election_deadline_) {
-    campaign();
+    on_election_timeout();
   }
 }
 

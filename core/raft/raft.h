@@ -193,6 +193,7 @@ class Raft {
   // election.cc
   void restart_election_timer();
   bool hears_a_leader() const;
+  void on_election_timeout();
   void become_pre_candidate();
   void become_candidate();
   void become_leader();
@@ -227,6 +228,7 @@ class Raft {
   uint64_t timeouts_drawn_ = 0;
   Duration election_wait_{};
   MonoTime election_deadline_{};
+  int expired_candidacies_ = 0;  // since a leader was heard of
   MonoTime heartbeat_deadline_{};
   MonoTime last_heard_leader_{};
 

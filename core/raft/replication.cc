@@ -17,6 +17,7 @@ void Raft::follow(const Message& message) {
   if (role_ != RaftRole::kFollower) become_follower(term_, message.from);
   leader_ = message.from;
   last_heard_leader_ = now_;
+  expired_candidacies_ = 0;
   election_deadline_ = now_ + election_wait_;
   if (message.kind == MessageKind::kAppend) {
     handle_append(message);

@@ -292,6 +292,52 @@ TEST(Section5_2, TimeoutsAreSpreadOverTheirRange) {
   for (const auto& [tenth, count] : seen) EXPECT_GT(count, 50) << tenth;
 }
 
+// --- Elections on slow disks ----------------------------------------------------------------------------------------
+
+// Follower to candidate, with the PreVote of node 2.
+void stand(Member& member) {
+  member.wait(seconds(1));
+  member.tick();
+  ASSERT_EQ(member.raft().role(), RaftRole::kPreCandidate);
+  member.step(member.message(MessageKind::kPreVoteReply, 2, member.raft().term().value() + 1));
+  ASSERT_EQ(member.raft().role(), RaftRole::kCandidate);
+}
+
+TEST(SlowDisks, ACandidacyAfterOneThatExpiredHasTwiceTheTime) {
+  Member member;
+  Duration least = milliseconds(300);
+  for (int i = 0; i < 4; ++i, least *= 2) {
+    stand(member);
+    member.wait(least - milliseconds(1));
+    member.tick();
+    EXPECT_EQ(member.raft().role(), RaftRole::kCandidate);
+    member.wait(least + milliseconds(1));
+    member.tick();
+    EXPECT_EQ(member.raft().role(), RaftRole::kPreCandidate);
+  }
+  // Until somebody leads.
+  member.step(member.message(MessageKind::kHeartbeat, 2, member.raft().term().value()));
+  stand(member);
+  member.wait(milliseconds(600));
+  member.tick();
+  EXPECT_EQ(member.raft().role(), RaftRole::kPreCandidate);
+}
+
+TEST(SlowDisks, WhoHasNotWrittenItsVoteYetDoesNotStand) {
+  Member member;
+  member.raft().step(MonoTime(), vote_request(member, 2, 1, at(0, 0)));
+  member.gather();
+  for (int i = 0; i < 10; ++i) {
+    member.wait(seconds(1));
+    member.tick();
+    EXPECT_EQ(member.raft().role(), RaftRole::kFollower);
+  }
+  member.persist();
+  member.wait(seconds(1));
+  member.tick();
+  EXPECT_EQ(member.raft().role(), RaftRole::kPreCandidate);
+}
+
 // --- 5.3: replication -----------------------------------------------------------------------------------------------
 
 TEST(Section5_3, ALeaderCommitsWhatAMajorityHas) {
