@@ -12,13 +12,12 @@ inline constexpr size_t kGiB = 1024 * kMiB;
 
 // --- Namespace -----------------------------------------------------------------------------------------------------
 inline constexpr size_t kMaxNameBytes = 255;
-inline constexpr size_t kMaxPathBytes = 8 * kKiB;
 inline constexpr size_t kMaxPathDepth = 128;
+inline constexpr size_t kMaxPathBytes = kMaxPathDepth * (kMaxNameBytes + 1);
 inline constexpr uint64_t kMaxDirectoryEntries = 16'000'000;
 inline constexpr uint64_t kMaxBlocksPerFile = 1'048'576;
 inline constexpr uint64_t kMaxFileBytes = 1ULL << 46;  // 64 TiB
 inline constexpr size_t kMaxListPageEntries = 1000;
-static_assert(kMaxPathDepth * 2 <= kMaxPathBytes);
 
 // --- Erasure coding ------------------------------------------------------------------------------------------------
 inline constexpr uint32_t kMaxDataShards = 32;

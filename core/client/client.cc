@@ -1,5 +1,7 @@
 #include "core/client/client.h"
 
+#include <fmt/format.h>
+
 #include "core/base/limits.h"
 #include "core/client/context.h"
 #include "core/client/file_reader.h"
@@ -12,7 +14,8 @@ namespace {
 
 // The metadata checks everything else; this only keeps the message within its limits.
 Status check_path(const std::string& path) {
-  if (path.size() > kMaxPathBytes) return Error(ErrorCode::kPathTooDeep, "a path has at most 8 KiB");
+  if (path.size() > kMaxPathBytes)
+    return Error(ErrorCode::kPathTooDeep, fmt::format("a path has at most {} bytes", kMaxPathBytes));
   return ok();
 }
 

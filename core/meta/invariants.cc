@@ -148,6 +148,9 @@ class Checker {
                  named_inode->entry_name() == entry.name && named_inode->type() == entry.row.type() &&
                  named_inode->has_policy() == entry.row.own_policy(),
              "I1: entry \"{}\" of inode {} and inode {} do not agree", printable(entry.name), entry.parent, id);
+      if (named_inode == nullptr || parent == nullptr) continue;
+      expect(named_inode->height() < parent->height(), "I2: inode {} is {} levels high, and \"{}\" in it {}",
+             entry.parent, parent->height(), printable(entry.name), named_inode->height());
     }
     const wire::InodeRow* root = inode(kRootInode);
     expect(root != nullptr && root->type() == wire::InodeRow::DIRECTORY, "I1: there is no root directory");
@@ -181,6 +184,7 @@ class Checker {
         at = InodeId(here->parent());
       }
       expect(at == kRootInode || rows_.detached.contains(at), "I2: inode {} does not lead to the root", id);
+      expect(at != kRootInode || steps <= kMaxPathDepth, "I2: inode {} is {} levels deep", id, steps);
     }
   }
 

@@ -2,7 +2,8 @@
 //
 //   I1  The root exists and is a directory. Every other inode has exactly one directory entry, which agrees with it,
 //       or is detached and has none.
-//   I2  A directory counts its entries. From every attached inode the root is reached: there are no cycles.
+//   I2  A directory counts its entries, and is higher than each of them. From every attached inode the root is reached, in
+//       kMaxPathDepth steps at most: there are no cycles, and everything has a path.
 //   I3  The blocks of a file follow each other without a gap from 0 to its length. (Of a detached file the first may be
 //       gone.) Each block row belongs to one file: committed and listed there, or allocated and pending there.
 //   I4  A committed block has exactly the shards of its geometry, each with its length; the durable ones are on

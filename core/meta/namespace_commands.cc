@@ -23,55 +23,15 @@ wire::DirectoryEntryRow entry_of(const wire::InodeRow& inode) {
 Status remove_entry(ApplyContext& context, InodeId parent_id, std::string_view name) {
   DOGFS_TRY(wire::InodeRow parent, context.tables.required_inode(parent_id));
   parent.set_entries(parent.entries() - 1);
+  if (parent.entries() == 0) parent.set_height(0);
   parent.set_mtime_ms(context.wall_ms());
   context.tables.put(parent);
   context.tables.erase(context.tables.keys().entry(parent_id, name));
   return ok();
 }
 
-Status check_replaceable(const MetaTables& tables, const Resolution& source, const Resolution& target,
-                         std::string_view path) {
-  if (!target.is_directory()) {
-    return source.is_directory() ? Status(path_error(ErrorCode::kNotADirectory, path)) : ok();
-  }
-  if (!source.is_directory()) return path_error(ErrorCode::kIsADirectory, path);
-  DOGFS_TRY(const wire::InodeRow row, tables.required_inode(target.inode()));
-  if (row.entries() > 0) return path_error(ErrorCode::kDirectoryNotEmpty, path);
-  return ok();
-}
-
-// Hangs the inode of `source` in at `target`, whose name is free by now.
-Status move_entry(ApplyContext& context, const Resolution& source, const Path& source_path, InodeId target_parent,
-                  std::string_view target_name) {
-  DOGFS_TRYV(remove_entry(context, source.parent(), source_path.name()));
-  DOGFS_TRY(wire::InodeRow parent, context.tables.required_inode(target_parent));
-  if (parent.entries() >= kMaxDirectoryEntries) return path_error(ErrorCode::kLimitExceeded, "the directory is full");
-  parent.set_entries(parent.entries() + 1);
-  parent.set_mtime_ms(context.wall_ms());
-  context.tables.put(parent);
-  DOGFS_TRY(wire::InodeRow inode, context.tables.required_inode(source.inode()));
-  inode.set_parent(target_parent.value());
-  inode.set_entry_name(std::string(target_name));
-  inode.set_ctime_ms(context.wall_ms());
-  context.tables.put(inode);
-  context.tables.put_entry(target_parent, target_name, entry_of(inode));
-  return ok();
-}
-
-}  // namespace
-
-wire::InodeRow make_inode(ApplyContext& context, wire::InodeRow::Type type, uint32_t mode) {
-  wire::InodeRow row;
-  row.set_inode(context.new_inode().value());
-  row.set_type(type);
-  row.set_mode(mode & kModeBits);
-  row.set_owner(context.command.principal());
-  row.set_mtime_ms(context.wall_ms());
-  row.set_ctime_ms(context.wall_ms());
-  return row;
-}
-
-Status add_entry(ApplyContext& context, InodeId parent_id, std::string_view name, wire::InodeRow child) {
+// The heights above are the caller's to raise.
+Status hang_in(ApplyContext& context, InodeId parent_id, std::string_view name, wire::InodeRow child) {
   DOGFS_TRY(wire::InodeRow parent, context.tables.required_inode(parent_id));
   if (parent.entries() >= kMaxDirectoryEntries) {
     return Error(ErrorCode::kLimitExceeded,
@@ -93,13 +53,83 @@ Status add_entry(ApplyContext& context, InodeId parent_id, std::string_view name
   return ok();
 }
 
+Status check_replaceable(const MetaTables& tables, const Resolution& source, const Resolution& target,
+                         std::string_view path) {
+  if (!target.is_directory()) {
+    return source.is_directory() ? Status(path_error(ErrorCode::kNotADirectory, path)) : ok();
+  }
+  if (!source.is_directory()) return path_error(ErrorCode::kIsADirectory, path);
+  DOGFS_TRY(const wire::InodeRow row, tables.required_inode(target.inode()));
+  if (row.entries() > 0) return path_error(ErrorCode::kDirectoryNotEmpty, path);
+  return ok();
+}
+
+// Lets the heights of `directory` and of those above it allow for an entry that makes it `height` levels high.
+Status raise_heights(ApplyContext& context, InodeId directory, uint32_t height) {
+  while (true) {
+    DOGFS_TRY(wire::InodeRow row, context.tables.required_inode(directory));
+    // Then it is so for all that are above as well.
+    if (row.height() >= height) return ok();
+    row.set_height(height++);
+    context.tables.put(row);
+    if (directory == kRootInode) return ok();
+    directory = InodeId(row.parent());
+  }
+}
+
+// No path may become longer than kMaxPathDepth, or what it leads to could not be named any more. Where a subtree does not
+// move down, none does.
+Status check_depth(const wire::InodeRow& moved, const Path& source, const Path& target) {
+  const size_t depth = target.components().size();
+  if (depth <= source.components().size() || depth + moved.height() <= kMaxPathDepth) return ok();
+  return Error(ErrorCode::kPathTooDeep,
+               fmt::format("\"{}\" would be {} levels deep, and may have {} more below it; the limit is {}",
+                           printable(target.text()), depth, moved.height(), kMaxPathDepth));
+}
+
+// Hangs the inode of `source` in at `target`, whose name is free by now.
+Status move_entry(ApplyContext& context, const Resolution& source, const Path& source_path, InodeId target_parent,
+                  std::string_view target_name) {
+  DOGFS_TRYV(remove_entry(context, source.parent(), source_path.name()));
+  DOGFS_TRY(wire::InodeRow parent, context.tables.required_inode(target_parent));
+  if (parent.entries() >= kMaxDirectoryEntries) return path_error(ErrorCode::kLimitExceeded, "the directory is full");
+  parent.set_entries(parent.entries() + 1);
+  parent.set_mtime_ms(context.wall_ms());
+  context.tables.put(parent);
+  DOGFS_TRY(wire::InodeRow inode, context.tables.required_inode(source.inode()));
+  inode.set_parent(target_parent.value());
+  inode.set_entry_name(std::string(target_name));
+  inode.set_ctime_ms(context.wall_ms());
+  context.tables.put(inode);
+  context.tables.put_entry(target_parent, target_name, entry_of(inode));
+  return raise_heights(context, target_parent, inode.height() + 1);
+}
+
+}  // namespace
+
+wire::InodeRow make_inode(ApplyContext& context, wire::InodeRow::Type type, uint32_t mode) {
+  wire::InodeRow row;
+  row.set_inode(context.new_inode().value());
+  row.set_type(type);
+  row.set_mode(mode & kModeBits);
+  row.set_owner(context.command.principal());
+  row.set_mtime_ms(context.wall_ms());
+  row.set_ctime_ms(context.wall_ms());
+  return row;
+}
+
+Status add_entry(ApplyContext& context, InodeId parent, std::string_view name, wire::InodeRow child) {
+  DOGFS_TRYV(hang_in(context, parent, name, std::move(child)));
+  return raise_heights(context, parent, 1);
+}
+
 Result<InodeId> make_missing_directories(ApplyContext& context, const Path& path, const Resolution& resolution,
                                          uint32_t mode) {
   InodeId directory = resolution.parent();
   const auto parents = path.components().first(path.components().size() - 1);
   for (const std::string_view name : parents.subspan(std::min(resolution.found, parents.size()))) {
     const wire::InodeRow made = make_inode(context, wire::InodeRow::DIRECTORY, mode);
-    DOGFS_TRYV(add_entry(context, directory, name, made));
+    DOGFS_TRYV(hang_in(context, directory, name, made));
     directory = InodeId(made.inode());
   }
   return directory;
@@ -166,6 +196,8 @@ Status rename(ApplyContext& context, const wire::Rename& operation) {
   if (target.found + 1 < target_path.components().size()) {
     return path_error(ErrorCode::kNotFound, target_path.prefix(target.found + 1));
   }
+  DOGFS_TRY(const wire::InodeRow moved, context.tables.required_inode(source.inode()));
+  DOGFS_TRYV(check_depth(moved, source_path, target_path));
   if (target.entry) {
     if (!operation.replace()) return path_error(ErrorCode::kAlreadyExists, target_path.text());
     DOGFS_TRYV(check_replaceable(context.tables, source, target, target_path.text()));

@@ -23,7 +23,8 @@ Status set_policy(ApplyContext& context, const wire::SetPolicy& operation);
 
 // POSIX with `replace`: a file replaces a file, a directory an empty directory; else kIsADirectory, kNotADirectory,
 // kDirectoryNotEmpty. Without: kAlreadyExists. Onto itself: nothing happens. Of or onto the root, or into itself:
-// kInvalidArgument.
+// kInvalidArgument. kPathTooDeep when something in a subtree that moves down could come to lie deeper than kMaxPathDepth
+// (InodeRow::height is a bound, so a subtree from which its deepest part was taken away may be refused as well).
 Status rename(ApplyContext& context, const wire::Rename& operation);
 
 // kDirectoryNotEmpty without `recursive`. The root: kInvalidArgument. What was deleted is reclaimed in the background

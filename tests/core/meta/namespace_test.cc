@@ -148,6 +148,53 @@ TEST(Namespace, RenameRefusesCyclesAndTheRoot) {
   EXPECT_EQ(machine.rename("/a/b", "/a", true).code, ErrorCode::kDirectoryNotEmpty);
 }
 
+// "/d/d/d" for 3.
+std::string path_of(size_t depth) {
+  std::string path;
+  for (size_t i = 0; i < depth; ++i) path += "/d";
+  return path;
+}
+
+TEST(Namespace, RenameLeavesNothingDeeperThanAPathMayBe) {
+  constexpr size_t kHeight = 100;
+  MachineHarness machine;
+  machine.mkdir("/tall" + path_of(kHeight), true);
+  machine.mkdir("/at" + path_of(kMaxPathDepth - kHeight), true);
+  const auto move_to = [&](const std::string& source, size_t depth) {
+    return machine.rename(source, "/at" + path_of(depth - 2) + "/x", false).code;
+  };
+  EXPECT_EQ(move_to("/tall", kMaxPathDepth - kHeight + 1), ErrorCode::kPathTooDeep);
+  EXPECT_TRUE(exists(machine, "/tall"));
+  EXPECT_EQ(move_to("/tall", kMaxPathDepth - kHeight), ErrorCode::kOk);
+  EXPECT_TRUE(exists(machine, "/at" + path_of(kMaxPathDepth - kHeight - 2) + "/x" + path_of(kHeight)));
+}
+
+TEST(Namespace, WhatMovesSidewaysOrUpIsNeverTooDeep) {
+  MachineHarness machine;
+  machine.mkdir("/a" + path_of(kMaxPathDepth - 1), true);
+  EXPECT_EQ(machine.rename("/a", "/b", false).code, ErrorCode::kOk);
+  EXPECT_EQ(machine.rename("/b/d", "/up", false).code, ErrorCode::kOk);
+  EXPECT_EQ(machine.mkdir("/c").code, ErrorCode::kOk);
+  EXPECT_EQ(machine.rename("/up", "/c/d", false).code, ErrorCode::kOk) << "back to where it fitted";
+}
+
+TEST(Namespace, AnEmptiedDirectoryForgetsHowHighItWas) {
+  MachineHarness machine;
+  machine.mkdir("/a" + path_of(kMaxPathDepth - 1), true);
+  machine.mkdir("/b");
+  EXPECT_EQ(machine.rename("/a", "/b/a", false).code, ErrorCode::kPathTooDeep);
+  machine.remove("/a/d", true);
+  EXPECT_EQ(inode_at(machine, "/a").height(), 0u);
+  EXPECT_EQ(machine.rename("/a", "/b/a", false).code, ErrorCode::kOk);
+}
+
+TEST(Namespace, AFileIsALevelToo) {
+  MachineHarness machine;
+  machine.create("/a" + path_of(kMaxPathDepth - 2) + "/f", {.parents = true});
+  machine.mkdir("/b");
+  EXPECT_EQ(machine.rename("/a", "/b/a", false).code, ErrorCode::kPathTooDeep);
+}
+
 TEST(Namespace, RenameReplacesAsPosixSaysOnlyWhenAsked) {
   MachineHarness machine;
   machine.create("/f");
