@@ -240,8 +240,11 @@ Task<Result<Reply>> ChunkServer::Impl::read_shard(Request request) {
   wire::ReadShardReply reply;
   reply.set_payload_offset(read.offset);
   reply.mutable_piece_crc32c()->Add(read.piece_crcs.begin(), read.piece_crcs.end());
-  reply.set_shard_length(read.shard_length);
-  reply.set_shard_crc32c(read.shard_crc);
+  reply.set_shard_length(read.footer->length);
+  reply.set_shard_crc32c(read.footer->crc);
+  if (message.all_checksums()) {
+    reply.mutable_all_piece_crc32c()->Add(read.footer->piece_crcs.begin(), read.footer->piece_crcs.end());
+  }
   co_return make_reply(reply, std::move(read.payload));
 }
 

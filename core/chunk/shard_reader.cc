@@ -61,8 +61,7 @@ Task<Result<ShardRead>> ShardReader::read_pieces(ShardKey key, ShardRange pieces
   co_return ShardRead{.offset = pieces.offset,
                       .payload = BytesChain(bytes.value().slice(0, pieces.length)),
                       .piece_crcs = {first, first + static_cast<ptrdiff_t>(piece_count(pieces.length))},
-                      .shard_length = open->footer.length,
-                      .shard_crc = open->footer.crc};
+                      .footer = {open, &open->footer}};
 }
 
 Task<Result<std::shared_ptr<const ShardReader::OpenFile>>> ShardReader::opened(ShardKey key, ShardEntry entry) {

@@ -22,8 +22,8 @@ struct ShardRead {
   uint64_t offset = 0;  // of the payload: the whole pieces that the range touches
   BytesChain payload;
   std::vector<uint32_t> piece_crcs;
-  uint64_t shard_length = 0;
-  uint32_t shard_crc = 0;
+  // Of the whole shard.
+  std::shared_ptr<const ShardFooter> footer;
 };
 
 class ShardReader {

@@ -27,8 +27,9 @@ void BlockReader::set_damaged(const Shard& shard, Error error) {
   damage_.emplace(shard.generation, std::move(error));
 }
 
-Status BlockReader::record(const Shard& shard, const ShardBytes& bytes) {
-  return ledgers_[shard.generation].record(shard, bytes.first_piece, bytes.piece_crc32c);
+PieceSums BlockReader::sums(const Shard& shard) const {
+  const auto it = sums_.find(shard.generation);
+  return it == sums_.end() ? nullptr : it->second;
 }
 
 }  // namespace dogfs

@@ -38,8 +38,9 @@ class BlockReader : public std::enable_shared_from_this<BlockReader> {
   // Why a shard is known to be damaged, if it is: a damaged shard is not asked again.
   const Error* damage(const Shard& shard) const;
   void set_damaged(const Shard& shard, Error error);
-  // Holds a read against what is known of the shard's checksums.
-  Status record(const Shard& shard, const ShardBytes& bytes);
+  // The checksums of the shard's pieces; null before one of its reads has brought them.
+  PieceSums sums(const Shard& shard) const;
+  void set_sums(const Shard& shard, PieceSums sums) { sums_[shard.generation] = std::move(sums); }
 
  private:
   ClientContext& context_;
@@ -47,7 +48,7 @@ class BlockReader : public std::enable_shared_from_this<BlockReader> {
   std::shared_ptr<const FileBlock> block_;
   // By generation: a rebuilt shard starts anew.
   std::map<ShardGeneration, Error> damage_;
-  std::map<ShardGeneration, PieceLedger> ledgers_;
+  std::map<ShardGeneration, PieceSums> sums_;
 };
 
 }  // namespace dogfs

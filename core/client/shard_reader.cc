@@ -26,86 +26,89 @@ ShardRange whole_pieces(const Shard& shard, ShardRange range) {
   return {.offset = begin, .length = end - begin};
 }
 
-Request make_read(const ClientContext& context, BlockId block, const Shard& shard, ShardRange range) {
+Request make_read(const ClientContext& context, BlockId block, const Shard& shard, ShardRange range,
+                  bool all_checksums) {
   wire::ReadShardRequest message;
   message.mutable_key()->set_block(block.value());
   message.mutable_key()->set_index(shard.index.value());
   message.mutable_key()->set_generation(shard.generation.value());
   message.set_offset(range.offset);
   message.set_length(range.length);
+  message.set_all_checksums(all_checksums);
   Request request = make_request(MessageType::kReadShard, GroupId(), message);
   request.principal = context.options.principal;
   return request;
 }
 
+// Takes the shard's checksums from the reply unless they are known, then checks its bytes.
+Status check(const Shard& shard, ShardRange range, const TypedReply<wire::ReadShardReply>& reply, PieceSums& sums) {
+  if (!sums) {
+    const auto& all = reply.message.all_piece_crc32c();
+    DOGFS_TRY(sums, check_sums(shard, {all.data(), static_cast<size_t>(all.size())}));
+  }
+  return check_read(shard, range, reply.message, reply.payload, *sums);
+}
+
 // One request: appends to `out`.
 Task<Status> read_part(ClientContext& context, BlockId block, const Shard& shard, ShardRange range, ShardBytes& out) {
   const MonoTime start = context.env.clock.now();
-  Request request = make_read(context, block, shard, range);
+  Request request = make_read(context, block, shard, range, out.sums == nullptr);
   DOGFS_CO_TRY(Reply reply, co_await context.env.transport.call(shard.address, std::move(request),
                                                                 start + context.options.shard_timeout));
   DOGFS_CO_TRY(const TypedReply<wire::ReadShardReply> typed, parse_reply<wire::ReadShardReply>(std::move(reply)));
   Status checked = ok();
-  co_await context.env.compute.run([&] { checked = check_read(shard, range, typed.message, typed.payload); });
+  co_await context.env.compute.run([&] { checked = check(shard, range, typed, out.sums); });
   DOGFS_CO_TRYV(std::move(checked));
   context.health.answered(shard.server, context.env.clock.now() - start);
   const BytesChain exact = typed.payload.slice(range.offset - typed.message.payload_offset(), range.length);
   for (const Bytes& piece : exact.pieces()) out.bytes.append(piece);
-  out.piece_crc32c.insert(out.piece_crc32c.end(), typed.message.piece_crc32c().begin(),
-                          typed.message.piece_crc32c().end());
   co_return ok();
 }
 
 }  // namespace
 
-Status PieceLedger::record(const Shard& shard, uint64_t first, const std::vector<uint32_t>& checksums) {
-  pieces_.resize(piece_count(shard.length));
-  DOGFS_CHECK(first + checksums.size() <= pieces_.size());
-  for (size_t i = 0; i < checksums.size(); ++i) {
-    std::optional<uint32_t>& piece = pieces_[first + i];
-    if (!piece) ++known_;
-    if (piece && *piece != checksums[i]) {
-      return Error(ErrorCode::kChecksumMismatch, fmt::format("the checksum of piece {} changed", first + i));
-    }
-    piece = checksums[i];
+Result<PieceSums> check_sums(const Shard& shard, std::span<const uint32_t> checksums) {
+  if (checksums.size() != piece_count(shard.length)) {
+    return Error(ErrorCode::kProtocolError, "the checksums are not as many as the shard has pieces");
   }
-  if (known_ < pieces_.size()) return ok();
   uint32_t crc = 0;
   uint64_t left = shard.length;
-  for (const std::optional<uint32_t>& piece : pieces_) {
+  for (const uint32_t piece : checksums) {
     const uint64_t length = std::min<uint64_t>(left, kChecksumPieceBytes);
-    crc = crc32c_combine(crc, *piece, length);
+    crc = crc32c_combine(crc, piece, length);
     left -= length;
   }
   if (crc != shard.crc32c) {
     return Error(ErrorCode::kChecksumMismatch, "the pieces' checksums are not those of the committed shard");
   }
-  return ok();
+  return PieceSums(std::make_shared<const std::vector<uint32_t>>(checksums.begin(), checksums.end()));
 }
 
-Status check_read(const Shard& shard, ShardRange range, const wire::ReadShardReply& reply, const BytesChain& payload) {
+Status check_read(const Shard& shard, ShardRange range, const wire::ReadShardReply& reply, const BytesChain& payload,
+                  std::span<const uint32_t> sums) {
   if (reply.shard_length() != shard.length || reply.shard_crc32c() != shard.crc32c) {
     return Error(ErrorCode::kCorrupt, "the server has other bytes than were committed");
   }
   const ShardRange expected = whole_pieces(shard, range);
-  if (reply.payload_offset() != expected.offset || payload.size() != expected.length ||
-      static_cast<uint64_t>(reply.piece_crc32c_size()) != piece_count(expected.length)) {
+  const uint64_t pieces = piece_count(expected.length);
+  if (reply.payload_offset() != expected.offset || payload.size() != expected.length) {
     return Error(ErrorCode::kProtocolError, "the reply to a read has another shape than was asked for");
   }
-  for (int i = 0; i < reply.piece_crc32c_size(); ++i) {
-    const uint64_t begin = static_cast<uint64_t>(i) * kChecksumPieceBytes;
+  const std::span<const uint32_t> expected_sums = sums.subspan(expected.offset / kChecksumPieceBytes, pieces);
+  for (uint64_t i = 0; i < pieces; ++i) {
+    const uint64_t begin = i * kChecksumPieceBytes;
     const uint64_t length = std::min<uint64_t>(payload.size() - begin, kChecksumPieceBytes);
-    if (crc32c(payload.slice(begin, length)) != reply.piece_crc32c(i)) {
+    if (crc32c(payload.slice(begin, length)) != expected_sums[i]) {
       return Error(ErrorCode::kChecksumMismatch, fmt::format("bytes {}+{}", expected.offset + begin, length));
     }
   }
   return ok();
 }
 
-Task<Result<ShardBytes>> read_shard(ClientContext& context, BlockId block, Shard shard, ShardRange range) {
+Task<Result<ShardBytes>> read_shard(ClientContext& context, BlockId block, Shard shard, ShardRange range,
+                                    PieceSums sums) {
   DOGFS_CHECK(shard.is_stored() && range.length > 0 && range.end() <= shard.length);
-  ShardBytes out;
-  out.first_piece = range.offset / kChecksumPieceBytes;
+  ShardBytes out{.bytes = {}, .sums = std::move(sums)};
   uint64_t at = range.offset;
   while (at < range.end()) {
     // Requests end where pieces end, so that no piece is read twice.

@@ -1,11 +1,13 @@
 // Reads stretches of one shard and believes nothing: every byte is held against the checksum of its piece, and what
-// the server says of the shard against what Raft says of it. Once all pieces of a shard have been seen, their checksums
-// must combine to the shard's own: a server whose footer is consistent but belongs to other bytes is found out.
-// Belongs to the node's executor.
+// the server says of the shard against what Raft says of it. The first read of a shard also fetches the checksums of all
+// its pieces (4 bytes for each 64 KiB): they must combine to the checksum that Raft holds, and every piece is held
+// against them from then on. So even a read of one piece is checked end to end: a server whose footer is consistent but
+// belongs to other bytes is found out. Belongs to the node's executor.
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "core/base/bytes.h"
@@ -16,31 +18,27 @@
 
 namespace dogfs {
 
-// The piece checksums of one shard that were seen so far.
-class PieceLedger {
- public:
-  // Takes the checksums of the pieces from number `first` on. kChecksumMismatch when one is not what it was before, or
-  // when all are known and do not combine to `shard`'s.
-  Status record(const Shard& shard, uint64_t first, const std::vector<uint32_t>& checksums);
+// The checksums of all pieces of one shard, which combine to the shard's own. Null: not known.
+using PieceSums = std::shared_ptr<const std::vector<uint32_t>>;
 
- private:
-  std::vector<std::optional<uint32_t>> pieces_;
-  uint64_t known_ = 0;
-};
+// Holds what a server says are the checksums of all pieces against the shard's own. kProtocolError when they are not as
+// many as there are pieces, kChecksumMismatch when they do not combine to it.
+Result<PieceSums> check_sums(const Shard& shard, std::span<const uint32_t> checksums);
 
-// Checks a reply's shape and what it says of the shard, and its bytes against `piece_crc32c`. For Compute jobs.
+// Checks a reply's shape and what it says of the shard, and its bytes against `sums`. For Compute jobs.
 // kChecksumMismatch for damaged bytes, kCorrupt for a shard that is not the one Raft knows, kProtocolError otherwise.
-Status check_read(const Shard& shard, ShardRange range, const wire::ReadShardReply& reply, const BytesChain& payload);
+Status check_read(const Shard& shard, ShardRange range, const wire::ReadShardReply& reply, const BytesChain& payload,
+                  std::span<const uint32_t> sums);
 
 // What a read of a shard gave.
 struct ShardBytes {
   BytesChain bytes;  // exactly the range
-  uint64_t first_piece = 0;
-  std::vector<uint32_t> piece_crc32c;  // of the pieces that the range touches
+  PieceSums sums;
 };
 
 // Reads `range` from the server of `shard`, in requests of about 1 MiB. Precondition: the range is not empty and lies
-// in the shard, which is stored. `context` must outlive the call.
-Task<Result<ShardBytes>> read_shard(ClientContext& context, BlockId block, Shard shard, ShardRange range);
+// in the shard, which is stored. `sums` are fetched where they are null. `context` must outlive the call.
+Task<Result<ShardBytes>> read_shard(ClientContext& context, BlockId block, Shard shard, ShardRange range,
+                                    PieceSums sums);
 
 }  // namespace dogfs

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "core/base/checksum.h"
 #include "core/base/hash.h"
 #include "core/chunk/chunk_server.h"
+#include "core/chunk/piece_sums.h"
 #include "core/chunk/shard_format.h"
 #include "core/chunk/shard_key.h"
 #include "core/ec/policy_wire.h"
@@ -291,6 +293,7 @@ class ChunkWorld {
     *message.mutable_key() = shard_key_to_wire(key);
     message.set_offset(offset);
     message.set_length(length);
+    message.set_all_checksums(true);
     return message;
   }
   // The bytes of the range after a reader's checks: kChecksumMismatch where they fail.
@@ -303,6 +306,13 @@ class ChunkWorld {
       if (sum != reply.message.piece_crc32c().at(static_cast<int>(piece))) {
         return Error(ErrorCode::kChecksumMismatch, "piece");
       }
+    }
+    const auto& sums = reply.message.all_piece_crc32c();
+    const std::span<const uint32_t> all(sums.data(), static_cast<size_t>(sums.size()));
+    const uint64_t shard_length = reply.message.shard_length();
+    if (all.size() != piece_count(shard_length) ||
+        combine_piece_crcs(all, shard_length) != reply.message.shard_crc32c()) {
+      return Error(ErrorCode::kChecksumMismatch, "shard");
     }
     return text.substr(offset - reply.message.payload_offset(), length);
   }

@@ -121,6 +121,9 @@ Reply FakeServer::read(const wire::ReadShardRequest& message) {
   for (size_t piece = first; piece <= last; ++piece) reply.add_piece_crc32c(shard.piece_crc32c[piece]);
   reply.set_shard_length(shard.bytes.size());
   reply.set_shard_crc32c(shard.crc32c);
+  if (message.all_checksums()) {
+    reply.mutable_all_piece_crc32c()->Add(shard.piece_crc32c.begin(), shard.piece_crc32c.end());
+  }
   const std::string_view payload =
       std::string_view(shard.bytes).substr(reply.payload_offset(), end - reply.payload_offset());
   return make_reply(reply, BytesChain(Bytes::copy_of(payload)));

@@ -175,6 +175,31 @@ TEST_F(FileReaderTest, AShardWhoseFooterFitsOtherBytesIsFoundOut) {
   expect_whole();
 }
 
+TEST_F(FileReaderTest, AReadOfOnePieceFindsThatOutToo) {
+  write_file(kBlock);
+  FakeShard& wrong = shard(0);
+  wrong.bytes[5] ^= 1;
+  wrong.piece_crc32c[0] = crc32c(std::string_view(wrong.bytes).substr(0, kChecksumPieceBytes));
+  EXPECT_EQ(read("/f", 0, 10).value(), data_.substr(0, 10));
+}
+
+TEST_F(FileReaderTest, TheChecksumsOfAShardAreFetchedOnce) {
+  write_file(kBlock);
+  std::map<Address, int> fetched;
+  world_.transport.fate = [&](const Address& to, const Request& request) {
+    if (request.type != MessageType::kReadShard) return Fate::kDeliver;
+    if (parse_message<wire::ReadShardRequest>(request.body).value().all_checksums()) ++fetched[to];
+    return Fate::kDeliver;
+  };
+  auto opened = world_.run(client_->open("/f"));
+  ASSERT_TRUE(opened.has_value());
+  for (uint64_t at = 0; at < kBlock; at += 10'000) {
+    EXPECT_EQ(read(*opened.value(), at, 10).value(), data_.substr(at, 10));
+  }
+  EXPECT_EQ(fetched.size(), 3u);
+  for (const auto& [server, times] : fetched) EXPECT_EQ(times, 1) << server.value;
+}
+
 TEST_F(FileReaderTest, AShardOfAnotherChecksumIsNotBelieved) {
   write_file(kBlock);
   FakeShard& wrong = shard(1);

@@ -24,16 +24,14 @@ class ShardReaderTest : public testing::Test {
     reply_.set_shard_length(shard_.length);
     reply_.set_shard_crc32c(shard_.crc32c);
     reply_.set_payload_offset(kChecksumPieceBytes);
-    reply_.add_piece_crc32c(pieces_[1]);
-    reply_.add_piece_crc32c(pieces_[2]);
   }
 
   // Of a read of the last two pieces.
   ErrorCode check(size_t cut = 0) {
     const std::string_view payload = std::string_view(data_).substr(kChecksumPieceBytes);
     const ShardRange range{.offset = kChecksumPieceBytes + 5, .length = kChecksumPieceBytes};
-    return code_of(
-        check_read(shard_, range, reply_, BytesChain(Bytes::copy_of(payload.substr(0, payload.size() - cut)))));
+    return code_of(check_read(shard_, range, reply_,
+                              BytesChain(Bytes::copy_of(payload.substr(0, payload.size() - cut))), pieces_));
   }
 
   std::string data_ = pattern(2 * kChecksumPieceBytes + 100);
@@ -61,28 +59,30 @@ TEST_F(ShardReaderTest, AnotherShardThanRaftKnowsIsCorrupt) {
 
 TEST_F(ShardReaderTest, AReplyOfAnotherShapeIsRefused) {
   EXPECT_EQ(check(1), ErrorCode::kProtocolError);
-  reply_.add_piece_crc32c(1);
-  EXPECT_EQ(check(), ErrorCode::kProtocolError);
-  reply_.mutable_piece_crc32c()->RemoveLast();
   reply_.set_payload_offset(0);
   EXPECT_EQ(check(), ErrorCode::kProtocolError);
 }
 
-TEST_F(ShardReaderTest, TheLedgerHoldsAllPiecesAgainstTheShard) {
-  PieceLedger ledger;
-  EXPECT_TRUE(ledger.record(shard_, 0, {pieces_[0]}));
-  EXPECT_TRUE(ledger.record(shard_, 1, {pieces_[1], pieces_[2]}));
-  EXPECT_TRUE(ledger.record(shard_, 0, pieces_));
-  PieceLedger other;
-  EXPECT_TRUE(other.record(shard_, 1, {pieces_[1] + 1}));
-  EXPECT_TRUE(other.record(shard_, 0, {pieces_[0]}));
-  EXPECT_EQ(code_of(other.record(shard_, 2, {pieces_[2]})), ErrorCode::kChecksumMismatch);
+TEST_F(ShardReaderTest, ChecksumsThatCombineToTheShardsAreBelieved) {
+  const Result<PieceSums> sums = check_sums(shard_, pieces_);
+  ASSERT_TRUE(sums.has_value());
+  EXPECT_EQ(*sums.value(), pieces_);
 }
 
-TEST_F(ShardReaderTest, APieceWhoseChecksumChangesIsAMismatch) {
-  PieceLedger ledger;
-  EXPECT_TRUE(ledger.record(shard_, 0, {pieces_[0]}));
-  EXPECT_EQ(code_of(ledger.record(shard_, 0, {pieces_[0] + 1})), ErrorCode::kChecksumMismatch);
+TEST_F(ShardReaderTest, ChecksumsOfOtherBytesAreAMismatch) {
+  for (uint32_t& piece : pieces_) {
+    piece ^= 1;
+    EXPECT_EQ(code_of(check_sums(shard_, pieces_)), ErrorCode::kChecksumMismatch);
+    piece ^= 1;
+  }
+}
+
+TEST_F(ShardReaderTest, ChecksumsOfAnotherNumberAreRefused) {
+  pieces_.push_back(0);
+  EXPECT_EQ(code_of(check_sums(shard_, pieces_)), ErrorCode::kProtocolError);
+  pieces_.resize(2);
+  EXPECT_EQ(code_of(check_sums(shard_, pieces_)), ErrorCode::kProtocolError);
+  EXPECT_EQ(code_of(check_sums(shard_, {})), ErrorCode::kProtocolError);
 }
 
 TEST(CellAssembler, AWholeCellIsNotCopied) {
