@@ -28,18 +28,15 @@ std::optional<Address> LeaderSearch::next() {
 
 void LeaderSearch::answered(const Address& from, MonoTime now) {
   finder_.found(from);
-  said_[from] = Said{.answered = true, .text = "leads"};
+  say(from, "leads");
   leader_known_at_ = now;
 }
 
 void LeaderSearch::redirected(const Address& from, const Address& leader, MonoTime now) {
   finder_.lost(from);
   const bool known = !leader.value.empty() && leader != from && leader.value.size() <= kMaxAddressBytes;
-  if (!known) {
-    said_[from] = Said{.answered = true, .text = "knows no leader"};
-    return;
-  }
-  said_[from] = Said{.answered = true, .text = "names " + leader.value};
+  say(from, known ? "names " + leader.value : "knows no leader");
+  if (!known) return;
   leader_known_at_ = now;
   // A node that was asked in this round already, and denied or did not answer, is not worth a second try before the
   // next one: two nodes that each take the other for the leader would keep the operation going between them.
@@ -48,7 +45,8 @@ void LeaderSearch::redirected(const Address& from, const Address& leader, MonoTi
 
 void LeaderSearch::unable(const Address& from, const Error& error) {
   finder_.lost(from);
-  said_[from] = Said{.answered = true, .text = error.to_string()};
+  Said& said = say(from, error.to_string());
+  if (error.code == ErrorCode::kTimeout) ++said.timeouts;
 }
 
 void LeaderSearch::failed(const Address& from, const Error& error, MonoTime now) {
@@ -56,9 +54,23 @@ void LeaderSearch::failed(const Address& from, const Error& error, MonoTime now)
   Said& said = said_[from];
   said.answered = false;
   said.text = error.to_string();
+  if (error.code == ErrorCode::kTimeout) ++said.timeouts;
   if (error.code != ErrorCode::kRefused) return said.refused_since.reset();
   if (!said.refused_since) said.refused_since = now;
   said.refused_at = now;
+}
+
+LeaderSearch::Said& LeaderSearch::say(const Address& from, std::string text) {
+  Said& said = said_[from];
+  said.answered = true;
+  said.text = std::move(text);
+  said.refused_since.reset();
+  return said;
+}
+
+int LeaderSearch::timeouts(const Address& node) const {
+  const auto it = said_.find(node);
+  return it == said_.end() ? 0 : it->second.timeouts;
 }
 
 bool LeaderSearch::majority_refuses() const {

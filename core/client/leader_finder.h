@@ -56,6 +56,8 @@ class LeaderSearch {
   // No answer came from `from`.
   void failed(const Address& from, const Error& error, MonoTime now);
 
+  // How many attempts at `node` have timed out. It may be slow rather than hung.
+  int timeouts(const Address& node) const;
   // How long no node has known a leader.
   Duration leaderless(MonoTime now) const { return now - leader_known_at_; }
   // Whether nobody leads and no election can succeed: of the nodes that the client was told of, so many refuse
@@ -72,7 +74,11 @@ class LeaderSearch {
     // The first and the last of the refused connections since it last did anything else.
     std::optional<MonoTime> refused_since{};
     MonoTime refused_at{};
+    int timeouts = 0;  // in this search
   };
+
+  // Notes an answer.
+  Said& say(const Address& from, std::string text);
 
   LeaderFinder& finder_;
   MonoTime leader_known_at_;

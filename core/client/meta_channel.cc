@@ -10,6 +10,8 @@
 namespace dogfs {
 namespace {
 
+constexpr int kMaxDoublings = 4;
+
 // Whether an error that a node answered leaves open that the request was, or will be, executed.
 bool leaves_execution_open(ErrorCode code) {
   return code == ErrorCode::kOutcomeUnknown || code == ErrorCode::kTimeout || code == ErrorCode::kShuttingDown ||
@@ -50,7 +52,9 @@ Task<MetaOutcome> MetaChannel::call(Request request) {
   while (true) {
     const std::optional<Address> node = search.next();
     if (node) {
-      const MonoTime attempt_deadline = std::min(deadline, env_.clock.now() + options_.attempt_timeout);
+      // A node that is slow, since its disk is, must get its time at last; one that hangs costs little more for that.
+      const Duration patience = options_.attempt_timeout * (1 << std::min(search.timeouts(*node), kMaxDoublings));
+      const MonoTime attempt_deadline = std::min(deadline, env_.clock.now() + patience);
       Result<Reply> answer = co_await env_.transport.call(*node, request, attempt_deadline);
       std::optional<Reply> final = take_answer(*node, std::move(answer), search, maybe_executed);
       if (final) co_return MetaOutcome{std::move(*final), maybe_executed};

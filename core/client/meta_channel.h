@@ -24,7 +24,8 @@ struct MetaChannelOptions {
   Duration timeout = seconds(15);
   // No node knows a leader for this long: kNoLeader.
   Duration leaderless_patience = seconds(4);
-  // One attempt at one node. A leader that hangs holds an operation up for this long.
+  // The first attempt at one node. A leader that hangs holds an operation up for this long; each further attempt at one
+  // that timed out has twice the time.
   Duration attempt_timeout = seconds(2);
 };
 

@@ -127,6 +127,13 @@ TEST_F(MetaChannelTest, NodesThatHangDoNotUseThePatienceUpBeforeTheLeaderIsAsked
   EXPECT_EQ(stat(), ErrorCode::kOk);
 }
 
+TEST_F(MetaChannelTest, ALeaderThatIsSlowIsWaitedForLonger) {
+  world_.transport.delay = [](const Address& to, const Request&) {
+    return to == kA ? Duration(milliseconds(3500)) : Duration(microseconds(200));
+  };
+  EXPECT_EQ(stat(), ErrorCode::kOk);
+}
+
 TEST_F(MetaChannelTest, ALeaderThatIsNamedButNeverAnswersEndsInATimeout) {
   set_leader(kA);
   world_.transport.fate = [](const Address& to, const Request&) {
