@@ -12,8 +12,9 @@ namespace dogfs {
 namespace {
 
 constexpr size_t kComputeThreads = 2;
-// Of a chunk server, whose memory is to stay under 256 MiB: what it receives, its memtables, its cache.
+// Of a chunk server, whose memory is to stay under 256 MiB: what it receives, what it sends, its memtables, its cache.
 constexpr size_t kChunkRequestPayloadBytes = 64 * kMiB;
+constexpr size_t kChunkReplyPayloadBytes = 32 * kMiB;
 constexpr size_t kChunkMemtableBytes = 4 * kMiB;
 constexpr size_t kChunkCacheBytes = 16 * kMiB;
 constexpr Duration kDrainLimit = seconds(2);
@@ -40,6 +41,7 @@ std::unique_ptr<NodePorts> make_meta_ports(const MetaConfig& config) {
 std::unique_ptr<NodePorts> make_chunk_ports(const ChunkConfig& config) {
   TcpOptions tcp;
   tcp.request_payload_bytes = kChunkRequestPayloadBytes;
+  tcp.reply_payload_bytes = kChunkReplyPayloadBytes;
   return std::make_unique<NodePorts>(config.log_level, "chunk", kComputeThreads, tcp);
 }
 
