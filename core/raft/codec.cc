@@ -57,6 +57,18 @@ Result<MessageKind> decode_kind(wire::RaftMessage::Type type) {
   }
 }
 
+wire::RaftEntry::Type encode_entry_type(EntryType type) {
+  switch (type) {
+    case EntryType::kCommand:
+      return wire::RaftEntry::COMMAND;
+    case EntryType::kNoop:
+      return wire::RaftEntry::NOOP;
+    case EntryType::kConfiguration:
+      return wire::RaftEntry::CONFIGURATION;
+  }
+  return wire::RaftEntry::COMMAND;
+}
+
 // The entries of an append, which must follow `previous` without a gap and without a falling term.
 Status decode_entries(wire::RaftMessage& from, Message& to) {
   if (static_cast<size_t>(from.entries_size()) > kMaxEntriesPerAppend) return malformed("too many entries");
@@ -77,10 +89,17 @@ Status decode_entries(wire::RaftMessage& from, Message& to) {
 }  // namespace
 
 void encode_entry(const Entry& entry, wire::RaftEntry& out) {
-  out.set_type(entry.type == EntryType::kNoop ? wire::RaftEntry::NOOP : wire::RaftEntry::COMMAND);
+  out.set_type(encode_entry_type(entry.type));
   out.set_term(entry.term.value());
   out.set_index(entry.index.value());
   if (entry.command) out.set_command(*entry.command);
+}
+
+Entry configuration_entry(LogPosition position, Configuration configuration) {
+  Entry entry{position.index, position.term, EntryType::kConfiguration, nullptr};
+  entry.command = std::make_shared<const std::string>(serialize_configuration(configuration));
+  entry.configuration = std::make_shared<const Configuration>(std::move(configuration));
+  return entry;
 }
 
 Result<Entry> decode_entry(wire::RaftEntry message) {
@@ -94,6 +113,10 @@ Result<Entry> decode_entry(wire::RaftEntry message) {
       entry.type = EntryType::kCommand;
       entry.command = std::make_shared<const std::string>(std::move(*message.mutable_command()));
       return entry;
+    case wire::RaftEntry::CONFIGURATION: {
+      DOGFS_TRY(Configuration configuration, parse_configuration(message.command()));
+      return configuration_entry(LogPosition{entry.index, entry.term}, std::move(configuration));
+    }
     default:
       return malformed("an entry of unknown type");
   }

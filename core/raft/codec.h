@@ -9,8 +9,12 @@
 
 namespace dogfs::raft {
 
+// The entry at `position` that brings `configuration` into effect.
+Entry configuration_entry(LogPosition position, Configuration configuration);
+
 void encode_entry(const Entry& entry, wire::RaftEntry& out);
-// kProtocolError for an index or term of zero, an unknown type, a command beyond kMaxCommandBytes.
+// kProtocolError for an index or term of zero, an unknown type, a command beyond kMaxCommandBytes, a configuration
+// that is not valid.
 Result<Entry> decode_entry(wire::RaftEntry message);
 
 void encode_configuration(const Configuration& configuration, wire::RaftConfiguration& out);

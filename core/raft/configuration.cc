@@ -198,11 +198,15 @@ const ConfigurationHistory::Item& ConfigurationHistory::at(LogIndex index) const
 void ConfigurationHistory::append(LogIndex index, Configuration configuration) {
   DOGFS_CHECK(index > latest_index());
   items_.push_back(Item{index, std::move(configuration)});
+  ++version_;
 }
 
 void ConfigurationHistory::truncate_from(LogIndex index) {
   DOGFS_CHECK(items_.front().index < index, "what the log begins with cannot be taken back");
-  while (items_.back().index >= index) items_.pop_back();
+  while (items_.back().index >= index) {
+    items_.pop_back();
+    ++version_;
+  }
 }
 
 void ConfigurationHistory::compact_to(LogIndex index) {
@@ -212,6 +216,7 @@ void ConfigurationHistory::compact_to(LogIndex index) {
 void ConfigurationHistory::reset(Item base) {
   items_.clear();
   items_.push_back(std::move(base));
+  ++version_;
 }
 
 }  // namespace dogfs::raft

@@ -88,6 +88,8 @@ class ConfigurationHistory {
 
   const Configuration& latest() const { return items_.back().configuration; }
   LogIndex latest_index() const { return items_.back().index; }
+  // Rises whenever latest() may have become another.
+  uint64_t version() const { return version_; }
   const std::deque<Item>& items() const { return items_; }
   // What was in effect at `index`: what a snapshot of the state there carries. Precondition: not before the base.
   const Item& at(LogIndex index) const;
@@ -103,6 +105,7 @@ class ConfigurationHistory {
 
  private:
   std::deque<Item> items_;  // never empty
+  uint64_t version_ = 0;
 };
 
 }  // namespace dogfs::raft

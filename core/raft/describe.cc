@@ -1,6 +1,7 @@
 #include "core/raft/describe.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace dogfs {
 
@@ -46,10 +47,22 @@ std::string describe(LogPosition position) {
   return fmt::format("{}/{}", position.index, position.term);
 }
 
+std::string describe(const Configuration& configuration) {
+  std::string text = fmt::format("voters ({})", fmt::join(configuration.voters, " "));
+  const auto add = [&](std::string_view name, const std::vector<NodeId>& nodes) {
+    if (!nodes.empty()) text += fmt::format(" {} ({})", name, fmt::join(nodes, " "));
+  };
+  add("outgoing", configuration.outgoing);
+  add("learners", configuration.learners);
+  add("learners next", configuration.learners_next);
+  return text;
+}
+
 std::string describe(const Entry& entry) {
   constexpr size_t kShownBytes = 32;
   const std::string where = describe(LogPosition{entry.index, entry.term});
   if (entry.type == EntryType::kNoop) return where + " noop";
+  if (entry.configuration) return where + " " + describe(*entry.configuration);
   return fmt::format("{} \"{}\"", where, entry.text().substr(0, kShownBytes));
 }
 

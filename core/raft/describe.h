@@ -17,7 +17,9 @@ namespace raft {
 std::string_view message_kind_name(MessageKind kind);
 // "3/2" for index 3 of term 2
 std::string describe(LogPosition position);
-// "3/2 \"command\"", "3/2 noop"
+// "voters (1 2 4) outgoing (1 2 3) learners (5)"
+std::string describe(const Configuration& configuration);
+// "3/2 \"command\"", "3/2 noop", "3/2 voters (1 2 3)"
 std::string describe(const Entry& entry);
 // "1->2 Append t2 after 3/2 commit 3 [4/2 \"x\"]"
 std::string describe(const Message& message);

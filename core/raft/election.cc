@@ -69,7 +69,7 @@ void Raft::become_candidate() {
 // A candidacy claims a term and a log, and must not outlive either: if this node forgot them in a crash and stood again
 // in the same term with a shorter log, a vote given to the first candidacy would be counted for the second.
 void Raft::request_votes(MessageKind kind, Term term) {
-  for (const NodeId voter : voters_.voters()) {
+  for (const NodeId voter : quorum_.voters()) {
     if (voter == options_.self) continue;
     Message request = make_message(kind, voter);
     request.term = term;
@@ -86,7 +86,9 @@ void Raft::handle_vote_request(const Message& message) {
   const bool pre_vote = message.kind == MessageKind::kPreVote;
   const bool free_to_vote = voted_for_ == message.from || (voted_for_.is_none() && leader_.is_none()) ||
                             (pre_vote && message.term > term_) || mutant_active(Mutant::kVoteTwice);
-  const bool granted = free_to_vote && log_.is_up_to_date(message.log);
+  // A node that waits to be added has not been told of any group. If it is one that lost its disk, it may have voted.
+  const bool has_a_say = !configuration().voters.empty();
+  const bool granted = has_a_say && free_to_vote && log_.is_up_to_date(message.log);
   Message reply = make_message(pre_vote ? MessageKind::kPreVoteReply : MessageKind::kVoteReply, message.from);
   reply.reject = !granted;
   if (!granted) return send(std::move(reply));
@@ -113,7 +115,7 @@ void Raft::handle_vote_reply(const Message& message) {
 
 void Raft::count_vote(NodeId voter, bool granted) {
   votes_.emplace(voter, granted);
-  switch (voters_.result(votes_)) {
+  switch (quorum_.result(votes_)) {
     case VoteResult::kPending:
       return;
     case VoteResult::kLost:
@@ -129,9 +131,7 @@ void Raft::become_leader() {
   role_ = RaftRole::kLeader;
   leader_ = options_.self;
   expired_candidacies_ = 0;
-  for (const NodeId voter : voters_.voters()) {
-    if (voter != options_.self) progress_.emplace(voter, Progress(options_.flow, log_.last_index().next(), now_));
-  }
+  add_progress_of_members(log_.last_index().next());
   heartbeat_deadline_ = now_ + options_.heartbeat_interval;
   // Entries of earlier terms commit behind one of this term, so there must be one (5.4.2; thesis, 6.4).
   append_own(EntryType::kNoop, nullptr);
@@ -139,7 +139,7 @@ void Raft::become_leader() {
 }
 
 void Raft::check_quorum() {
-  const MonoTime last_quorum = voters_.reached_by_majority(
+  const MonoTime last_quorum = quorum_.reached(
       [this](NodeId voter) { return voter == options_.self ? now_ : progress_.at(voter).last_contact(); });
   if (now_ - last_quorum > options_.election_timeout) become_follower(term_, NodeId());
 }

@@ -6,9 +6,11 @@
 
 namespace dogfs::raft {
 
-Log::Log(TermRuns terms, LogSizes sizes, std::deque<Entry> tail, size_t max_cached_bytes)
+Log::Log(TermRuns terms, LogSizes sizes, std::deque<Entry> tail, size_t max_cached_bytes,
+         ConfigurationHistory configurations)
     : terms_(std::move(terms)),
       sizes_(std::move(sizes)),
+      configurations_(std::move(configurations)),
       cache_(std::move(tail)),
       max_cached_bytes_(max_cached_bytes),
       durable_(terms_.last_index()),
@@ -19,6 +21,7 @@ Log::Log(TermRuns terms, LogSizes sizes, std::deque<Entry> tail, size_t max_cach
   }
   DOGFS_CHECK(cache_.empty() || cache_.back().index == last_index(), "the tail must be the end of the log");
   DOGFS_CHECK(base().index.value() + sizes_.entries() == last_index().value(), "every entry has a size");
+  DOGFS_CHECK(configurations_.latest_index() <= last_index(), "the configurations must be those of the log");
   evict();
 }
 
@@ -26,6 +29,7 @@ void Log::append(Entry entry) {
   DOGFS_CHECK(entry.index == last_index().next(), "entries are appended without a gap");
   terms_.append(entry.term);
   sizes_.append(entry.bytes());
+  if (entry.configuration) configurations_.append(entry.index, *entry.configuration);
   cached_bytes_ += entry.bytes();
   cache_.push_back(std::move(entry));
   evict();
@@ -55,6 +59,7 @@ std::optional<LogIndex> Log::merge(const std::vector<Entry>& entries) {
 void Log::truncate_from(LogIndex index) {
   terms_.truncate_from(index);
   sizes_.truncate_from(index);
+  configurations_.truncate_from(index);
   while (!cache_.empty() && cache_.back().index >= index) {
     cached_bytes_ -= cache_.back().bytes();
     cache_.pop_back();
@@ -72,15 +77,18 @@ void Log::compact_to(LogIndex index) {
   DOGFS_CHECK(index <= durable_, "only what is durable may be dropped");
   terms_.compact_to(index);
   sizes_.compact_to(index);
+  configurations_.compact_to(index);
   while (!cache_.empty() && cache_.front().index <= index) {
     cached_bytes_ -= cache_.front().bytes();
     cache_.pop_front();
   }
 }
 
-void Log::reset(LogPosition base) {
+void Log::reset(LogPosition base, ConfigurationHistory::Item configuration) {
+  DOGFS_CHECK(configuration.index <= base.index, "the configuration must be in effect at the base");
   terms_ = TermRuns(base);
   sizes_ = LogSizes(base.index);
+  configurations_.reset(std::move(configuration));
   cache_.clear();
   cached_bytes_ = 0;
   durable_ = base.index;

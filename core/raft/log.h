@@ -1,4 +1,4 @@
-// The log of one member: all terms, the recent entries, and what of it is durable.
+// The log of one member: all terms, the recent entries, the configurations in it, and what of it is durable.
 //
 // Entries are appended here first and handed to the disk in numbered batches; the disk confirms batches in order. The
 // numbers, rather than indices, tell which version of an entry became durable: an entry that was handed over,
@@ -14,6 +14,7 @@
 //   1. cached entries are contiguous and end at last_index
 //   2. base <= durable <= handed over <= last_index, and only durable entries are not cached
 //   3. terms never fall along the log
+//   4. configurations() holds exactly those of the log's entries, behind the one that was in effect before it
 #pragma once
 
 #include <deque>
@@ -28,9 +29,10 @@ namespace dogfs::raft {
 
 class Log {
  public:
-  // A log as it was read from the store: the terms and sizes of all its entries, and the last of these (possibly none)
-  // to begin with.
-  Log(TermRuns terms, LogSizes sizes, std::deque<Entry> tail, size_t max_cached_bytes);
+  // A log as it was read from the store: the terms, sizes and configurations of all its entries, and the last of these
+  // (possibly none) to begin with.
+  Log(TermRuns terms, LogSizes sizes, std::deque<Entry> tail, size_t max_cached_bytes,
+      ConfigurationHistory configurations = ConfigurationHistory());
 
   // What it begins behind: (0, none) as long as nothing was compacted.
   LogPosition base() const { return terms_.base(); }
@@ -40,6 +42,8 @@ class Log {
   Term term_at(LogIndex index) const { return terms_.term_at(index); }
   const TermRuns& terms() const { return terms_; }
   const LogSizes& sizes() const { return sizes_; }
+  // The latest of them is in effect here, whether or not it is committed.
+  const ConfigurationHistory& configurations() const { return configurations_; }
   // Everything up to here is durable in the version that this log holds.
   LogIndex durable() const { return durable_; }
 
@@ -69,9 +73,9 @@ class Log {
 
   // Drops everything up to `index`, on which the next batch tells the disk (base()). Precondition: it is durable.
   void compact_to(LogIndex index);
-  // The log is empty and begins behind `base`, which a snapshot covers: that counts as durable, since nothing is promised
-  // before the batch that says so is.
-  void reset(LogPosition base);
+  // The log is empty and begins behind `base`, which a snapshot covers, with the configuration that was in effect there:
+  // that counts as durable, since nothing is promised before the batch that says so is.
+  void reset(LogPosition base, ConfigurationHistory::Item configuration);
 
   // --- Persistence
   struct Unstable {
@@ -95,6 +99,7 @@ class Log {
 
   TermRuns terms_;
   LogSizes sizes_;
+  ConfigurationHistory configurations_;
   std::deque<Entry> cache_;
   size_t cached_bytes_ = 0;
   size_t max_cached_bytes_;

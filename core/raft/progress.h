@@ -11,6 +11,7 @@
 
 #include "core/base/time.h"
 #include "core/raft/byte_window.h"
+#include "core/raft/catch_up.h"
 
 namespace dogfs::raft {
 
@@ -24,7 +25,8 @@ class Progress {
   enum class State : uint8_t { kProbe, kReplicate };
 
   // `next` is where to begin: behind the leader's last entry.
-  Progress(FlowLimits limits, LogIndex next, MonoTime now) : limits_(limits), next_(next), last_contact_(now) {}
+  Progress(FlowLimits limits, LogIndex next, MonoTime now)
+      : limits_(limits), next_(next), last_contact_(now), catch_up_(next, now) {}
 
   State state() const { return state_; }
   LogIndex match() const { return match_; }
@@ -34,6 +36,8 @@ class Progress {
   uint64_t read_round() const { return read_round_; }
   bool is_fetching() const { return fetching_; }
   const ByteWindow& inflight() const { return inflight_; }
+  const CatchUp& catch_up() const { return catch_up_; }
+  CatchUp& catch_up() { return catch_up_; }
 
   // Whether an append with entries may be sent now.
   bool may_send() const {
@@ -74,6 +78,7 @@ class Progress {
   ByteWindow inflight_;
   MonoTime last_contact_;
   uint64_t read_round_ = 0;
+  CatchUp catch_up_;
 };
 
 }  // namespace dogfs::raft

@@ -15,23 +15,24 @@ bool Effects::empty() const {
 
 Raft::Raft(Options options, Restored restored, MonoTime now)
     : options_(std::move(options)),
-      voters_(options_.voters),
+      quorum_(restored.configurations.latest().quorum()),
       now_(now),
       term_(restored.hard_state.term),
       voted_for_(restored.hard_state.voted_for),
-      log_(std::move(restored.terms), std::move(restored.sizes), std::move(restored.tail), options_.max_cached_bytes),
+      log_(std::move(restored.terms), std::move(restored.sizes), std::move(restored.tail), options_.max_cached_bytes,
+           std::move(restored.configurations)),
       commit_(std::max(restored.hard_state.commit, restored.applied)),
       applied_(restored.applied),
       handed_(restored.applied),
       durable_state_(restored.applied) {
-  DOGFS_CHECK(voters_.contains(options_.self), "a member must be one of the voters");
+  configuration_version_ = log_.configurations().version();
   DOGFS_CHECK(options_.election_timeout >= 3 * options_.heartbeat_interval);
   DOGFS_CHECK(commit_ <= log_.last_index(), "the store must not have lost committed entries");
   DOGFS_CHECK(log_.last().term <= term_, "the store must not have lost a term");
   DOGFS_CHECK(log_.base().index <= applied_, "what was dropped from the log must be in the state");
   restart_election_timer();
   // Nobody else can be leader: there is nothing to wait for.
-  if (voters_.size() == 1) election_deadline_ = now_;
+  if (quorum_.is_only(options_.self)) election_deadline_ = now_;
 }
 
 // --- Inputs ---------------------------------------------------------------------------------------------------------
@@ -52,12 +53,15 @@ void Raft::tick(MonoTime now) {
 }
 
 void Raft::campaign() {
-  if (role_ != RaftRole::kLeader) become_pre_candidate();
+  if (role_ == RaftRole::kLeader) return;
+  // A learner, or one who was removed, could not lead. It goes on listening.
+  if (!quorum_.contains(options_.self)) return restart_election_timer();
+  become_pre_candidate();
 }
 
 void Raft::step(MonoTime now, const Message& message) {
   advance_clock(now);
-  if (!is_addressed_here(message)) return;
+  if (!is_addressed_here(message) || is_answer_of_a_stranger(message)) return;
   if (message.term > term_) {
     if (!enter_higher_term(message)) return;
   } else if (message.term < term_) {
@@ -68,8 +72,21 @@ void Raft::step(MonoTime now, const Message& message) {
 }
 
 bool Raft::is_addressed_here(const Message& message) const {
-  return message.group == options_.group && message.to == options_.self && message.from != options_.self &&
-         voters_.contains(message.from);
+  return message.group == options_.group && message.to == options_.self && message.from != options_.self;
+}
+
+// Whoever left the group may not know it, or be at a later term than the group ever was. What it asks is judged like
+// what anybody asks; its answers are to questions that nobody in the group has any more.
+bool Raft::is_answer_of_a_stranger(const Message& message) const {
+  switch (message.kind) {
+    case MessageKind::kPreVoteReply:
+    case MessageKind::kVoteReply:
+    case MessageKind::kAppendReply:
+    case MessageKind::kHeartbeatReply:
+      return !configuration().is_member(message.from) && !progress_.contains(message.from);
+    default:
+      return false;
+  }
 }
 
 // False when the message is to be ignored.

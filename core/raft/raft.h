@@ -20,6 +20,11 @@
 //   3. only entries of the leader's own term are committed by counting (5.4.2)
 //   4. nothing committed is ever truncated at the end, nothing dropped at the front that is not durably applied
 //
+// Membership changes go through configuration entries (core/raft/configuration.h): a learner joins in one step, voters
+// change by joint consensus. The leader leaves the joint configuration by itself when it is committed, and steps down
+// when it is no voter of what follows. Votes and appends are taken from nodes that this one does not know, since they
+// may know more (thesis, 4.1); answers from strangers are ignored.
+//
 // Limits: an append carries at most max_append_bytes (or one entry); a follower has at most `flow` under way; proposals
 // are refused beyond max_uncommitted_bytes; entries in memory beyond max_cached_bytes are read back by LogFetch.
 #pragma once
@@ -33,9 +38,9 @@
 #include "core/base/result.h"
 #include "core/base/time.h"
 #include "core/raft/compaction.h"
+#include "core/raft/configuration.h"
 #include "core/raft/log.h"
 #include "core/raft/progress.h"
-#include "core/raft/quorum.h"
 #include "core/raft/read_queue.h"
 #include "core/raft/types.h"
 
@@ -44,7 +49,6 @@ namespace dogfs::raft {
 struct Options {
   GroupId group;
   NodeId self;
-  std::vector<NodeId> voters;  // this node among them
   Duration heartbeat_interval = milliseconds(50);
   // Each wait is drawn from [election_timeout, 2 * election_timeout).
   Duration election_timeout = milliseconds(300);
@@ -59,9 +63,11 @@ struct Options {
   CompactionLimits compaction{{kKeptLogBytes, kKeptLogEntries}, {kHeldLogBytes, kHeldLogEntries}};
 };
 
-// What the store had at start (core/raft/raft_store.h); for a new node, nothing.
+// What the store had at start (core/raft/raft_store.h). A new node's log is empty; its configurations then begin with the
+// group's first one, or with none where it waits to be added.
 struct Restored {
   HardState hard_state;
+  ConfigurationHistory configurations;
   TermRuns terms;
   LogSizes sizes;
   std::deque<Entry> tail;
@@ -72,6 +78,7 @@ struct Restored {
 struct LogCompaction {
   LogIndex first;
   LogPosition base;
+  ConfigurationHistory::Item configuration;  // in effect at the base
 };
 
 // To be written in one atomic, synced write, behind all batches of lower numbers.
@@ -114,16 +121,23 @@ struct Proposed {
 
 class Raft {
  public:
-  // Precondition: 3 * heartbeat_interval <= election_timeout, self is a voter.
+  // Precondition: 3 * heartbeat_interval <= election_timeout.
   Raft(Options options, Restored restored, MonoTime now);
 
   // --- Inputs
   void tick(MonoTime now);
   void step(MonoTime now, const Message& message);
-  // Starts an election as if the timeout had passed. Nothing happens on a leader.
+  // Starts an election as if the timeout had passed. Nothing happens on a leader, or on who has no vote.
   void campaign();
   // Appends commands to the log of a leader. kNotLeader, or kOverloaded when none was taken.
   Result<Proposed> propose(std::vector<Command> commands);
+  // Begins a change of membership and returns where its entry is. It is complete when a configuration that is not joint
+  // is committed there or behind. Nothing is begun when it fails with
+  //   kNotLeader
+  //   kBusy             not yet: this term has committed nothing, or a learner that is to vote is still behind
+  //   kConflict         another change is under way, or too few of the new voters are alive to go on with
+  //   kInvalidArgument, kLimitExceeded  see begin_change()
+  Result<LogPosition> change_membership(const MembershipChange& change);
   // Asks for proof of leadership; `context` comes back in Effects::reads or failed_reads. kNotLeader.
   Status read_index(uint64_t context);
   // All batches up to `batch` are durable.
@@ -140,7 +154,9 @@ class Raft {
 
   // --- State
   const Options& options() const { return options_; }
-  const VoterSet& voters() const { return voters_; }
+  // In effect here: the latest in the log.
+  const Configuration& configuration() const { return log_.configurations().latest(); }
+  bool is_configuration_committed() const { return log_.configurations().latest_index() <= commit_; }
   RaftRole role() const { return role_; }
   Term term() const { return term_; }
   NodeId voted_for() const { return voted_for_; }
@@ -171,6 +187,7 @@ class Raft {
   // raft.cc: time, terms, roles, persistence
   void advance_clock(MonoTime now);
   bool is_addressed_here(const Message& message) const;
+  bool is_answer_of_a_stranger(const Message& message) const;
   bool enter_higher_term(const Message& message);
   void answer_lower_term(const Message& message);
   void dispatch(const Message& message);
@@ -210,6 +227,7 @@ class Raft {
   void handle_append_reply(const Message& message);
   void handle_heartbeat_reply(const Message& message);
   void append_own(EntryType type, Command command);
+  void append_own(Entry entry);
   void broadcast_appends();
   void send_appends(NodeId peer);
   bool send_append(NodeId peer, Send mode);
@@ -220,8 +238,19 @@ class Raft {
   bool committed_in_term() const { return log_.term_at(commit_) == term_; }
   void advance_reads();
 
+  // membership.cc
+  void adopt_configuration();
+  void add_progress_of_members(LogIndex next);
+  void go_on_with_membership();
+  void append_configuration(Configuration configuration);
+  Status check_may_change() const;
+  Status check_caught_up(const std::vector<NodeId>& promoted) const;
+  Status check_live_quorum(const Configuration& next) const;
+
   Options options_;
-  VoterSet voters_;
+  // Of the configuration in effect, as it was adopted last.
+  Quorum quorum_;
+  uint64_t configuration_version_ = 0;
 
   // Time
   MonoTime now_;
@@ -254,7 +283,8 @@ class Raft {
   std::map<NodeId, bool> votes_;
 
   // Leaders
-  std::map<NodeId, Progress> progress_;  // of the other voters
+  // Of the other members, and of those who left by a configuration that is not committed yet: they are still told of it.
+  std::map<NodeId, Progress> progress_;
   ByteWindow uncommitted_;
   ReadQueue reads_;
 

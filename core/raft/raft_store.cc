@@ -115,11 +115,19 @@ Status scan_entries(const KvReader& store, GroupId group, LogIndex first,
   return status;
 }
 
+Result<ConfigurationHistory> history_from(GroupId group, LogIndex index, const wire::RaftConfiguration& message) {
+  Result<Configuration> configuration = decode_configuration(message);
+  if (!configuration) return corrupt(group, "the configuration before the log is not valid");
+  return ConfigurationHistory(ConfigurationHistory::Item{index, std::move(configuration).value()});
+}
+
 Status load_base(const KvReader& store, GroupId group, LoadedLog& loaded) {
   DOGFS_TRY(const auto base, get_record<wire::RaftLogBase>(store, group, kBaseTag, "the beginning of the log"));
   if (!base) return ok();
   loaded.terms = TermRuns(LogPosition{LogIndex(base->index()), Term(base->term())});
   loaded.sizes = LogSizes(LogIndex(base->index()));
+  const LogIndex configuration_index(base->configuration_index());
+  DOGFS_TRY(loaded.configurations, history_from(group, configuration_index, base->configuration()));
   return ok();
 }
 
@@ -136,6 +144,7 @@ Status load_entries(const KvReader& store, GroupId group, size_t max_tail_bytes,
     }
     loaded.terms.append(entry.term);
     loaded.sizes.append(entry.bytes());
+    if (entry.configuration) loaded.configurations.append(entry.index, *entry.configuration);
     tail_bytes += entry.bytes();
     loaded.tail.push_back(std::move(entry));
     while (tail_bytes > max_tail_bytes && loaded.tail.size() > 1) {
@@ -147,18 +156,9 @@ Status load_entries(const KvReader& store, GroupId group, size_t max_tail_bytes,
 }
 
 Status check_identity(const StoreIdentity& identity, const wire::RaftGroupConfig& config) {
-  std::vector<NodeId> voters;
-  for (const uint64_t voter : config.voters()) voters.emplace_back(voter);
-  if (config.self() != identity.self.value()) {
-    return Error(ErrorCode::kConflict, fmt::format("the raft store of group {} belongs to node {}, not to node {}",
-                                                   identity.group, config.self(), identity.self));
-  }
-  if (voters != identity.voters) {
-    return Error(
-        ErrorCode::kConflict,
-        fmt::format("the raft store of group {} was made for other voters than are configured now", identity.group));
-  }
-  return ok();
+  if (config.self() == identity.self.value()) return ok();
+  return Error(ErrorCode::kConflict, fmt::format("the raft store of group {} belongs to node {}, not to node {}",
+                                                 identity.group, config.self(), identity.self));
 }
 
 Status check_end(GroupId group, const wire::RaftHardState& hard_state, const TermRuns& terms) {
@@ -189,6 +189,8 @@ void add_compaction(WriteBatch& batch, GroupId group, const LogCompaction& compa
   wire::RaftLogBase base;
   base.set_index(compaction.base.index.value());
   base.set_term(compaction.base.term.value());
+  base.set_configuration_index(compaction.configuration.index.value());
+  encode_configuration(compaction.configuration.configuration, *base.mutable_configuration());
   put_record(batch, group_key(group, kBaseTag), base);
 }
 
@@ -198,7 +200,7 @@ WriteBatch encode_new_store(const StoreIdentity& identity) {
   WriteBatch batch;
   wire::RaftGroupConfig config;
   config.set_self(identity.self.value());
-  for (const NodeId voter : identity.voters) config.add_voters(voter.value());
+  encode_configuration(identity.initial, *config.mutable_initial());
   put_record(batch, group_key(identity.group, kConfigTag), config);
   put_record(batch, group_key(identity.group, kHardStateTag), encode_hard_state(HardState(), LogPosition()));
   return batch;
@@ -222,15 +224,19 @@ Result<LoadedLog> load_log(const KvReader& store, const StoreIdentity& identity,
   DOGFS_TRY(const auto config, get_record<wire::RaftGroupConfig>(store, group, kConfigTag, "the group configuration"));
   DOGFS_TRY(const auto hard_state, get_record<wire::RaftHardState>(store, group, kHardStateTag, "the hard state"));
   LoadedLog loaded;
+  if (config) {
+    DOGFS_TRYV(check_identity(identity, *config));
+    DOGFS_TRY(loaded.configurations, history_from(group, LogIndex(), config->initial()));
+  }
   DOGFS_TRYV(load_base(store, group, loaded));
   DOGFS_TRYV(load_entries(store, group, max_tail_bytes, loaded));
   if (!config && !hard_state && loaded.terms.last_index().is_none()) {
     loaded.is_new = true;
+    loaded.configurations.reset(ConfigurationHistory::Item{LogIndex(), identity.initial});
     return loaded;
   }
   if (!config) return corrupt(group, "the group configuration is missing");
   if (!hard_state) return corrupt(group, "the hard state is missing");
-  DOGFS_TRYV(check_identity(identity, *config));
   DOGFS_TRYV(check_end(group, *hard_state, loaded.terms));
   loaded.hard_state =
       HardState{Term(hard_state->term()), NodeId(hard_state->voted_for()), LogIndex(hard_state->commit())};

@@ -1,6 +1,6 @@
 // Where a group's log and hard state live in a KvStore, and how it is told that they are whole.
 //
-//   'R' group 'C'        RaftGroupConfig: who this member is
+//   'R' group 'C'        RaftGroupConfig: who this member is, and the configuration that it began with
 //   'R' group 'B'        RaftLogBase: what the log begins behind; absent until it was compacted
 //   'R' group 'H'        RaftHardState: term, vote, and where the log ends
 //   'R' group 'L' index  RaftEntry
@@ -25,18 +25,21 @@ namespace dogfs::raft {
 struct StoreIdentity {
   GroupId group;
   NodeId self;
-  std::vector<NodeId> voters;  // sorted
+  // Of a new group; none where the node waits to be added to one that exists. It says nothing about a store that is not
+  // new: that knows its configuration.
+  Configuration initial;
 };
 
 struct LoadedLog {
   bool is_new = false;  // nothing was ever stored for this group
   HardState hard_state;
+  ConfigurationHistory configurations;
   TermRuns terms;
   LogSizes sizes;
   std::deque<Entry> tail;  // the last entries, as many as the cache takes
 };
 
-// What makes a new store this member's. Precondition: the store has nothing of the group.
+// What makes a new store this member's, for load_log() to find. Precondition: the store has nothing of the group.
 WriteBatch encode_new_store(const StoreIdentity& identity);
 
 WriteBatch encode_batch(GroupId group, const PersistBatch& batch);

@@ -46,11 +46,13 @@ struct QueuedProposal {
   ProposeCall call;
 };
 
-std::vector<NodeId> voters_of(const ReplicaOptions& options) {
-  std::vector<NodeId> voters;
-  voters.reserve(options.voters.size());
-  for (const auto& [node, address] : options.voters) voters.push_back(node);
-  return voters;
+raft::Configuration initial_configuration(const ReplicaOptions& options) {
+  return options.join ? raft::Configuration() : raft::initial_configuration(options.voters);
+}
+
+// What of an entry is for the state machine.
+std::string command_of(const raft::Entry& entry) {
+  return entry.type == raft::EntryType::kCommand ? std::string(entry.text()) : std::string();
 }
 
 }  // namespace
@@ -103,6 +105,7 @@ class Replica::Impl {
   void submit_reads();
   void carry_out(raft::Effects effects);
   void send_all(const std::vector<raft::Message>& messages);
+  void learn_addresses();
   void answer(const std::vector<raft::Entry>& entries, std::vector<std::string> replies);
   void complete_applied_reads();
   void complete_reads(const raft::CompletedReads& reads);
@@ -141,6 +144,10 @@ class Replica::Impl {
   uint64_t to_persist_number_ = 0;
   std::vector<raft::Entry> to_apply_;
 
+  // Whom to dial for each node, as of version `configuration_version_` of the log's configurations.
+  std::map<NodeId, Address> addresses_;
+  uint64_t configuration_version_ = 0;
+
   Standing announced_;
   MonoTime armed_deadline_ = kNever;
   std::unique_ptr<Waiter> main_wake_;
@@ -156,7 +163,6 @@ raft::Options Replica::Impl::raft_options() {
   raft::Options options;
   options.group = options_.group;
   options.self = options_.self;
-  options.voters = voters_of(options_);
   options.heartbeat_interval = options_.heartbeat_interval;
   options.election_timeout = options_.election_timeout;
   options.election_seed = env_.random.draw("raft.election");
@@ -165,7 +171,7 @@ raft::Options Replica::Impl::raft_options() {
 }
 
 Task<Result<raft::Restored>> Replica::Impl::restore() {
-  const raft::StoreIdentity identity{options_.group, options_.self, voters_of(options_)};
+  const raft::StoreIdentity identity{options_.group, options_.self, initial_configuration(options_)};
   const std::shared_ptr<const KvReader> snapshot = store_.snapshot();
   std::optional<Result<raft::LoadedLog>> outcome;
   std::function<void()> load = [&] { outcome = raft::load_log(*snapshot, identity, kMaxLogCacheBytes); };
@@ -186,18 +192,20 @@ Task<Result<raft::Restored>> Replica::Impl::restore() {
     WriteBatch batch = raft::encode_new_store(identity);
     DOGFS_CO_TRYV(co_await store_.write(std::move(batch), Durability::kSynced));
   }
-  co_return raft::Restored{loaded.hard_state, std::move(loaded.terms), std::move(loaded.sizes), std::move(loaded.tail),
-                           applied};
+  co_return raft::Restored{loaded.hard_state,       std::move(loaded.configurations), std::move(loaded.terms),
+                           std::move(loaded.sizes), std::move(loaded.tail),           applied};
 }
 
 Task<Status> Replica::Impl::start() {
-  DOGFS_CHECK(!raft_ && !options_.voters.empty() && options_.voters.size() <= kMaxRaftVoters);
+  DOGFS_CHECK(!raft_ && options_.voters.size() <= kMaxRaftVoters);
+  DOGFS_CHECK(options_.join || options_.voters.contains(options_.self), "a node forms a group with itself in it");
   DOGFS_CO_TRY(raft::Restored restored, co_await restore());
   if (ended_) co_return Error(ErrorCode::kShuttingDown);
   env_.log.info("raft", "group {} node {}: term {}, log to {}, applied to {}", options_.group, options_.self,
                 restored.hard_state.term, restored.terms.last_index(), restored.applied);
   raft_ = std::make_unique<raft::Raft>(raft_options(), std::move(restored), env_.clock.now());
   announced_ = Standing{raft_->role(), raft_->term(), raft_->leader()};
+  learn_addresses();
   tasks_.spawn(main_loop());
   tasks_.spawn(persist_loop());
   tasks_.spawn(apply_loop());
@@ -255,7 +263,7 @@ Task<void> Replica::Impl::apply_loop() {
     std::vector<CommittedEntry> batch;
     batch.reserve(entries.size());
     for (const raft::Entry& entry : entries) {
-      batch.push_back(CommittedEntry{entry.index, entry.term, std::string(entry.text())});
+      batch.push_back(CommittedEntry{entry.index, entry.term, command_of(entry)});
     }
     Result<Applied> applied = co_await machine_.apply(std::move(batch));
     if (!applied) co_return fail_store(applied.error());
@@ -287,6 +295,7 @@ void Replica::Impl::turn() {
   const MonoTime now = env_.clock.now();
   step_inbox(now);
   raft_->tick(now);
+  if (configuration_version_ != raft_->log().configurations().version()) learn_addresses();
   submit_proposals();
   submit_reads();
   carry_out(raft_->take_effects());
@@ -356,7 +365,20 @@ void Replica::Impl::carry_out(raft::Effects effects) {
 
 void Replica::Impl::send_all(const std::vector<raft::Message>& messages) {
   for (const raft::PeerFrame& frame : raft::pack_frames(messages)) {
-    env_.transport.send(options_.voters.at(frame.peer), make_request(MessageType::kRaft, options_.group, frame.body));
+    const auto address = addresses_.find(frame.peer);
+    // A node that waits to be added may hear from one that it was not told of: it cannot answer that one yet.
+    if (address == addresses_.end()) continue;
+    env_.transport.send(address->second, make_request(MessageType::kRaft, options_.group, frame.body));
+  }
+}
+
+// The addresses of all who are in the log's configurations, also of those who have left: they may be told of it still.
+void Replica::Impl::learn_addresses() {
+  const raft::ConfigurationHistory& history = raft_->log().configurations();
+  configuration_version_ = history.version();
+  addresses_ = options_.voters;
+  for (const raft::ConfigurationHistory::Item& item : history.items()) {
+    for (const auto& [node, address] : item.configuration.addresses) addresses_.insert_or_assign(node, address);
   }
 }
 
@@ -486,6 +508,8 @@ ReplicaStatus Replica::Impl::status() const {
   status.commit = raft_->commit();
   status.applied = raft_->applied();
   status.last = raft_->log().last_index();
+  status.configuration = raft_->configuration();
+  status.configuration_committed = raft_->is_configuration_committed();
   if (status.role != RaftRole::kLeader) return status;
   status.match[options_.self] = raft_->log().durable();
   for (const auto& [peer, progress] : raft_->progress()) {

@@ -30,8 +30,11 @@ class Raft;
 struct ReplicaOptions {
   GroupId group;
   NodeId self;
-  // All voters of the group with their addresses, this node included.
+  // A new group: all its voters with their addresses, this node included. Afterwards the log knows who is in it, and
+  // these are only addresses to begin with.
   std::map<NodeId, Address> voters;
+  // The group exists already: a node with an empty store waits until its leader adds it, as a learner.
+  bool join = false;
   Duration heartbeat_interval = milliseconds(50);
   // Drawn anew for each wait from [election_timeout, 2 * election_timeout). Precondition: at least 3 heartbeats.
   Duration election_timeout = milliseconds(300);
@@ -47,9 +50,12 @@ struct ReplicaStatus {
   LogIndex commit;
   LogIndex applied;
   LogIndex last;
-  // On the leader: how far each voter's log is known to match.
+  // In effect here, and whether it is known to be committed.
+  raft::Configuration configuration;
+  bool configuration_committed = false;
+  // On the leader: how far each member's log is known to match.
   std::map<NodeId, LogIndex> match;
-  // On the leader: when each other voter last answered.
+  // On the leader: when each other member last answered.
   std::map<NodeId, MonoTime> last_contact;
 };
 

@@ -43,6 +43,7 @@ void Raft::handle_append(const Message& message) {
   const LogIndex conflict = log_.find_conflict(message.entries);
   if (!conflict.is_none() && conflict <= commit_) return note_violation(message, "an append against committed entries");
   log_.merge(message.entries);
+  if (configuration_version_ != log_.configurations().version()) adopt_configuration();
   // Behind what this append covers, the log may hold another leader's entries: they are not what is committed.
   const LogIndex covered(message.log.index.value() + message.entries.size());
   commit_to(std::min(message.commit, covered));
@@ -62,7 +63,10 @@ void Raft::handle_heartbeat(const Message& message) {
 // --- Leader ---------------------------------------------------------------------------------------------------------
 
 void Raft::append_own(EntryType type, Command command) {
-  Entry entry{log_.last_index().next(), term_, type, std::move(command)};
+  append_own(Entry{log_.last_index().next(), term_, type, std::move(command)});
+}
+
+void Raft::append_own(Entry entry) {
   uncommitted_.add(entry.index, entry.bytes());
   log_.append(std::move(entry));
 }
@@ -119,8 +123,9 @@ void Raft::broadcast_heartbeat() {
 }
 
 void Raft::handle_append_reply(const Message& message) {
-  if (role_ != RaftRole::kLeader) return;
-  Progress& progress = progress_.at(message.from);
+  const auto found = progress_.find(message.from);
+  if (role_ != RaftRole::kLeader || found == progress_.end()) return;
+  Progress& progress = found->second;
   progress.contacted(now_);
   if (message.reject) {
     // Both logs agree at most up to where this one's term is not above the follower's.
@@ -129,14 +134,17 @@ void Raft::handle_append_reply(const Message& message) {
     return;
   }
   if (message.log.index > log_.last_index()) return note_violation(message, "an acknowledgement beyond the log");
-  if (progress.accepted(message.log.index)) advance_commit();
-  // advance_commit never ends leadership, so `progress` stands.
-  send_appends(message.from);
+  const bool news = progress.accepted(message.log.index);
+  progress.catch_up().acknowledged(progress.match(), log_.last_index(), now_);
+  if (news) advance_commit();
+  // What was committed may have been the end of this leadership, or of the follower's membership.
+  if (progress_.contains(message.from)) send_appends(message.from);
 }
 
 void Raft::handle_heartbeat_reply(const Message& message) {
-  if (role_ != RaftRole::kLeader) return;
-  Progress& progress = progress_.at(message.from);
+  const auto found = progress_.find(message.from);
+  if (role_ != RaftRole::kLeader || found == progress_.end()) return;
+  Progress& progress = found->second;
   progress.contacted(now_);
   progress.confirm_round(std::min(message.read_round, reads_.round()));
   progress.allow_probe();
@@ -147,13 +155,14 @@ void Raft::handle_heartbeat_reply(const Message& message) {
 }
 
 void Raft::advance_commit() {
-  const LogIndex reached = voters_.reached_by_majority(
+  const LogIndex reached = quorum_.reached(
       [this](NodeId voter) { return voter == options_.self ? log_.durable() : progress_.at(voter).match(); });
   // Copies of an older term's entry prove nothing (5.4.2, figure 8); it commits behind one of this term.
   if (log_.term_at(reached) != term_ && !mutant_active(Mutant::kCommitOlderTerm)) return;
   commit_to(reached);
   uncommitted_.release_up_to(commit_);
   advance_reads();
+  go_on_with_membership();
 }
 
 void Raft::commit_to(LogIndex index) {
@@ -165,7 +174,7 @@ void Raft::commit_to(LogIndex index) {
 // before an entry of this term is committed: until then the leader does not know what earlier leaders committed.
 void Raft::advance_reads() {
   const auto confirm = [this] {
-    const uint64_t confirmed = voters_.reached_by_majority(
+    const uint64_t confirmed = quorum_.reached(
         [this](NodeId voter) { return voter == options_.self ? reads_.round() : progress_.at(voter).read_round(); });
     if (auto done = reads_.confirm(confirmed)) effects_.reads.push_back(*std::move(done));
   };

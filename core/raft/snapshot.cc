@@ -12,7 +12,7 @@ std::optional<LogCompaction> Raft::compact() {
   const LogIndex target = compaction_target(log_.sizes(), inputs, options_.compaction);
   if (target == base) return std::nullopt;
   log_.compact_to(target);
-  return LogCompaction{base.next(), log_.base()};
+  return LogCompaction{base.next(), log_.base(), log_.configurations().items().front()};
 }
 
 std::optional<LogIndex> Raft::acknowledged_by_live_followers() const {

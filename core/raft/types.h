@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/base/ids.h"
+#include "core/raft/configuration.h"
 
 namespace dogfs {
 
@@ -19,8 +20,9 @@ enum class RaftRole : uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
 namespace raft {
 
 enum class EntryType : uint8_t {
-  kCommand,  // for the state machine
-  kNoop,     // the first entry of a leader's term
+  kCommand,        // for the state machine
+  kNoop,           // the first entry of a leader's term
+  kConfiguration,  // who is in the group from here on
 };
 
 using Command = std::shared_ptr<const std::string>;
@@ -32,7 +34,8 @@ struct Entry {
   LogIndex index;
   Term term;
   EntryType type = EntryType::kCommand;
-  Command command;  // null for a no-op
+  Command command;  // null for a no-op; a configuration's is its serialised form
+  std::shared_ptr<const Configuration> configuration = nullptr;  // of an entry of that type
 
   std::string_view text() const { return command ? std::string_view(*command) : std::string_view(); }
   size_t bytes() const { return kEntryOverheadBytes + text().size(); }

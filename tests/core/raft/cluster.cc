@@ -30,6 +30,7 @@ void TestDisk::sync_one() {
   const uint64_t dropped = batch.compaction->base.index.value() - base.index.value();
   entries.erase(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(dropped));
   base = batch.compaction->base;
+  configuration = batch.compaction->configuration;
 }
 
 const Entry* TestDisk::find(LogIndex index) const {
@@ -38,12 +39,17 @@ const Entry* TestDisk::find(LogIndex index) const {
 }
 
 TestCluster::TestCluster(size_t size, Options base, uint64_t seed) : base_(std::move(base)), seed_(seed) {
-  base_.voters.clear();
-  for (size_t i = 1; i <= size; ++i) base_.voters.emplace_back(i);
-  for (const NodeId id : base_.voters) {
-    nodes_.emplace(id, TestNode());
+  std::map<NodeId, Address> voters;
+  for (size_t i = 1; i <= size; ++i) voters.emplace(NodeId(i), Address());
+  for (const auto& [id, address] : voters) {
+    nodes_[id].disk.configuration.configuration = initial_configuration(voters);
     restart(id);
   }
+}
+
+void TestCluster::join(NodeId id) {
+  DOGFS_CHECK(nodes_.emplace(id, TestNode()).second, "a new node has a new id");
+  restart(id);
 }
 
 void TestCluster::restart(NodeId id) {
@@ -55,9 +61,11 @@ void TestCluster::restart(NodeId id) {
   restored.hard_state = node.disk.hard_state;
   restored.terms = TermRuns(node.disk.base);
   restored.sizes = LogSizes(node.disk.base.index);
+  restored.configurations.reset(node.disk.configuration);
   for (const Entry& entry : node.disk.entries) {
     restored.terms.append(entry.term);
     restored.sizes.append(entry.bytes());
+    if (entry.configuration) restored.configurations.append(entry.index, *entry.configuration);
     restored.tail.push_back(entry);
   }
   restored.applied = LogIndex(node.disk.machine.size());
@@ -109,6 +117,13 @@ bool TestCluster::read(NodeId id, uint64_t context) {
   const bool taken = nodes_.at(id).raft->read_index(context).has_value();
   collect(id);
   return taken;
+}
+
+Result<LogPosition> TestCluster::change(NodeId id, const MembershipChange& change) {
+  if (!nodes_.at(id).raft) return Error(ErrorCode::kUnavailable);
+  Result<LogPosition> begun = nodes_.at(id).raft->change_membership(change);
+  collect(id);
+  return begun;
 }
 
 void TestCluster::persist_one(NodeId id) {

@@ -16,10 +16,11 @@ namespace dogfs::raft {
 // What a member keeps over crashes, and what it has asked to be written.
 struct TestDisk {
   HardState hard_state;
-  LogPosition base;                   // what the log begins behind
-  std::vector<Entry> entries;         // entries[i] has index base + i + 1
-  std::deque<PersistBatch> unsynced;  // oldest first
-  std::vector<Entry> machine;         // what the state machine has applied: entries from 1 on
+  LogPosition base;                          // what the log begins behind
+  ConfigurationHistory::Item configuration;  // in effect there
+  std::vector<Entry> entries;                // entries[i] has index base + i + 1
+  std::deque<PersistBatch> unsynced;         // oldest first
+  std::vector<Entry> machine;                // what the state machine has applied: entries from 1 on
   // State and log share one ordered store: with a batch everything becomes durable that was applied when it was handed
   // over. Of the rest of `machine` any prefix may survive a crash.
   std::deque<size_t> applied_at;  // for each unsynced batch
@@ -53,6 +54,9 @@ class TestCluster {
   void campaign(NodeId node);
   bool propose(NodeId node, std::vector<std::string> commands);
   bool read(NodeId node, uint64_t context);
+  Result<LogPosition> change(NodeId node, const MembershipChange& change);
+  // A node with an empty store that waits to be added.
+  void join(NodeId node);
   void persist_one(NodeId node);
   void persist_all(NodeId node);
   // Applies what was handed out, if anything.

@@ -291,7 +291,8 @@ TEST(RaftLog, ASnapshotReplacesItAsAWhole) {
   Log log = log_of({1, 1, 2});
   log.take_unstable(1);
   log.merge({entry(3, 3)});
-  log.reset(LogPosition{LogIndex(7), Term(3)});
+  log.reset(LogPosition{LogIndex(7), Term(3)}, ConfigurationHistory::Item{LogIndex(4), Configuration()});
+  EXPECT_EQ(log.configurations().latest_index(), LogIndex(4));
   EXPECT_EQ(log.last(), (LogPosition{LogIndex(7), Term(3)}));
   EXPECT_EQ(log.first_cached(), LogIndex(8));
   EXPECT_FALSE(log.has_unstable());

@@ -15,14 +15,20 @@ using testing::SizeIs;
 
 constexpr GroupId kGroup(1);
 
+ConfigurationHistory voters_up_to(size_t size) {
+  std::map<NodeId, Address> voters;
+  for (size_t i = 1; i <= size; ++i) voters.emplace(NodeId(i), Address());
+  return ConfigurationHistory({LogIndex(), initial_configuration(voters)});
+}
+
 // One member, fed by hand. It is node 1; the others are the test's.
 class Member {
  public:
   explicit Member(std::vector<uint64_t> log_terms = {}, Term term = Term(), NodeId vote = NodeId(), size_t size = 3) {
     options_.group = kGroup;
     options_.self = NodeId(1);
-    for (size_t i = 1; i <= size; ++i) options_.voters.emplace_back(i);
     Restored restored;
+    restored.configurations = voters_up_to(size);
     for (const uint64_t each : log_terms) {
       restored.terms.append(Term(each));
       restored.sizes.append(kEntryOverheadBytes + 1);
@@ -280,9 +286,10 @@ TEST(Section5_2, TimeoutsAreSpreadOverTheirRange) {
     Options options;
     options.group = kGroup;
     options.self = NodeId(1);
-    options.voters = {NodeId(1), NodeId(2)};
     options.election_seed = seed;
-    const Raft raft(options, Restored(), MonoTime());
+    Restored restored;
+    restored.configurations = voters_up_to(2);
+    const Raft raft(options, std::move(restored), MonoTime());
     const Duration wait = raft.next_deadline() - MonoTime();
     ASSERT_GE(wait, options.election_timeout);
     ASSERT_LT(wait, 2 * options.election_timeout);
@@ -577,12 +584,13 @@ TEST(Thesis6_4, ADeposedLeaderFailsItsReads) {
 
 // --- Messages that are not for this member, or that no member sends -------------------------------------------------
 
-TEST(Strangers, MessagesOfOtherGroupsNodesAndReceiversAreIgnored) {
+TEST(Strangers, MessagesOfOtherGroupsAndReceiversAndAnswersOfOtherNodesAreIgnored) {
   Member member;
   Message message = member.message(MessageKind::kAppend, 2, 7);
   Message other_group = message;
   other_group.group = GroupId(2);
   Message stranger = message;
+  stranger.kind = MessageKind::kAppendReply;
   stranger.from = NodeId(9);
   Message for_another = message;
   for_another.to = NodeId(3);

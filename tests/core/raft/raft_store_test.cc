@@ -4,12 +4,15 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "core/raft/codec.h"
+
 namespace dogfs::raft {
 namespace {
 
 using testing::HasSubstr;
 
-const StoreIdentity kSelf{GroupId(3), NodeId(1), {NodeId(1), NodeId(2), NodeId(3)}};
+const StoreIdentity kSelf{GroupId(3), NodeId(1),
+                          initial_configuration({{NodeId(1), {"n1"}}, {NodeId(2), {"n2"}}, {NodeId(3), {"n3"}}})};
 
 // A store that is a std::map.
 class MapReader final : public KvReader {
@@ -118,13 +121,15 @@ TEST(RaftStore, ACompactedLogBeginsBehindItsBase) {
   MapReader store = sample();
   PersistBatch batch = batch_of({entry(5, 3)});
   batch.hard_state.commit = LogIndex(4);
-  batch.compaction = LogCompaction{LogIndex(1), LogPosition{LogIndex(3), Term(2)}};
+  batch.compaction = LogCompaction{LogIndex(1), LogPosition{LogIndex(3), Term(2)}, {LogIndex(2), kSelf.initial}};
   store.apply(encode_batch(kSelf.group, batch));
   const LoadedLog loaded = load_log(store, kSelf, SIZE_MAX).value();
   EXPECT_EQ(loaded.terms.base(), (LogPosition{LogIndex(3), Term(2)}));
   EXPECT_EQ(loaded.terms.last_index(), LogIndex(5));
   EXPECT_EQ(loaded.sizes.bytes(), entry(4, 2).bytes() + entry(5, 3).bytes());
   EXPECT_EQ(loaded.tail.size(), 2U);
+  EXPECT_THAT(loaded.configurations.items(),
+              testing::ElementsAre(ConfigurationHistory::Item{LogIndex(2), kSelf.initial}));
 
   MapReader damaged = store;
   erase_row(damaged, 'B');
@@ -139,7 +144,7 @@ TEST(RaftStore, ACompactedLogBeginsBehindItsBase) {
 
 TEST(RaftStore, GroupsShareAStoreWithoutTouchingEachOther) {
   MapReader store = sample();
-  const StoreIdentity other{GroupId(4), NodeId(1), {NodeId(1)}};
+  const StoreIdentity other{GroupId(4), NodeId(1), initial_configuration({{NodeId(1), {"n1"}}})};
   EXPECT_TRUE(load_log(store, other, SIZE_MAX).value().is_new);
   store.apply(encode_new_store(other));
   store.apply(encode_batch(other.group, batch_of({entry(1, 5)})));
@@ -207,9 +212,22 @@ TEST(RaftStore, AnotherMembersStoreIsRefused) {
   StoreIdentity other = kSelf;
   other.self = NodeId(2);
   EXPECT_EQ(code_of(load_log(sample(), other, SIZE_MAX)), ErrorCode::kConflict);
-  other = kSelf;
-  other.voters.pop_back();
-  EXPECT_EQ(code_of(load_log(sample(), other, SIZE_MAX)), ErrorCode::kConflict);
+}
+
+TEST(RaftStore, TheConfigurationsOfTheLogAreRemembered) {
+  MapReader store = sample();
+  const Configuration next = begin_change(kSelf.initial, {.add = {{NodeId(4), Address{"n4"}}}}).value();
+  const Entry change = configuration_entry(LogPosition{LogIndex(5), Term(2)}, next);
+  store.apply(encode_batch(kSelf.group, batch_of({change})));
+  StoreIdentity flags_changed = kSelf;
+  flags_changed.initial = Configuration();
+  const ConfigurationHistory history = load_log(store, flags_changed, SIZE_MAX).value().configurations;
+  ASSERT_EQ(history.items().size(), 2U);
+  EXPECT_EQ(history.items()[0].configuration, kSelf.initial);
+  EXPECT_EQ(history.items()[1], (ConfigurationHistory::Item{LogIndex(5), next}));
+
+  store.apply(encode_batch(kSelf.group, batch_of({entry(5, 3)}, LogIndex(5))));
+  EXPECT_EQ(load_log(store, kSelf, SIZE_MAX).value().configurations.latest(), kSelf.initial);
 }
 
 TEST(RaftStore, EntriesAreReadWithinLimits) {

@@ -1,0 +1,91 @@
+// Changes of membership (thesis, chapter 4). What may follow what is in configuration.h; here is when a leader may
+// begin, and how it goes on once a configuration is committed.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "core/base/check.h"
+#include "core/raft/codec.h"
+#include "core/raft/raft.h"
+
+namespace dogfs::raft {
+
+Result<LogPosition> Raft::change_membership(const MembershipChange& change) {
+  DOGFS_TRYV(check_may_change());
+  DOGFS_TRY(Configuration next, begin_change(configuration(), change));
+  DOGFS_TRYV(check_caught_up(change.promote));
+  DOGFS_TRYV(check_live_quorum(next));
+  append_configuration(std::move(next));
+  broadcast_appends();
+  return log_.last();
+}
+
+Status Raft::check_may_change() const {
+  if (role_ != RaftRole::kLeader) return Error(ErrorCode::kNotLeader);
+  // Until then an earlier leader's change may be under way that this log does not hold.
+  if (!committed_in_term()) return Error(ErrorCode::kBusy, "this leader's term has only begun");
+  if (configuration().is_joint() || !is_configuration_committed()) {
+    return Error(ErrorCode::kConflict, "another change of membership is under way");
+  }
+  return ok();
+}
+
+Status Raft::check_caught_up(const std::vector<NodeId>& promoted) const {
+  for (const NodeId node : promoted) {
+    const Progress& progress = progress_.at(node);
+    const LogIndex last = log_.last_index();
+    if (progress.catch_up().is_caught_up(progress.match(), last, now_, options_.election_timeout)) continue;
+    return Error(ErrorCode::kBusy, fmt::format("node {} has the log up to entry {} of {} and must catch up first", node,
+                                               progress.match(), last));
+  }
+  return ok();
+}
+
+// A group whose voters are mostly silent stands still, and could not even take the change back.
+Status Raft::check_live_quorum(const Configuration& next) const {
+  std::vector<NodeId> silent;
+  for (const NodeId voter : next.voters) {
+    if (voter == options_.self) continue;
+    if (now_ - progress_.at(voter).last_contact() > options_.election_timeout) silent.push_back(voter);
+  }
+  const size_t voters = next.voters.size();
+  const size_t needed = VoterSet(next.voters).majority();
+  if (voters - silent.size() >= needed) return ok();
+  return Error(ErrorCode::kConflict,
+               fmt::format("of the {} voters that there would be {} must be alive, but these have not answered for an "
+                           "election timeout: {}",
+                           voters, needed, fmt::join(silent, ", ")));
+}
+
+void Raft::append_configuration(Configuration configuration) {
+  append_own(configuration_entry(LogPosition{log_.last_index().next(), term_}, std::move(configuration)));
+  adopt_configuration();
+}
+
+// The latest configuration in the log is another than before.
+void Raft::adopt_configuration() {
+  configuration_version_ = log_.configurations().version();
+  quorum_ = configuration().quorum();
+  if (role_ == RaftRole::kLeader) add_progress_of_members(log_.last_index());
+}
+
+void Raft::add_progress_of_members(LogIndex next) {
+  for (const auto& [node, address] : configuration().addresses) {
+    if (node != options_.self) progress_.emplace(node, Progress(options_.flow, next, now_));
+  }
+}
+
+// What a leader does when a configuration has been committed: it leaves a joint one, and lets go of who is no member,
+// be it itself. Followers are told of the commit first: they may have to elect among themselves.
+void Raft::go_on_with_membership() {
+  if (!is_configuration_committed() || !committed_in_term()) return;
+  if (configuration().is_joint()) {
+    append_configuration(leave_joint(configuration()));
+    return broadcast_appends();
+  }
+  const bool leads_on = quorum_.contains(options_.self);
+  if (!leads_on) broadcast_heartbeat();
+  std::erase_if(progress_, [this](const auto& item) { return !configuration().is_member(item.first); });
+  if (!leads_on) become_follower(term_, NodeId());
+}
+
+}  // namespace dogfs::raft
