@@ -30,6 +30,8 @@ wire::RaftMessage::Type encode_kind(MessageKind kind) {
       return wire::RaftMessage::HEARTBEAT;
     case MessageKind::kHeartbeatReply:
       return wire::RaftMessage::HEARTBEAT_REPLY;
+    case MessageKind::kTimeoutNow:
+      return wire::RaftMessage::TIMEOUT_NOW;
   }
   return wire::RaftMessage::UNSPECIFIED;
 }
@@ -52,6 +54,8 @@ Result<MessageKind> decode_kind(wire::RaftMessage::Type type) {
       return MessageKind::kHeartbeat;
     case wire::RaftMessage::HEARTBEAT_REPLY:
       return MessageKind::kHeartbeatReply;
+    case wire::RaftMessage::TIMEOUT_NOW:
+      return MessageKind::kTimeoutNow;
     default:
       return malformed("unknown kind");
   }
@@ -188,6 +192,8 @@ void encode_message(const Message& message, wire::RaftMessage& out) {
   out.set_hint_index(message.hint.index.value());
   out.set_hint_term(message.hint.term.value());
   out.set_read_round(message.read_round);
+  out.set_transfer(message.transfer);
+  out.set_sent_at_ns(message.sent_at.time_since_epoch().count());
 }
 
 Result<Message> decode_message(wire::RaftMessage message) {
@@ -204,6 +210,8 @@ Result<Message> decode_message(wire::RaftMessage message) {
   result.reject = message.reject();
   result.hint = LogPosition{LogIndex(message.hint_index()), Term(message.hint_term())};
   result.read_round = message.read_round();
+  result.transfer = message.transfer();
+  result.sent_at = MonoTime(Duration(message.sent_at_ns()));
   DOGFS_TRYV(decode_entries(message, result));
   return result;
 }

@@ -175,6 +175,25 @@ Result<Configuration> begin_change(const Configuration& from, const MembershipCh
   return to;
 }
 
+bool is_in_effect(const Configuration& configuration, const MembershipChange& change) {
+  if (!check_named_once(change)) return false;
+  const auto is_added = [&](const auto& item) {
+    const auto known = configuration.addresses.find(item.first);
+    return known != configuration.addresses.end() && known->second == item.second;
+  };
+  const auto votes = [&](NodeId node) { return contains(configuration.voters, node); };
+  const auto learns = [&](NodeId node) {
+    return contains(configuration.learners, node) || contains(configuration.learners_next, node);
+  };
+  const auto is_gone = [&](NodeId node) {
+    return !node.is_none() && node <= configuration.last_id && !votes(node) && !learns(node);
+  };
+  return std::all_of(change.add.begin(), change.add.end(), is_added) &&
+         std::all_of(change.promote.begin(), change.promote.end(), votes) &&
+         std::all_of(change.demote.begin(), change.demote.end(), learns) &&
+         std::all_of(change.remove.begin(), change.remove.end(), is_gone);
+}
+
 Configuration leave_joint(const Configuration& joint) {
   DOGFS_CHECK(joint.is_joint());
   Configuration to = joint;

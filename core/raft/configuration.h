@@ -70,6 +70,10 @@ Status validate(const Configuration& configuration);
 //   kLimitExceeded    too many members
 Result<Configuration> begin_change(const Configuration& from, const MembershipChange& change);
 
+// Whether everything that `change` asks for is so in `configuration`, or will be when it is left. (A change that is asked
+// for again, since its answer was lost, is none.)
+bool is_in_effect(const Configuration& configuration, const MembershipChange& change);
+
 // What follows a joint configuration. Precondition: it is joint.
 Configuration leave_joint(const Configuration& joint);
 

@@ -39,6 +39,8 @@ std::string_view message_kind_name(MessageKind kind) {
       return "Heartbeat";
     case MessageKind::kHeartbeatReply:
       return "HeartbeatReply";
+    case MessageKind::kTimeoutNow:
+      return "TimeoutNow";
   }
   return "Unknown";
 }
@@ -72,7 +74,7 @@ std::string describe(const Message& message) {
   switch (message.kind) {
     case MessageKind::kPreVote:
     case MessageKind::kVote:
-      return text + " log " + describe(message.log);
+      return text + " log " + describe(message.log) + (message.transfer ? " transfer" : "");
     case MessageKind::kPreVoteReply:
     case MessageKind::kVoteReply:
       return text + (message.reject ? " refused" : " granted");
@@ -86,6 +88,8 @@ std::string describe(const Message& message) {
     case MessageKind::kAppendReply:
       if (!message.reject) return text + fmt::format(" match {}", message.log.index);
       return text + fmt::format(" rejected {} hint {}", message.log.index, describe(message.hint));
+    case MessageKind::kTimeoutNow:
+      return text;
     case MessageKind::kHeartbeat:
       text += fmt::format(" commit {}", message.commit);
       break;

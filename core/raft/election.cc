@@ -26,7 +26,9 @@ void Raft::restart_election_timer() {
 // majority stops being one by CheckQuorum.
 bool Raft::hears_a_leader() const {
   if (role_ == RaftRole::kLeader) return true;
-  return !leader_.is_none() && now_ - last_heard_leader_ < options_.election_timeout;
+  // With leases that is a promise, which holds whatever was learnt since (lease.cc).
+  const bool heard = options_.lease_drift_bound.has_value() || !leader_.is_none();
+  return heard && now_ - last_heard_leader_ < options_.election_timeout;
 }
 
 // Votes count once they are durable. A node whose disk is behind, be it with its own vote or one for another, does not
@@ -47,11 +49,11 @@ void Raft::become_pre_candidate() {
   role_ = RaftRole::kPreCandidate;
   leader_ = NodeId();
   restart_election_timer();
-  request_votes(MessageKind::kPreVote, term_.next());
+  request_votes(MessageKind::kPreVote, term_.next(), Campaign::kOwn);
   count_vote(options_.self, true);
 }
 
-void Raft::become_candidate() {
+void Raft::become_candidate(Campaign campaign) {
   leave_role();
   role_ = RaftRole::kCandidate;
   leader_ = NodeId();
@@ -60,7 +62,7 @@ void Raft::become_candidate() {
   hard_state_dirty_ = true;
   restart_election_timer();
   election_deadline_ += election_wait_ * ((1 << std::min(expired_candidacies_, kMaxCandidacyDoublings)) - 1);
-  request_votes(MessageKind::kVote, term_);
+  request_votes(MessageKind::kVote, term_, campaign);
   Message own_vote = make_message(MessageKind::kVoteReply, options_.self);
   own_vote.from = options_.self;
   send_when_durable(std::move(own_vote));
@@ -68,12 +70,13 @@ void Raft::become_candidate() {
 
 // A candidacy claims a term and a log, and must not outlive either: if this node forgot them in a crash and stood again
 // in the same term with a shorter log, a vote given to the first candidacy would be counted for the second.
-void Raft::request_votes(MessageKind kind, Term term) {
+void Raft::request_votes(MessageKind kind, Term term, Campaign campaign) {
   for (const NodeId voter : quorum_.voters()) {
     if (voter == options_.self) continue;
     Message request = make_message(kind, voter);
     request.term = term;
     request.log = log_.last();
+    request.transfer = campaign == Campaign::kTransfer;
     if (kind == MessageKind::kVote) {
       send_when_durable(std::move(request));
     } else {
@@ -121,7 +124,7 @@ void Raft::count_vote(NodeId voter, bool granted) {
     case VoteResult::kLost:
       return become_follower(term_, NodeId());
     case VoteResult::kWon:
-      return role_ == RaftRole::kPreCandidate ? become_candidate() : become_leader();
+      return role_ == RaftRole::kPreCandidate ? become_candidate(Campaign::kOwn) : become_leader();
   }
 }
 

@@ -130,6 +130,7 @@ Violation SafetyHistory::observe(const std::vector<NodeView>& views) {
     }
     if (Violation violation = observe_role(view)) return violation;
     if (Violation violation = observe_commits(view, known_commit)) return violation;
+    if (Violation violation = observe_membership(view, views)) return violation;
     for (const NodeView& other : views) {
       if (!log_changed || other.node == view.node) continue;
       if (Violation violation = check_log_matching(view, other)) return violation;
@@ -145,6 +146,19 @@ Violation SafetyHistory::observe_role(const NodeView& view) {
   if (added) return check_complete(view);
   if (known->second == view.node) return std::nullopt;
   return fmt::format("nodes {} and {} both led term {}", known->second, view.node, view.term);
+}
+
+Violation SafetyHistory::observe_membership(const NodeView& view, const std::vector<NodeView>& views) {
+  if (Violation violation = check_standing(view)) return violation;
+  const auto known = snapshots_.find(view.node);
+  const LogIndex known_commit = known == snapshots_.end() ? LogIndex() : known->second.committed.index;
+  if (known != snapshots_.end() && known_commit == view.commit) return std::nullopt;
+  const bool led_on = known != snapshots_.end() && known->second.role == RaftRole::kLeader &&
+                      view.role == RaftRole::kLeader && known->second.term == view.term;
+  if (led_on) {
+    if (Violation violation = check_backed(view, views)) return violation;
+  }
+  return memberships_.observe(view, known_commit);
 }
 
 Violation SafetyHistory::check_complete(const NodeView& leader) const {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/raft/membership_invariants.h"
 #include "core/raft/raft.h"
 
 namespace dogfs::raft {
@@ -64,7 +65,8 @@ Violation check_step(const NodeSnapshot& before, const NodeView& after);
 class SafetyHistory {
  public:
   // Election safety over time; log matching of all pairs; state machine safety: no two members ever commit different
-  // entries at an index; leader completeness: a new leader has everything committed in earlier terms.
+  // entries at an index; leader completeness: a new leader has everything committed in earlier terms; and those of
+  // membership_invariants.h.
   Violation observe(const std::vector<NodeView>& views);
   // A member was restarted: its next view starts anew.
   void restarted(NodeId node) { snapshots_.erase(node); }
@@ -85,10 +87,12 @@ class SafetyHistory {
   Violation observe_commits(const NodeView& view, LogIndex known);
   Violation observe_committed(const NodeView& view, LogPosition position);
   Violation check_complete(const NodeView& leader) const;
+  Violation observe_membership(const NodeView& view, const std::vector<NodeView>& views);
 
   std::map<Term, NodeId> leaders_;
   std::map<NodeId, NodeSnapshot> snapshots_;
   std::vector<Committed> ledger_;
+  MembershipHistory memberships_;
 };
 
 }  // namespace dogfs::raft

@@ -10,6 +10,11 @@
 namespace dogfs::raft {
 
 Result<LogPosition> Raft::change_membership(const MembershipChange& change) {
+  if (role_ != RaftRole::kLeader) return Error(ErrorCode::kNotLeader);
+  if (is_in_effect(configuration(), change)) {
+    const LogIndex index = log_.configurations().latest_index();
+    return LogPosition{index, index > log_.base().index ? log_.term_at(index) : Term()};
+  }
   DOGFS_TRYV(check_may_change());
   DOGFS_TRY(Configuration next, begin_change(configuration(), change));
   DOGFS_TRYV(check_caught_up(change.promote));
@@ -20,7 +25,7 @@ Result<LogPosition> Raft::change_membership(const MembershipChange& change) {
 }
 
 Status Raft::check_may_change() const {
-  if (role_ != RaftRole::kLeader) return Error(ErrorCode::kNotLeader);
+  if (transfer_) return Error(ErrorCode::kBusy, "leadership is being handed over");
   // Until then an earlier leader's change may be under way that this log does not hold.
   if (!committed_in_term()) return Error(ErrorCode::kBusy, "this leader's term has only begun");
   if (configuration().is_joint() || !is_configuration_committed()) {
@@ -74,18 +79,19 @@ void Raft::add_progress_of_members(LogIndex next) {
   }
 }
 
-// What a leader does when a configuration has been committed: it leaves a joint one, and lets go of who is no member,
-// be it itself. Followers are told of the commit first: they may have to elect among themselves.
+// What a leader does when a configuration has been committed: it leaves a joint one, and lets go of who is no member. If
+// that is itself, it tells the others what is committed, and one of them to stand for election.
 void Raft::go_on_with_membership() {
   if (!is_configuration_committed() || !committed_in_term()) return;
   if (configuration().is_joint()) {
     append_configuration(leave_joint(configuration()));
     return broadcast_appends();
   }
-  const bool leads_on = quorum_.contains(options_.self);
-  if (!leads_on) broadcast_heartbeat();
   std::erase_if(progress_, [this](const auto& item) { return !configuration().is_member(item.first); });
-  if (!leads_on) become_follower(term_, NodeId());
+  if (quorum_.contains(options_.self)) return;
+  broadcast_heartbeat();
+  if (const NodeId successor = best_successor(); !successor.is_none()) tell_to_stand(successor);
+  become_follower(term_, NodeId());
 }
 
 }  // namespace dogfs::raft

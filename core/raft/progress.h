@@ -34,6 +34,8 @@ class Progress {
   // When a message of this term last came from it.
   MonoTime last_contact() const { return last_contact_; }
   uint64_t read_round() const { return read_round_; }
+  // It votes for nobody else for an election timeout of its clock from then on, by this leader's clock.
+  MonoTime promised_at() const { return promised_at_; }
   bool is_fetching() const { return fetching_; }
   const ByteWindow& inflight() const { return inflight_; }
   const CatchUp& catch_up() const { return catch_up_; }
@@ -57,6 +59,8 @@ class Progress {
   bool rejected(LogIndex rejected, LogIndex resume_after);
 
   void contacted(MonoTime now) { last_contact_ = now; }
+  // It has answered a heartbeat that was sent then.
+  void promised(MonoTime sent_at) { promised_at_ = sent_at > promised_at_ ? sent_at : promised_at_; }
   // A sign of life: the probe that went before it is answered or lost, so another may go.
   void allow_probe() { probe_sent_ = false; }
   void confirm_round(uint64_t round) { read_round_ = round > read_round_ ? round : read_round_; }
@@ -78,6 +82,7 @@ class Progress {
   ByteWindow inflight_;
   MonoTime last_contact_;
   uint64_t read_round_ = 0;
+  MonoTime promised_at_ = MonoTime::min();
   CatchUp catch_up_;
 };
 

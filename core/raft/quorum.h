@@ -9,6 +9,7 @@
 #include <functional>
 #include <iterator>
 #include <map>
+#include <type_traits>
 #include <vector>
 
 #include "core/base/check.h"
@@ -35,7 +36,9 @@ class VoterSet {
   template <class ValueOf>
   auto reached_by_majority(ValueOf value_of) const {
     DOGFS_CHECK(!voters_.empty(), "nobody decides nothing");
-    std::vector<decltype(value_of(NodeId()))> values;
+    using Value = decltype(value_of(NodeId()));
+    static_assert(!std::is_same_v<Value, bool>, "a vector of bool has no values to return");
+    std::vector<Value> values;
     values.reserve(voters_.size());
     for (const NodeId voter : voters_) values.push_back(value_of(voter));
     const auto nth = values.begin() + static_cast<std::ptrdiff_t>(majority() - 1);

@@ -17,6 +17,7 @@ Raft::Raft(Options options, Restored restored, MonoTime now)
     : options_(std::move(options)),
       quorum_(restored.configurations.latest().quorum()),
       now_(now),
+      last_heard_leader_(now),
       term_(restored.hard_state.term),
       voted_for_(restored.hard_state.voted_for),
       log_(std::move(restored.terms), std::move(restored.sizes), std::move(restored.tail), options_.max_cached_bytes,
@@ -45,8 +46,11 @@ void Raft::tick(MonoTime now) {
   advance_clock(now);
   if (role_ == RaftRole::kLeader) {
     if (now_ < heartbeat_deadline_) return;
+    end_overdue_transfer();
     check_quorum();
-    if (role_ == RaftRole::kLeader) broadcast_heartbeat();
+    if (role_ != RaftRole::kLeader) return;
+    broadcast_heartbeat();
+    go_on_with_transfer();
   } else if (now_ >= election_deadline_) {
     on_election_timeout();
   }
@@ -95,7 +99,7 @@ bool Raft::enter_higher_term(const Message& message) {
     case MessageKind::kPreVote:
       return !hears_a_leader();
     case MessageKind::kVote:
-      if (hears_a_leader()) return false;
+      if (hears_a_leader() && !message.transfer) return false;
       become_follower(message.term, NodeId());
       return true;
     case MessageKind::kPreVoteReply:
@@ -142,11 +146,14 @@ void Raft::dispatch(const Message& message) {
       return handle_append_reply(message);
     case MessageKind::kHeartbeatReply:
       return handle_heartbeat_reply(message);
+    case MessageKind::kTimeoutNow:
+      return handle_timeout_now(message);
   }
 }
 
 Result<Proposed> Raft::propose(std::vector<Command> commands) {
   if (role_ != RaftRole::kLeader) return Error(ErrorCode::kNotLeader);
+  if (transfer_) return Error(ErrorCode::kBusy, "leadership is being handed over");
   Proposed proposed{log_.last_index().next(), term_, 0};
   for (Command& command : commands) {
     if (uncommitted_.bytes() + command->size() + kEntryOverheadBytes > options_.max_uncommitted_bytes) break;
@@ -162,6 +169,10 @@ Result<Proposed> Raft::propose(std::vector<Command> commands) {
 
 Status Raft::read_index(uint64_t context) {
   if (role_ != RaftRole::kLeader) return Error(ErrorCode::kNotLeader);
+  if (holds_lease()) {
+    effects_.reads.push_back(CompletedReads{commit_, {context}});
+    return ok();
+  }
   reads_.add(context);
   advance_reads();
   return ok();
@@ -211,6 +222,8 @@ void Raft::leave_role() {
   votes_.clear();
   progress_.clear();
   uncommitted_.clear();
+  transfer_.reset();
+  lease_revoked_ = false;
   const std::vector<uint64_t> failed = reads_.take_all();
   effects_.failed_reads.insert(effects_.failed_reads.end(), failed.begin(), failed.end());
 }

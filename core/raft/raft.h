@@ -52,6 +52,10 @@ struct Options {
   Duration heartbeat_interval = milliseconds(50);
   // Each wait is drawn from [election_timeout, 2 * election_timeout).
   Duration election_timeout = milliseconds(300);
+  // By how much the clocks of two members may part over an election timeout. Given on all members, or on none: leaders
+  // then answer reads from their lease (core/raft/lease.cc), which is wrong where clocks drift further. Below
+  // election_timeout - heartbeat_interval, or no lease is ever held.
+  std::optional<Duration> lease_drift_bound;
   // The random bits that all waits are derived from: one draw of stream "raft.election".
   uint64_t election_seed = 0;
 
@@ -132,12 +136,17 @@ class Raft {
   // Appends commands to the log of a leader. kNotLeader, or kOverloaded when none was taken.
   Result<Proposed> propose(std::vector<Command> commands);
   // Begins a change of membership and returns where its entry is. It is complete when a configuration that is not joint
-  // is committed there or behind. Nothing is begun when it fails with
+  // is committed there or behind. What is in effect already is not begun again: its entry is returned. Nothing is begun
+  // when it fails with
   //   kNotLeader
   //   kBusy             not yet: this term has committed nothing, or a learner that is to vote is still behind
   //   kConflict         another change is under way, or too few of the new voters are alive to go on with
   //   kInvalidArgument, kLimitExceeded  see begin_change()
   Result<LogPosition> change_membership(const MembershipChange& change);
+  // Begins to hand leadership to `target`; no proposals are taken until that is done, or given up after an election
+  // timeout (transfer_target() is then none). Fails with kNotLeader, kInvalidArgument (no voter), kConflict (it is
+  // silent, or a change of membership is under way), kBusy (it is being handed to another).
+  Status transfer_leadership(NodeId target);
   // Asks for proof of leadership; `context` comes back in Effects::reads or failed_reads. kNotLeader.
   Status read_index(uint64_t context);
   // All batches up to `batch` are durable.
@@ -167,6 +176,12 @@ class Raft {
   LogIndex durable_state() const { return durable_state_; }
   const Log& log() const { return log_; }
   const std::map<NodeId, Progress>& progress() const { return progress_; }
+  // To whom leadership is being handed; none: to nobody.
+  NodeId transfer_target() const { return transfer_ ? transfer_->target : NodeId(); }
+  // The live voter with the most of the log, beside this leader; none where nobody is alive.
+  NodeId best_successor() const;
+  // Whether a read may be answered now without asking anybody.
+  bool holds_lease() const;
   size_t uncommitted_bytes() const { return uncommitted_.bytes(); }
   // The number of the latest PersistBatch that was handed out.
   uint64_t last_batch() const { return last_batch_; }
@@ -183,6 +198,11 @@ class Raft {
     LogIndex applied;
   };
   enum class Send : uint8_t { kIfEntries, kAlways };
+  enum class Campaign : uint8_t { kOwn, kTransfer };
+  struct Transfer {
+    NodeId target;
+    MonoTime deadline;
+  };
 
   // raft.cc: time, terms, roles, persistence
   void advance_clock(MonoTime now);
@@ -212,9 +232,9 @@ class Raft {
   bool hears_a_leader() const;
   void on_election_timeout();
   void become_pre_candidate();
-  void become_candidate();
+  void become_candidate(Campaign campaign);
   void become_leader();
-  void request_votes(MessageKind kind, Term term);
+  void request_votes(MessageKind kind, Term term, Campaign campaign);
   void handle_vote_request(const Message& message);
   void handle_vote_reply(const Message& message);
   void count_vote(NodeId voter, bool granted);
@@ -247,6 +267,12 @@ class Raft {
   Status check_caught_up(const std::vector<NodeId>& promoted) const;
   Status check_live_quorum(const Configuration& next) const;
 
+  // transfer.cc
+  void go_on_with_transfer();
+  void end_overdue_transfer();
+  void tell_to_stand(NodeId successor);
+  void handle_timeout_now(const Message& message);
+
   Options options_;
   // Of the configuration in effect, as it was adopted last.
   Quorum quorum_;
@@ -259,7 +285,7 @@ class Raft {
   MonoTime election_deadline_{};
   int expired_candidacies_ = 0;  // since a leader was heard of
   MonoTime heartbeat_deadline_{};
-  MonoTime last_heard_leader_{};
+  MonoTime last_heard_leader_;  // since the start at the earliest
 
   // Persistent state
   Term term_;
@@ -287,6 +313,8 @@ class Raft {
   std::map<NodeId, Progress> progress_;
   ByteWindow uncommitted_;
   ReadQueue reads_;
+  std::optional<Transfer> transfer_;
+  bool lease_revoked_ = false;  // somebody was told to stand in this term
 
   std::deque<HeldMessage> held_;
   Effects effects_;

@@ -17,6 +17,7 @@
 #include "core/raft/outbox.h"
 #include "core/raft/raft.h"
 #include "core/raft/raft_store.h"
+#include "core/raft/watch_list.h"
 #include "core/wire/rpc.h"
 
 namespace dogfs {
@@ -77,6 +78,9 @@ class Replica::Impl {
   Task<Result<std::string>> propose(std::string command, MonoTime deadline);
   Task<Result<LogIndex>> read_barrier(MonoTime deadline);
   Task<void> answers_visible();
+  Task<Status> change_membership(raft::MembershipChange change, MonoTime deadline);
+  Task<Status> transfer_leadership(NodeId target, MonoTime deadline);
+  Address address_of(NodeId node) const;
   ReplicaStatus status() const;
   void on_change(std::function<void(const ReplicaStatus&)> observer) { observer_ = std::move(observer); }
   const raft::Raft* raft() const { return raft_.get(); }
@@ -110,7 +114,10 @@ class Replica::Impl {
   void complete_applied_reads();
   void complete_reads(const raft::CompletedReads& reads);
   void announce_change();
+  bool is_certain(LogIndex proposed) const;
+  void fail_uncertain_proposals();
   void fail_proposals(const Error& error);
+  Task<Status> watch(raft::WatchList::Judge judge, MonoTime deadline);
   void fail_all(const Error& error);
   void fail_store(Error error);
   void call_ended();
@@ -133,6 +140,7 @@ class Replica::Impl {
 
   // What callers wait for. Proposals are of this node's present leadership.
   std::map<LogIndex, ProposeCall> proposed_;
+  raft::WatchList watches_;
   std::map<uint64_t, ReadCall> confirming_reads_;
   std::multimap<LogIndex, ReadCall> applying_reads_;
   uint64_t last_read_context_ = 0;
@@ -165,6 +173,7 @@ raft::Options Replica::Impl::raft_options() {
   options.self = options_.self;
   options.heartbeat_interval = options_.heartbeat_interval;
   options.election_timeout = options_.election_timeout;
+  options.lease_drift_bound = options_.lease_drift_bound;
   options.election_seed = env_.random.draw("raft.election");
   options.append.max_bytes = options_.max_append_bytes;
   return options;
@@ -300,6 +309,7 @@ void Replica::Impl::turn() {
   submit_reads();
   carry_out(raft_->take_effects());
   announce_change();
+  watches_.judge(*raft_);
   if (raft_->next_deadline() < armed_deadline_) main_wake_->notify();
 }
 
@@ -418,7 +428,7 @@ void Replica::Impl::announce_change() {
   if (standing == announced_) return;
   const bool was_leader = announced_.role == RaftRole::kLeader;
   if (was_leader && (standing.role != RaftRole::kLeader || standing.term != announced_.term)) {
-    fail_proposals(Error(ErrorCode::kOutcomeUnknown, "leadership was lost while the command was under way"));
+    fail_uncertain_proposals();
   }
   announced_ = standing;
   env_.log.info("raft", "group {} node {}: {} of term {}, leader {}", options_.group, options_.self,
@@ -480,8 +490,81 @@ Task<void> Replica::Impl::answers_visible() {
   call_ended();
 }
 
+namespace {
+
+// Of a change of membership whose entry is `begun`.
+std::optional<Status> judge_change(const raft::Raft& raft, raft::LogPosition begun) {
+  const raft::Log& log = raft.log();
+  if (begun.index > log.base().index && !log.contains(begun)) {
+    return Error(ErrorCode::kConflict, "leadership was lost before the change was committed: it was taken back");
+  }
+  if (raft.commit() < begun.index || log.configurations().at(raft.commit()).configuration.is_joint()) {
+    return std::nullopt;
+  }
+  return Status(ok());
+}
+
+}  // namespace
+
+Task<Status> Replica::Impl::watch(raft::WatchList::Judge judge, MonoTime deadline) {
+  const auto watch = watches_.add(env_.clock, std::move(judge));
+  main_wake_->notify();
+  ++calls_;
+  co_await watch->waiter->wait_until(deadline);
+  call_ended();
+  if (watch->outcome) co_return *watch->outcome;
+  co_return Error(ErrorCode::kOutcomeUnknown, "the deadline passed while the change was under way");
+}
+
+Task<Status> Replica::Impl::change_membership(raft::MembershipChange change, MonoTime deadline) {
+  if (!running()) co_return Error(ErrorCode::kShuttingDown);
+  turn();
+  const Result<raft::LogPosition> begun = raft_->change_membership(change);
+  if (!begun) co_return begun.error();
+  env_.log.info("raft", "group {} node {}: {}", options_.group, options_.self, describe(raft_->configuration()));
+  const raft::LogPosition entry = begun.value();
+  co_return co_await watch([entry](const raft::Raft& raft) { return judge_change(raft, entry); }, deadline);
+}
+
+Task<Status> Replica::Impl::transfer_leadership(NodeId target, MonoTime deadline) {
+  if (!running()) co_return Error(ErrorCode::kShuttingDown);
+  turn();
+  if (raft_->role() != RaftRole::kLeader) co_return Error(ErrorCode::kNotLeader);
+  if (target == options_.self) co_return ok();
+  if (target.is_none()) target = raft_->best_successor();
+  if (target.is_none()) co_return Error(ErrorCode::kConflict, "no other voter is alive");
+  DOGFS_CO_TRYV(raft_->transfer_leadership(target));
+  const Term term = raft_->term();
+  const auto judge = [term, target](const raft::Raft& raft) -> std::optional<Status> {
+    if (raft.role() != RaftRole::kLeader || raft.term() != term) return Status(ok());
+    if (raft.transfer_target() == target) return std::nullopt;
+    return Error(ErrorCode::kConflict, fmt::format("node {} did not take over within an election timeout", target));
+  };
+  co_return co_await watch(judge, deadline);
+}
+
+Address Replica::Impl::address_of(NodeId node) const {
+  const auto found = addresses_.find(node);
+  return found == addresses_.end() ? Address() : found->second;
+}
+
 void Replica::Impl::call_ended() {
   if (--calls_ == 0) calls_idle_.notify_all();
+}
+
+// Whether what was proposed at `proposed` in this node's last leadership is committed: it will be applied and answered.
+bool Replica::Impl::is_certain(LogIndex proposed) const {
+  const raft::Log& log = raft_->log();
+  return proposed <= raft_->commit() && proposed > log.base().index && log.term_at(proposed) == announced_.term;
+}
+
+void Replica::Impl::fail_uncertain_proposals() {
+  const Error error(ErrorCode::kOutcomeUnknown, "leadership was lost while the command was under way");
+  std::erase_if(proposed_, [&](const auto& item) {
+    if (is_certain(item.first)) return false;
+    item.second->complete(error);
+    return true;
+  });
 }
 
 void Replica::Impl::fail_proposals(const Error& error) {
@@ -490,6 +573,7 @@ void Replica::Impl::fail_proposals(const Error& error) {
 
 void Replica::Impl::fail_all(const Error& error) {
   fail_proposals(error);
+  watches_.end_all(error);
   for (QueuedProposal& proposal : std::exchange(queued_, {})) proposal.call->complete(error);
   for (ReadCall& call : std::exchange(queued_reads_, {})) call->complete(error);
   for (auto& [context, call] : std::exchange(confirming_reads_, {})) call->complete(error);
@@ -508,8 +592,6 @@ ReplicaStatus Replica::Impl::status() const {
   status.commit = raft_->commit();
   status.applied = raft_->applied();
   status.last = raft_->log().last_index();
-  status.configuration = raft_->configuration();
-  status.configuration_committed = raft_->is_configuration_committed();
   if (status.role != RaftRole::kLeader) return status;
   status.match[options_.self] = raft_->log().durable();
   for (const auto& [peer, progress] : raft_->progress()) {
@@ -540,6 +622,15 @@ Task<Result<std::string>> Replica::propose(std::string command, MonoTime deadlin
 }
 Task<Result<LogIndex>> Replica::read_barrier(MonoTime deadline) {
   return impl_->read_barrier(deadline);
+}
+Task<Status> Replica::change_membership(raft::MembershipChange change, MonoTime deadline) {
+  return impl_->change_membership(std::move(change), deadline);
+}
+Task<Status> Replica::transfer_leadership(NodeId target, MonoTime deadline) {
+  return impl_->transfer_leadership(target, deadline);
+}
+Address Replica::address_of(NodeId node) const {
+  return impl_->address_of(node);
 }
 Task<void> Replica::answers_visible() {
   return impl_->answers_visible();

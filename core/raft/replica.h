@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/base/ids.h"
@@ -38,6 +39,8 @@ struct ReplicaOptions {
   Duration heartbeat_interval = milliseconds(50);
   // Drawn anew for each wait from [election_timeout, 2 * election_timeout). Precondition: at least 3 heartbeats.
   Duration election_timeout = milliseconds(300);
+  // raft::Options::lease_drift_bound.
+  std::optional<Duration> lease_drift_bound;
   // Most bytes of entries in one append (a single larger entry goes alone). Small values make a lagging follower's log
   // grow in many steps, which is where the simulator looks for trouble.
   size_t max_append_bytes = kMaxAppendBytes;
@@ -50,9 +53,6 @@ struct ReplicaStatus {
   LogIndex commit;
   LogIndex applied;
   LogIndex last;
-  // In effect here, and whether it is known to be committed.
-  raft::Configuration configuration;
-  bool configuration_committed = false;
   // On the leader: how far each member's log is known to match.
   std::map<NodeId, LogIndex> match;
   // On the leader: when each other member last answered.
@@ -97,6 +97,20 @@ class Replica {
 
   // Called (not inline) with each change of role, term or leader.
   void on_change(std::function<void(const ReplicaStatus&)> observer);
+
+  // Changes who is in the group (core/raft/configuration.h), and resumes when that is committed and no joint
+  // configuration is left. What is in effect or under way already counts as done by this call. Fails as
+  // raft::Raft::change_membership, and with
+  //   kConflict        leadership was lost and the change was taken back
+  //   kOutcomeUnknown  the deadline passed, or this node stops, while it was under way
+  Task<Status> change_membership(raft::MembershipChange change, MonoTime deadline);
+
+  // Hands leadership to `target` (none: to the live voter with the most of the log) and resumes when this node leads no
+  // more. Fails as raft::Raft::transfer_leadership, and with kConflict when nobody has taken it in an election timeout.
+  Task<Status> transfer_leadership(NodeId target, MonoTime deadline);
+
+  // Where `node` is dialled; empty where that is not known.
+  Address address_of(NodeId node) const;
 
   // The step machine, for checks and displays; null before start() has succeeded.
   const raft::Raft* raft() const;

@@ -57,6 +57,7 @@ void Raft::handle_heartbeat(const Message& message) {
   commit_to(message.commit);
   Message reply = make_message(MessageKind::kHeartbeatReply, message.from);
   reply.read_round = message.read_round;
+  reply.sent_at = message.sent_at;
   send(std::move(reply));
 }
 
@@ -118,6 +119,7 @@ void Raft::broadcast_heartbeat() {
     Message heartbeat = make_message(MessageKind::kHeartbeat, peer);
     heartbeat.commit = std::min(commit_, progress.match());
     heartbeat.read_round = reads_.round();
+    if (options_.lease_drift_bound) heartbeat.sent_at = now_;
     send(std::move(heartbeat));
   }
 }
@@ -139,6 +141,7 @@ void Raft::handle_append_reply(const Message& message) {
   if (news) advance_commit();
   // What was committed may have been the end of this leadership, or of the follower's membership.
   if (progress_.contains(message.from)) send_appends(message.from);
+  go_on_with_transfer();
 }
 
 void Raft::handle_heartbeat_reply(const Message& message) {
@@ -147,6 +150,7 @@ void Raft::handle_heartbeat_reply(const Message& message) {
   Progress& progress = found->second;
   progress.contacted(now_);
   progress.confirm_round(std::min(message.read_round, reads_.round()));
+  if (message.sent_at != MonoTime()) progress.promised(std::min(message.sent_at, now_));
   progress.allow_probe();
   // It lives, but has not acknowledged all. An append, empty if need be, finds out whether something was lost.
   const bool lacks = progress.match() < log_.last_index() || progress.state() == Progress::State::kProbe;
@@ -163,6 +167,7 @@ void Raft::advance_commit() {
   uncommitted_.release_up_to(commit_);
   advance_reads();
   go_on_with_membership();
+  go_on_with_transfer();
 }
 
 void Raft::commit_to(LogIndex index) {

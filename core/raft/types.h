@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/base/ids.h"
+#include "core/base/time.h"
 #include "core/raft/configuration.h"
 
 namespace dogfs {
@@ -57,6 +58,7 @@ enum class MessageKind : uint8_t {
   kAppendReply,
   kHeartbeat,
   kHeartbeatReply,
+  kTimeoutNow,
 };
 
 // The fields are those of wire::RaftMessage (core/wire/raft.proto says which kind uses which).
@@ -72,6 +74,8 @@ struct Message {
   bool reject = false;
   LogPosition hint;
   uint64_t read_round = 0;
+  bool transfer = false;
+  MonoTime sent_at{};
 };
 
 // What a member must never forget (Ongaro, figure 2), and a commit index that saves time at restart.

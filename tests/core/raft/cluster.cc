@@ -70,7 +70,7 @@ void TestCluster::restart(NodeId id) {
   }
   restored.applied = LogIndex(node.disk.machine.size());
   history_.restarted(id);
-  node.raft.emplace(std::move(options), std::move(restored), now_);
+  node.raft.emplace(std::move(options), std::move(restored), now(id));
   collect(id);
 }
 
@@ -90,9 +90,14 @@ void TestCluster::crash(NodeId id, size_t survive, LogIndex applied) {
   node.failed_reads.clear();
 }
 
+void TestCluster::advance(Duration elapsed) {
+  now_ += elapsed;
+  for (auto& [id, node] : nodes_) node.ahead += Duration(elapsed.count() / 1000 * node.drift_ppm / 1000);
+}
+
 void TestCluster::tick(NodeId id) {
   if (!nodes_.at(id).raft) return;
-  nodes_.at(id).raft->tick(now_);
+  nodes_.at(id).raft->tick(now(id));
   collect(id);
 }
 
@@ -122,6 +127,13 @@ bool TestCluster::read(NodeId id, uint64_t context) {
 Result<LogPosition> TestCluster::change(NodeId id, const MembershipChange& change) {
   if (!nodes_.at(id).raft) return Error(ErrorCode::kUnavailable);
   Result<LogPosition> begun = nodes_.at(id).raft->change_membership(change);
+  collect(id);
+  return begun;
+}
+
+bool TestCluster::transfer(NodeId id, NodeId target) {
+  if (!nodes_.at(id).raft) return false;
+  const bool begun = nodes_.at(id).raft->transfer_leadership(target).has_value();
   collect(id);
   return begun;
 }
@@ -169,7 +181,7 @@ void TestCluster::answer_fetches(NodeId id) {
 void TestCluster::deliver(const Message& message) {
   const auto found = nodes_.find(message.to);
   if (found == nodes_.end() || !found->second.raft) return;
-  found->second.raft->step(now_, message);
+  found->second.raft->step(now(message.to), message);
   collect(message.to);
 }
 

@@ -37,6 +37,8 @@ struct TestNode {
   TestDisk disk;
   std::optional<Raft> raft;  // none while it is down
   uint64_t incarnation = 0;
+  Duration ahead{};       // of the cluster's clock
+  int64_t drift_ppm = 0;  // how much faster its clock runs
   std::vector<Entry> to_apply;
   std::vector<LogFetch> fetches;
   std::vector<CompletedReads> reads;
@@ -49,12 +51,13 @@ class TestCluster {
   TestCluster(size_t size, Options base, uint64_t seed);
 
   // --- Inputs. A node that is down ignores them.
-  void advance(Duration elapsed) { now_ += elapsed; }
+  void advance(Duration elapsed);
   void tick(NodeId node);
   void campaign(NodeId node);
   bool propose(NodeId node, std::vector<std::string> commands);
   bool read(NodeId node, uint64_t context);
   Result<LogPosition> change(NodeId node, const MembershipChange& change);
+  bool transfer(NodeId node, NodeId target);
   // A node with an empty store that waits to be added.
   void join(NodeId node);
   void persist_one(NodeId node);
@@ -75,14 +78,18 @@ class TestCluster {
   TestNode& node(NodeId id) { return nodes_.at(id); }
   std::map<NodeId, TestNode>& nodes() { return nodes_; }
   MonoTime now() const { return now_; }
+  // By the clock of a node.
+  MonoTime now(NodeId id) const { return now_ + nodes_.at(id).ahead; }
   NodeId leader() const;  // of the highest term; none where there is none
   std::vector<NodeView> views() const;
   SafetyHistory& history() { return history_; }
   // The first broken invariant, in words.
   const Violation& violation() const { return violation_; }
 
- private:
+  // Takes the effects of what was done to `node` directly.
   void collect(NodeId id);
+
+ private:
   void check();
 
   Options base_;

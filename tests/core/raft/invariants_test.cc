@@ -11,7 +11,9 @@ using testing::HasSubstr;
 using testing::Optional;
 
 Log log_of(const std::vector<uint64_t>& terms, const std::string& command = "c", bool durable = true) {
-  Log log(TermRuns(), LogSizes(), {}, SIZE_MAX);
+  const Configuration voters =
+      initial_configuration({{NodeId(1), {}}, {NodeId(2), {}}, {NodeId(3), {}}, {NodeId(4), {}}, {NodeId(5), {}}});
+  Log log(TermRuns(), LogSizes(), {}, SIZE_MAX, ConfigurationHistory({LogIndex(), voters}));
   for (const uint64_t term : terms) {
     log.append(
         Entry{log.last_index().next(), Term(term), EntryType::kCommand, std::make_shared<const std::string>(command)});

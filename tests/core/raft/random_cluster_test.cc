@@ -33,6 +33,8 @@ struct Temper {
   uint64_t campaign_one_in;
   uint64_t partition_one_in;
   uint64_t longest_wait_ms;
+  uint64_t change_one_in;  // of the membership
+  uint64_t transfer_one_in;
   bool ordered;
   bool slow_disks;
 };
@@ -45,7 +47,9 @@ class Schedule {
         cluster_(draws_.one_in(6)   ? 1
                  : draws_.one_in(2) ? 3
                                     : 5,
-                 options(draws_), seed) {}
+                 options(draws_), seed) {
+    for (auto& [id, node] : cluster_.nodes()) draw_clock(node);
+  }
 
   // Runs `steps` random steps, then heals everything. Returns the first broken promise.
   Violation run(size_t steps) {
@@ -58,6 +62,7 @@ class Schedule {
   }
 
   LogIndex committed() { return cluster_.history().committed(); }
+  size_t changes() const { return changes_; }
 
  private:
   static Temper draw_temper(Draws& draws) {
@@ -67,6 +72,8 @@ class Schedule {
     temper.crash_one_in = 30 + draws.below(400);
     temper.campaign_one_in = 20 + draws.below(300);
     temper.partition_one_in = 20 + draws.below(400);
+    temper.change_one_in = draws.one_in(2) ? 1'000'000 : 20 + draws.below(200);
+    temper.transfer_one_in = draws.one_in(2) ? 1'000'000 : 20 + draws.below(200);
     temper.longest_wait_ms = draws.one_in(2) ? 30 : 700;
     temper.ordered = draws.one_in(3);
     temper.slow_disks = draws.one_in(3);
@@ -81,7 +88,16 @@ class Schedule {
     options.flow = FlowLimits{1 + draws.below(6), 1 + draws.below(1000)};
     options.max_uncommitted_bytes = 100 + draws.below(2000);
     options.max_cached_bytes = draws.one_in(2) ? 1 + draws.below(400) : kMaxLogCacheBytes;
+    if (draws.one_in(3)) options.lease_drift_bound = kDriftBound;
     return options;
+  }
+
+  // Leases rely on clocks that keep to the bound; nothing else relies on any.
+  void draw_clock(TestNode& node) {
+    constexpr int64_t kMillion = 1'000'000;
+    const bool leased = node.raft->options().lease_drift_bound.has_value();
+    const int64_t most_ppm = leased ? kDriftBound * kMillion / node.raft->options().election_timeout : kMillion;
+    node.drift_ppm = static_cast<int64_t>(draws_.below(static_cast<uint64_t>(most_ppm)));
   }
 
   NodeId any_node() { return NodeId(1 + draws_.below(cluster_.nodes().size())); }
@@ -100,7 +116,11 @@ class Schedule {
       if (draws_.one_in(8)) cluster_.restart(id);
       return;
     }
-    if (draws_.one_in(temper_.campaign_one_in)) return cluster_.campaign(id);
+    // A campaign out of turn is what a lease relies on that nobody does.
+    const bool leased = node.raft->options().lease_drift_bound.has_value();
+    if (!leased && draws_.one_in(temper_.campaign_one_in)) return cluster_.campaign(id);
+    if (draws_.one_in(temper_.change_one_in)) return change_membership(likely_leader(id));
+    if (draws_.one_in(temper_.transfer_one_in)) return transfer(likely_leader(id));
     if (draws_.one_in(temper_.partition_one_in)) cut_off_ = draws_.one_in(3) ? NodeId() : likely_leader(id);
     switch (draws_.below(12)) {
       case 0:
@@ -133,6 +153,32 @@ class Schedule {
     const size_t count = 1 + draws_.below(3);
     for (size_t i = 0; i < count; ++i) commands.push_back("c" + std::to_string(++last_command_));
     cluster_.propose(id, std::move(commands));
+  }
+
+  // Any change that makes sense: one node, or several at once.
+  void change_membership(NodeId id) {
+    if (!cluster_.node(id).raft) return;
+    const Configuration now = cluster_.node(id).raft->configuration();
+    MembershipChange change;
+    for (const NodeId voter : now.voters) {
+      if (draws_.one_in(4)) (draws_.one_in(3) ? change.demote : change.remove).push_back(voter);
+    }
+    for (const NodeId learner : now.learners) {
+      if (draws_.one_in(2)) (draws_.one_in(4) ? change.remove : change.promote).push_back(learner);
+    }
+    const NodeId next = now.last_id.next();
+    if (next.value() <= kMostNodes && draws_.one_in(2)) {
+      change.add.emplace(next, Address());
+      if (!cluster_.nodes().contains(next)) {
+        cluster_.join(next);
+        draw_clock(cluster_.node(next));
+      }
+    }
+    if (cluster_.change(id, change)) ++changes_;
+  }
+
+  void transfer(NodeId id) {
+    if (cluster_.node(id).raft) cluster_.transfer(id, any_node());
   }
 
   void read(NodeId id) {
@@ -189,12 +235,18 @@ class Schedule {
     if (cluster_.node(leader).raft->log().term_at(LogIndex(machine.size())) != cluster_.node(leader).raft->term()) {
       return false;
     }
+    const Configuration& members = cluster_.node(leader).raft->configuration();
+    if (members.is_joint()) return false;
     for (auto& [id, node] : cluster_.nodes()) {
-      if (node.disk.machine.size() != machine.size()) return false;
+      if (members.is_member(id) && node.disk.machine.size() != machine.size()) return false;
     }
     return true;
   }
 
+  static constexpr uint64_t kMostNodes = 8;
+  static constexpr Duration kDriftBound = milliseconds(60);
+
+  size_t changes_ = 0;
   Draws draws_;
   Temper temper_;
   TestCluster cluster_;
@@ -212,12 +264,15 @@ TEST(RandomCluster, EveryScheduleKeepsRaftsPromises) {
   const uint64_t first = chosen ? std::strtoull(chosen, nullptr, 10) : 1;
   const uint64_t count = chosen ? 1 : 1000;
   uint64_t committed = 0;
+  uint64_t changes = 0;
   for (uint64_t seed = first; seed < first + count; ++seed) {
     Schedule schedule(seed);
     const Violation violation = schedule.run(kSteps);
     ASSERT_EQ(violation, std::nullopt) << "DOGFS_RAFT_SEED=" << seed;
     committed += schedule.committed().value();
+    changes += schedule.changes();
   }
+  EXPECT_GT(changes, count / 10) << "schedules that change no membership test less";
   EXPECT_GT(committed, count) << "schedules that commit nothing test nothing";
 }
 

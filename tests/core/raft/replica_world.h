@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/env/sync.h"
 #include "core/raft/raft.h"
 #include "core/raft/replica.h"
 #include "core/wire/raft.pb.h"
@@ -48,6 +49,30 @@ class ListMachine final : public StateMachine {
   }
 
   KvStore& store_;
+};
+
+// A store on a disk that takes `delay` longer for each write.
+class SlowStore final : public KvStore {
+ public:
+  SlowStore(KvStore& store, Clock& clock, Duration delay) : store_(store), clock_(clock), delay_(delay) {}
+
+  std::shared_ptr<const KvReader> snapshot() const override { return store_.snapshot(); }
+  Task<Status> write(WriteBatch batch, Durability durability) override {
+    co_await sleep_for(clock_, delay_);
+    co_return co_await store_.write(std::move(batch), durability);
+  }
+  Result<std::optional<std::string>> get(std::string_view key) const override { return store_.get(key); }
+  Status scan(std::string_view begin, std::string_view end, const Visitor& visit) const override {
+    return store_.scan(begin, end, visit);
+  }
+  Status scan_backward(std::string_view begin, std::string_view end, const Visitor& visit) const override {
+    return store_.scan_backward(begin, end, visit);
+  }
+
+ private:
+  KvStore& store_;
+  Clock& clock_;
+  Duration delay_;
 };
 
 // What runs on one node: a replica, its machine, and the handler that feeds it.
@@ -95,6 +120,17 @@ class ReplicaWorld {
   // Null when it is down or did not start.
   ListNode* program(size_t i) { return node(i).up() ? programs_.at(i - 1) : nullptr; }
   size_t max_append_bytes = kMaxAppendBytes;
+  // By node: how much longer each write takes on its disk.
+  std::map<size_t, Duration> slow_disks;
+
+  // A new node with an empty disk, which waits to be added to the group.
+  size_t join() {
+    const size_t i = size() + 1;
+    nodes_.push_back(&world_.add_node("n" + std::to_string(i)));
+    programs_.push_back(nullptr);
+    DOGFS_CHECK(start(i).has_value());
+    return i;
+  }
 
   Status start(size_t i) {
     if (!node(i).up()) node(i).boot();
@@ -102,8 +138,13 @@ class ReplicaWorld {
     options.group = GroupId(7);
     options.self = NodeId(i);
     options.voters = voters_;
+    options.join = !voters_.contains(NodeId(i));
     options.max_append_bytes = max_append_bytes;
-    auto& program = node(i).make<ListNode>(node(i).env(), node(i).kv(), std::move(options), node(i).on_fatal());
+    KvStore* store = &node(i).kv();
+    if (slow_disks.contains(i)) {
+      store = &node(i).make<SlowStore>(node(i).kv(), node(i).env().clock, slow_disks.at(i));
+    }
+    auto& program = node(i).make<ListNode>(node(i).env(), *store, std::move(options), node(i).on_fatal());
     programs_.at(i - 1) = nullptr;
     std::optional<Status> started = world_.run(node(i), program.start(), seconds(10));
     if (!started) return Error(ErrorCode::kTimeout);
@@ -145,6 +186,19 @@ class ReplicaWorld {
     return result ? *std::move(result) : Result<LogIndex>(Error(ErrorCode::kInternal, "the call did not end"));
   }
 
+  Status change(size_t i, raft::MembershipChange change, Duration timeout = seconds(5)) {
+    Replica& replica = program(i)->replica();
+    auto result = world_.run(node(i), replica.change_membership(std::move(change), deadline(i, timeout)), seconds(60));
+    return result ? *std::move(result) : Status(Error(ErrorCode::kInternal, "the call did not end"));
+  }
+  Status transfer(size_t i, NodeId target, Duration timeout = seconds(5)) {
+    Replica& replica = program(i)->replica();
+    auto result = world_.run(node(i), replica.transfer_leadership(target, deadline(i, timeout)), seconds(60));
+    return result ? *std::move(result) : Status(Error(ErrorCode::kInternal, "the call did not end"));
+  }
+  const raft::Configuration& configuration(size_t i) { return program(i)->replica().raft()->configuration(); }
+  Address address_of(size_t i) { return node(i).address(); }
+
   // Cuts node `i` off from all others, both ways.
   void isolate(size_t i) {
     each_link(i, [&](auto a, auto b) { world_.network().block(a, b); });
@@ -153,7 +207,7 @@ class ReplicaWorld {
     each_link(i, [&](auto a, auto b) { world_.network().unblock(a, b); });
   }
 
-  // Whether all nodes come to hold the same list within a virtual minute.
+  // Whether all members come to hold the same list within a virtual minute.
   bool converge() {
     return world_.run_until(
         [this] {
@@ -166,6 +220,7 @@ class ReplicaWorld {
             return false;
           const auto expected = program(leader())->machine().commands();
           for (size_t i = 1; i <= size(); ++i) {
+            if (!raft.configuration().is_member(NodeId(i))) continue;
             if (program(i) == nullptr || program(i)->machine().commands() != expected) return false;
           }
           return true;

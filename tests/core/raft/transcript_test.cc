@@ -4,7 +4,7 @@
 // write the outputs anew after a change that is meant: DOGFS_REWRITE_TRANSCRIPTS=1 raft_transcript_test; then read the
 // difference. The commands:
 //   cluster N [option=value ...]   nodes 1..N; options append_bytes, append_entries, inflight, uncommitted_bytes,
-//                                  cached_bytes
+//                                  cached_bytes, lease_ms (the drift bound of leases)
 //   campaign N | propose N C...    (each C is a command) | read N CONTEXT
 //   wait MS                        time passes, nobody is ticked
 //   tick N                         node N looks at the clock
@@ -13,6 +13,9 @@
 //   fetch N                        N's log reads are answered
 //   deliver A->B [all]             the oldest message on that way (or all that are on it now) arrives
 //   drop A->B [all]                ... or is lost
+//   join N                         a new node with an empty disk waits to be added
+//   change N what=NODE[,NODE]...   what: add, promote, demote, remove
+//   transfer N TARGET              N is to hand leadership over
 //   settle                         everything goes well until nothing is left to do, silently
 //   crash N [keep=K] | restart N   all but K unsynced writes are lost
 //   status N... | log N | network  print
@@ -67,6 +70,7 @@ class Runner {
     if (command == "log") return print_log(parse_node(words.at(1)));
     if (command == "deliver" || command == "drop") return move(words, command == "deliver");
     if (command == "settle") return settle();
+    if (command == "join") return join(parse_node(words.at(1)));
     const NodeId node = parse_node(words.at(1));
     const size_t sent_before = cluster_->network().size();
     execute_at(node, words);
@@ -89,11 +93,40 @@ class Runner {
       if (!cluster_->propose(node, Words(words.begin() + 2, words.end()))) print("refused");
       return;
     }
+    if (command == "change") return change(node, words);
+    if (command == "transfer") {
+      const Status begun = cluster_->node(node).raft->transfer_leadership(parse_node(words.at(2)));
+      if (!begun) print("refused: " + begun.error().detail);
+      return cluster_->collect(node);
+    }
     if (command == "read") {
       if (!cluster_->read(node, std::stoull(words.at(2)))) print("refused");
       return;
     }
     print("unknown command " + command);
+  }
+
+  void join(NodeId node) {
+    cluster_->join(node);
+    standing_[node] = standing(node);
+    configurations_[node] = configuration(node);
+  }
+
+  void change(NodeId node, const Words& words) {
+    MembershipChange change;
+    for (size_t i = 2; i < words.size(); ++i) {
+      const size_t equals = words[i].find('=');
+      const std::string what = words[i].substr(0, equals);
+      std::istringstream list(words[i].substr(equals + 1));
+      for (std::string id; std::getline(list, id, ',');) {
+        if (what == "add") change.add.emplace(parse_node(id), Address());
+        if (what == "promote") change.promote.push_back(parse_node(id));
+        if (what == "demote") change.demote.push_back(parse_node(id));
+        if (what == "remove") change.remove.push_back(parse_node(id));
+      }
+    }
+    const Result<LogPosition> begun = cluster_->change(node, change);
+    if (!begun) print("refused: " + begun.error().detail);
   }
 
   void restart(NodeId node) {
@@ -119,13 +152,18 @@ class Runner {
       if (name == "inflight") options.flow.max_inflight_appends = value;
       if (name == "uncommitted_bytes") options.max_uncommitted_bytes = value;
       if (name == "cached_bytes") options.max_cached_bytes = value;
+      if (name == "lease_ms") options.lease_drift_bound = milliseconds(static_cast<int64_t>(value));
     }
     cluster_.emplace(std::stoull(words.at(1)), options, 1);
     standing_.clear();
+    configurations_.clear();
     shown_batch_.clear();
     commits_.clear();
     given_.clear();
-    for (const auto& [id, node] : cluster_->nodes()) standing_[id] = standing(id);
+    for (const auto& [id, node] : cluster_->nodes()) {
+      standing_[id] = standing(id);
+      configurations_[id] = configuration(id);
+    }
   }
 
   void move(const Words& words, bool deliver) {
@@ -153,6 +191,7 @@ class Runner {
       node.reads.clear();
       node.failed_reads.clear();
       standing_[id] = standing(id);
+      configurations_[id] = configuration(id);
       if (!node.raft) continue;
       commits_[id] = node.raft->commit();
       // Everything that was handed out is written: the next batch is a new one.
@@ -167,12 +206,20 @@ class Runner {
     return fmt::format("{} of term {}, leader {}", role_name(raft.role()), raft.term(), raft.leader());
   }
 
+  std::string configuration(NodeId id) {
+    const TestNode& node = cluster_->node(id);
+    return node.raft ? describe(node.raft->configuration()) : configurations_[id];
+  }
+
   // The effects at `id` since there were so many messages on the network.
   void report(NodeId id, size_t sent_before) {
     TestNode& node = cluster_->node(id);
     const std::string now = standing(id);
     if (standing_[id] != now) print(fmt::format("  {} is {}", id, now));
     standing_[id] = now;
+    const std::string members = configuration(id);
+    if (configurations_[id] != members) print(fmt::format("  {} knows {}", id, members));
+    configurations_[id] = members;
     for (const PersistBatch& batch : node.disk.unsynced) {
       if (batch.number > shown_batch_[id]) print_write(id, batch);
       shown_batch_[id] = std::max(shown_batch_[id], batch.number);
@@ -242,6 +289,7 @@ class Runner {
   std::optional<TestCluster> cluster_;
   std::string out_;
   std::map<NodeId, std::string> standing_;
+  std::map<NodeId, std::string> configurations_;
   std::map<NodeId, uint64_t> shown_batch_;
   std::map<NodeId, LogIndex> commits_;
   std::map<NodeId, LogIndex> given_;
