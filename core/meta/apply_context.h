@@ -2,12 +2,18 @@
 // nodes that apply the same log must get the same bytes.
 #pragma once
 
+#include <cstdint>
+#include <limits>
+
 #include "core/base/ids.h"
 #include "core/meta/tables.h"
 #include "core/wire/command.pb.h"
 #include "core/wire/state.pb.h"
 
 namespace dogfs {
+
+// Log time stops here, a hundred million years on, whatever a command claims: what is added to it never overflows.
+inline constexpr int64_t kMaxLogTimeMs = std::numeric_limits<int64_t>::max() / 2;
 
 struct ApplyContext {
   MutableTables& tables;

@@ -45,7 +45,8 @@ wire::RepairReservation make_reservation(ApplyContext& context, const wire::Star
   reservation.set_generation(context.new_generation().value());
   reservation.set_replaced_server(repair.replaced_server());
   reservation.set_replaced_generation(repair.replaced_generation());
-  reservation.set_expires_ms(context.log_time_ms() + context.command.start_repairs().valid_ms());
+  const int64_t valid_ms = std::clamp<int64_t>(context.command.start_repairs().valid_ms(), 0, kMaxReservationMs);
+  reservation.set_expires_ms(context.log_time_ms() + valid_ms);
   return reservation;
 }
 

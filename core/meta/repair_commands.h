@@ -21,6 +21,8 @@
 namespace dogfs {
 
 inline constexpr int kMaxRepairsPerCommand = 1'000;
+// The longest that a reservation is valid, by log time; longer ones are cut to it.
+inline constexpr int64_t kMaxReservationMs = 86'400'000;
 // How long a shard that was replaced stays. Its successor was sealed before that, but who knows for how long.
 inline constexpr int64_t kReplacedGraceMs = 60'000;
 

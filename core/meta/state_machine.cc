@@ -1,5 +1,6 @@
 #include "core/meta/state_machine.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/check.h"
@@ -180,7 +181,8 @@ class BatchApplier {
       return refusal_reply(Error(ErrorCode::kProtocolError, "the log entry does not parse as a command"));
     }
     index_ = entry.index;
-    counters_.set_log_time_ms(counters_.log_time_ms() + std::max<int64_t>(command.elapsed_ms(), 0));
+    const int64_t left_ms = kMaxLogTimeMs - counters_.log_time_ms();
+    counters_.set_log_time_ms(counters_.log_time_ms() + std::clamp<int64_t>(command.elapsed_ms(), 0, left_ms));
     Result<std::string> reply = command.has_mutation() ? apply_request(command) : run(command, run_own_command);
     if (reply) return reply;
     if (is_store_error(reply.error())) return std::move(reply).error();

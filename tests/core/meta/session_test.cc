@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <string>
 
 #include "core/base/limits.h"
@@ -119,6 +120,16 @@ TEST(Sessions, LogTimeNeverGoesBack) {
   command.set_elapsed_ms(-1000);
   machine.apply(command);
   EXPECT_EQ(machine.counters().log_time_ms(), before);
+}
+
+TEST(Sessions, LogTimeNeverOverflows) {
+  MachineHarness machine;
+  for (const char* path : {"/a", "/b", "/c"}) {
+    wire::Command command = machine.next_request(mkdir_of(path));
+    command.set_elapsed_ms(std::numeric_limits<int64_t>::max());
+    EXPECT_EQ(machine.request(command).code, ErrorCode::kOk);
+  }
+  EXPECT_EQ(machine.counters().log_time_ms(), kMaxLogTimeMs);
 }
 
 TEST(Sessions, NothingOpensBeforeTheClusterHasItsIdentity) {
