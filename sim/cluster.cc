@@ -13,6 +13,8 @@ constexpr milliseconds kStragglerTimeout(600);
 constexpr seconds kMetadataTimeout(8);
 constexpr seconds kLeaderlessPatience(6);
 constexpr seconds kLeaseLimit(20);
+constexpr seconds kSessionLimit(30);
+constexpr seconds kWriterIdleLimit(20);
 
 }  // namespace
 
@@ -85,6 +87,7 @@ void Cluster::start_meta(Node& node) {
     if (meta_nodes_[i] == &node) options.self = NodeId(i + 1);
   }
   options.lease_limit = kLeaseLimit;
+  options.session_limit = kSessionLimit;
   MetaNode& meta = node.make<MetaNode>(node.env(), node.kv(), options, node.on_fatal());
   programs_[node.index()].meta = &meta;
   world_.spawn(node, expect_started(node, verdict_, meta.start()));
@@ -94,6 +97,7 @@ void Cluster::start_chunk(Node& node) {
   ChunkOptions options;
   options.address = node.address();
   options.meta_nodes = meta_addresses();
+  options.writer_idle_limit = kWriterIdleLimit;
   std::vector<ChunkDisk> disks{{node.shards(), node.kv("records")}};
   ChunkServer& server = node.make<ChunkServer>(node.env(), std::move(disks), options, node.on_fatal());
   programs_[node.index()].chunk = &server;
@@ -110,7 +114,12 @@ void Cluster::start_client(Node& node) {
   options.straggler_timeout = kStragglerTimeout;
   options.write_buffer_bytes = 2 * options_.block_bytes;
   options.read_ahead_bytes = options_.block_bytes;
-  Client& client = node.make<Client>(node.env(), options);
+  Env* env = &node.env();
+  if (history_ != nullptr) {
+    Transport& recorder = node.make<HistoryTransport>(env->transport, *history_);
+    env = &node.make<Env>(Env{env->executor, env->clock, env->random, recorder, env->compute, env->log});
+  }
+  Client& client = node.make<Client>(*env, options);
   programs_[node.index()].client = &client;
   if (on_client_start_) on_client_start_(node);
 }

@@ -12,6 +12,7 @@
 #include "core/chunk/chunk_server.h"
 #include "core/client/client.h"
 #include "core/meta/meta_node.h"
+#include "sim/history.h"
 #include "sim/verdict.h"
 #include "sim/world.h"
 
@@ -47,6 +48,8 @@ class Cluster {
   // What to do when a client node's program is new.
   void on_client_start(std::function<void(Node&)> begin) { on_client_start_ = std::move(begin); }
   void crash(Node& node, CrashKind kind);
+  // Clients that are started from now on note in it what they ask of the metadata. It must outlive them.
+  void record_history(History& history) { history_ = &history; }
 
   // The metadata node that leads: of several that think so, the one of the highest term. Null if none does.
   Node* leader();
@@ -74,6 +77,7 @@ class Cluster {
   std::vector<Node*> client_nodes_;
   std::vector<Programs> programs_;  // by node index
   std::function<void(Node&)> on_client_start_;
+  History* history_ = nullptr;
 };
 
 }  // namespace dogfs::sim

@@ -11,6 +11,8 @@ namespace {
 constexpr seconds kStartLimit(30);
 // The operations that are under way when the work ends, and the restarts of the last fault.
 constexpr seconds kLastOperationsLimit(120);
+// Once everybody is idle: the longest limit of anything that has one, one after the other, with room to spare.
+constexpr seconds kCleanUpLimit(240);
 
 WorldOptions world_options(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace) {
   WorldOptions options{.seed = seed, .trace = trace, .link = link_quality(scenario.network())};
@@ -42,6 +44,8 @@ Run::Run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace)
       state_oracle_(cluster_, verdict_),
       meta_oracle_(cluster_, verdict_),
       shard_oracle_(cluster_, atlas_, verdict_),
+      history_oracle_(cluster_, verdict_),
+      leak_oracle_(cluster_),
       auditor_(world_.add_node("auditor")),
       context_{.scenario = scenario, .verdict = verdict_, .atlas = atlas_} {
   meta_by_index_.resize(world_.nodes().size() + 1);
@@ -61,22 +65,30 @@ Run::~Run() {
 
 template <class Predicate>
 bool Run::advance(const char* what, Duration limit, Predicate done) {
-  const VirtualTime end = world_.now() + limit;
-  while (!verdict_.failed() && !done()) {
-    if (!world_.simulator().step(end)) {
-      verdict_.fail("liveness", fmt::format("{} is not done after {} ms", what, limit / milliseconds(1)));
-      break;
-    }
+  if (advance_until(world_.now() + limit, done)) return true;
+  if (verdict_.failed()) return false;
+  verdict_.fail("liveness", fmt::format("{} is not done after {} ms", what, limit / milliseconds(1)));
+  return false;
+}
+
+template <class Predicate>
+bool Run::advance_until(VirtualTime end, Predicate done) {
+  while (!verdict_.failed()) {
+    if (done()) return true;
+    if (!world_.simulator().step(end)) return false;
     check_after_event();
   }
-  return !verdict_.failed();
+  return false;
 }
 
 void Run::check_after_event() {
   const NodeIndex owner = world_.simulator().last_owner();
   if (owner == kWorld) return;
   meta_oracle_.after_event();
-  if (const Node* meta = meta_by_index_[owner]) raft_oracle_.after_event(*meta);
+  if (const Node* meta = meta_by_index_[owner]) {
+    raft_oracle_.after_event(*meta);
+    history_oracle_.after_event(*meta);
+  }
 }
 
 void Run::begin_client(Node& node) {
@@ -138,6 +150,7 @@ void Run::verify_phase() {
   if (!advance("the verification by the clients", bound, [this] { return clients_idle(); })) return;
   if (!advance("the agreement of the metadata nodes", bound, [this] { return state_oracle_.agree(); })) return;
   meta_oracle_.check_all();
+  history_oracle_.check();
   bool audited = false;
   world_.spawn(auditor_, audit(audited));
   advance("the audit of the shards", bound, [&audited] { return audited; });
@@ -146,6 +159,12 @@ void Run::verify_phase() {
 Task<void> Run::audit(bool& done) {
   co_await shard_oracle_.verify(auditor_);
   done = true;
+}
+
+// Last of all, since it takes the sessions of the clients, too.
+void Run::clean_up_phase() {
+  const bool clean = advance_until(world_.now() + kCleanUpLimit, [this] { return leak_oracle_.is_clean(); });
+  if (!clean && !verdict_.failed()) verdict_.fail("leak", leak_oracle_.leftover());
 }
 
 RunResult Run::result() {
@@ -172,6 +191,7 @@ RunResult Run::execute() {
   start_phase();
   if (!verdict_.failed()) work_phase();
   if (!verdict_.failed()) verify_phase();
+  if (!verdict_.failed()) clean_up_phase();
   return result();
 }
 

@@ -4,6 +4,7 @@
 //   work      the clients work while the planned faults strike
 //   verify    all faults are over and every node is up: within the scenario's bound, the clients find all that was
 //             acknowledged and work again, the metadata nodes agree, and every listed shard is there
+//   clean-up  nobody does anything any more: what is left over must go
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,8 @@
 #include "sim/atlas.h"
 #include "sim/cluster.h"
 #include "sim/faults.h"
+#include "sim/history_oracle.h"
+#include "sim/leak_oracle.h"
 #include "sim/oracles.h"
 #include "sim/scenario.pb.h"
 #include "sim/verdict.h"
@@ -58,12 +61,16 @@ class Run {
   // Runs until `done`; fails the run when that takes longer than `limit` of virtual time.
   template <class Predicate>
   bool advance(const char* what, Duration limit, Predicate done);
+  // The same until a moment, and without a verdict.
+  template <class Predicate>
+  bool advance_until(VirtualTime end, Predicate done);
   void check_after_event();
   void begin_client(Node& node);
   bool clients_idle() const;
   void start_phase();
   void work_phase();
   void verify_phase();
+  void clean_up_phase();
   Task<void> audit(bool& done);
   RunResult result();
 
@@ -77,6 +84,8 @@ class Run {
   StateOracle state_oracle_;
   MetaOracle meta_oracle_;
   ShardOracle shard_oracle_;
+  HistoryOracle history_oracle_;
+  LeakOracle leak_oracle_;
   Node& auditor_;  // who reads shards for the ShardOracle
   WorkContext context_;
   std::map<std::string, ClientState> clients_;

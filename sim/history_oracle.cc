@@ -1,0 +1,111 @@
+#include "sim/history_oracle.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "core/base/check.h"
+#include "core/meta/keys.h"
+#include "core/meta/tables.h"
+#include "core/raft/raft.h"
+
+namespace dogfs::sim {
+namespace {
+
+constexpr GroupId kGroup{0};
+
+void describe_inode(const MetaTables& tables, InodeId id, const std::string& path, std::vector<std::string>& lines) {
+  const wire::InodeRow inode = tables.required_inode(id).value();
+  if (inode.type() == wire::InodeRow::FILE) {
+    lines.push_back(fmt::format("{} inode {}, {} bytes in {} blocks, epoch {}, writer {}, {} pending", path,
+                                inode.inode(), inode.length(), inode.block_count(), inode.lease_epoch(),
+                                inode.writer_session(), inode.pending_blocks_size()));
+    return;
+  }
+  lines.push_back(fmt::format("{}/ inode {}", path, inode.inode()));
+  std::vector<std::pair<std::string, InodeId>> children;
+  const Status scanned = scan_rows<wire::DirectoryEntryRow>(
+      tables.reader(), tables.keys().entries(id, {}), [&](std::string_view key, const wire::DirectoryEntryRow& row) {
+        children.emplace_back(entry_name(key), InodeId(row.inode()));
+        return true;
+      });
+  DOGFS_CHECK(scanned.has_value());
+  for (const auto& [name, child] : children) describe_inode(tables, child, path + "/" + name, lines);
+}
+
+// The first line in which the two differ.
+template <class Line>
+std::string first_difference(const std::vector<Line>& seen, const std::vector<Line>& expected) {
+  const auto [at, model] = std::mismatch(seen.begin(), seen.end(), expected.begin(), expected.end());
+  const auto text = [](const auto& line, const auto& end) {
+    return line == end ? "nothing" : fmt::format("\"{}\"", *line);
+  };
+  return fmt::format("{} instead of {}", text(at, seen.end()), text(model, expected.end()));
+}
+
+}  // namespace
+
+std::vector<std::string> describe_rows(const KvReader& store) {
+  std::vector<std::string> lines;
+  describe_inode(MetaTables(store, kGroup), kRootInode, "", lines);
+  return lines;
+}
+
+std::vector<uint64_t> sessions_in_rows(const KvReader& store) {
+  std::vector<uint64_t> sessions;
+  const KeyRange range = MetaKeys(kGroup).sessions(SessionId());
+  const Status scanned = store.scan(range.begin, range.end, [&](std::string_view key, std::string_view) {
+    sessions.push_back(last_id(key));
+    return true;
+  });
+  DOGFS_CHECK(scanned.has_value());
+  return sessions;
+}
+
+HistoryOracle::HistoryOracle(Cluster& cluster, Verdict& verdict)
+    : cluster_(cluster),
+      verdict_(verdict),
+      history_([&cluster] { return cluster.world().now().time_since_epoch() / std::chrono::nanoseconds(1); }) {
+  cluster_.record_history(history_);
+}
+
+void HistoryOracle::after_event(const Node& node) {
+  const MetaNode* program = cluster_.meta(node);
+  const raft::Raft* raft = program == nullptr ? nullptr : program->replica().raft();
+  if (raft == nullptr || raft->commit().value() <= log_.size()) return;
+  const LogIndex next(log_.size() + 1);
+  // A node that is behind its own cache comes by later, or another one does.
+  if (raft->log().first_cached() > next) return;
+  const raft::EntryLimits all{std::numeric_limits<size_t>::max(), std::numeric_limits<size_t>::max()};
+  for (const raft::Entry& entry : raft->log().cached(next, raft->commit(), all)) {
+    const bool command = entry.type == raft::EntryType::kCommand;
+    log_.push_back({entry.index, entry.term, command ? std::string(entry.text()) : std::string()});
+  }
+}
+
+void HistoryOracle::check() {
+  const LinearizabilityResult result = check_linearizability(history_.operations(), log_);
+  checked_ = result.changes + result.reads;
+  if (result.violation) return verdict_.fail("linearizability", *result.violation);
+  for (Node* node : cluster_.meta_nodes()) check_rows(*node);
+}
+
+void HistoryOracle::check_rows(Node& node) {
+  const KvDisk& disk = *node.kv_disk();
+  const Result<std::optional<std::string>> row = disk.get(MetaKeys(kGroup).applied());
+  DOGFS_CHECK(row.has_value());
+  if (!row.value()) return;
+  const uint64_t applied = read_big_endian(*row.value());
+  if (applied > log_.size()) {
+    return verdict_.fail("linearizability", node.name() + " has applied more than was seen to be committed");
+  }
+  const std::vector<CommittedEntry> prefix(log_.begin(), log_.begin() + static_cast<std::ptrdiff_t>(applied));
+  const MetadataModel model = replay(history_.operations(), prefix);
+  if (const auto lines = describe_rows(disk); lines != model.describe_tree()) {
+    verdict_.fail("linearizability", node.name() + " has " + first_difference(lines, model.describe_tree()));
+  }
+  if (const auto sessions = sessions_in_rows(disk); sessions != model.sessions()) {
+    verdict_.fail("linearizability", node.name() + ": session " + first_difference(sessions, model.sessions()));
+  }
+}
+
+}  // namespace dogfs::sim

@@ -1,0 +1,118 @@
+#include "sim/leak_oracle.h"
+
+#include <set>
+
+#include "core/base/check.h"
+#include "core/chunk/shard_key.h"
+#include "core/meta/keys.h"
+#include "core/raft/raft.h"
+#include "core/wire/state.pb.h"
+
+namespace dogfs::sim {
+namespace {
+
+constexpr GroupId kGroup{0};
+constexpr milliseconds kLookInterval(500);
+
+void scan(const KvReader& rows, const KeyRange& range, const KvReader::Visitor& visit) {
+  const Status scanned = rows.scan(range.begin, range.end, visit);
+  DOGFS_CHECK(scanned.has_value());
+}
+
+uint64_t count(const KvReader& rows, const KeyRange& range) {
+  uint64_t found = 0;
+  scan(rows, range, [&found](std::string_view, std::string_view) {
+    ++found;
+    return true;
+  });
+  return found;
+}
+
+uint64_t count_uncommitted_blocks(const KvReader& rows) {
+  uint64_t found = 0;
+  scan(rows, MetaKeys(kGroup).blocks(), [&found](std::string_view, std::string_view value) {
+    wire::BlockRow block;
+    DOGFS_CHECK(block.ParseFromArray(value.data(), static_cast<int>(value.size())));
+    if (block.state() != wire::BlockRow::COMMITTED) ++found;
+    return true;
+  });
+  return found;
+}
+
+// The rows of the Raft log, as core/raft/raft_store.h lays them out.
+KeyRange log_rows() {
+  std::string prefix = "R";
+  append_big_endian(prefix, kGroup.value());
+  return {prefix + "L", prefix + "M"};
+}
+
+}  // namespace
+
+bool LeakOracle::is_clean() {
+  if (cluster_.world().now() >= next_look_) {
+    next_look_ = cluster_.world().now() + kLookInterval;
+    leftover_ = look();
+  }
+  return leftover_.empty();
+}
+
+std::string LeakOracle::look() {
+  Node* leader = cluster_.leader();
+  if (leader == nullptr) return "nobody leads";
+  const KvReader& rows = *leader->kv_disk();
+  if (std::string left = look_at_metadata(rows); !left.empty()) return left;
+  if (std::string left = look_at_shards(rows); !left.empty()) return left;
+  for (Node* node : cluster_.meta_nodes()) {
+    if (std::string left = look_at_log(*node); !left.empty()) return left;
+  }
+  return "";
+}
+
+std::string LeakOracle::look_at_metadata(const KvReader& rows) const {
+  const MetaKeys keys(kGroup);
+  const std::pair<const char*, uint64_t> counts[] = {
+      {"leases", count(rows, keys.leases(InodeId()))},
+      {"sessions", count(rows, keys.sessions(SessionId()))},
+      {"kept replies", count(rows, keys.all_replies())},
+      {"deleted inodes that are not taken apart", count(rows, keys.detached_after(InodeId()))},
+      {"shards to be deleted", count(rows, keys.all_garbage())},
+      {"repairs", count(rows, keys.all_reserved())},
+      {"blocks that were never committed", count_uncommitted_blocks(rows)},
+  };
+  for (const auto& [what, number] : counts) {
+    if (number > 0) return fmt::format("{} {}", number, what);
+  }
+  return "";
+}
+
+std::string LeakOracle::look_at_shards(const KvReader& rows) {
+  std::set<std::string> listed;
+  scan(rows, MetaKeys(kGroup).blocks(), [&listed](std::string_view, std::string_view value) {
+    wire::BlockRow block;
+    DOGFS_CHECK(block.ParseFromArray(value.data(), static_cast<int>(value.size())));
+    for (const wire::Shard& shard : block.shards()) {
+      if (shard.server() == 0) continue;
+      listed.insert(
+          shard_file_name({BlockId(block.block()), ShardIndex(shard.index()), ShardGeneration(shard.generation())}));
+    }
+    return true;
+  });
+  for (Node* node : cluster_.chunk_nodes()) {
+    for (const std::string& name : node->shard_disk()->list()) {
+      if (!listed.contains(name)) return fmt::format("shard file {} on {}", name, node->name());
+    }
+  }
+  return "";
+}
+
+std::string LeakOracle::look_at_log(Node& node) {
+  const MetaNode* program = cluster_.meta(node);
+  const raft::Raft* raft = program == nullptr ? nullptr : program->replica().raft();
+  if (raft == nullptr) return node.name() + " is down";
+  const uint64_t expected = raft->log().last_index().value() - raft->log().base().index.value();
+  const uint64_t stored = count(*node.kv_disk(), log_rows());
+  if (stored == expected) return "";
+  return fmt::format("{} log entries on {}, of {}", stored, node.name(), expected);
+}
+
+}  // namespace dogfs::sim

@@ -1,0 +1,34 @@
+// Nothing stays for ever (P5): once everybody has been idle for as long as the limits say, there is no lease, no session,
+// no block that was never committed, nothing deleted that is not taken apart, no shard that the metadata does not list,
+// and no entry of the log in front of its beginning.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "sim/cluster.h"
+
+namespace dogfs::sim {
+
+class LeakOracle {
+ public:
+  explicit LeakOracle(Cluster& cluster) : cluster_(cluster) {}
+
+  // Whether nothing is left over. Looks only now and then, since a look reads every row: in between it gives the last
+  // answer. Precondition: nodes and clients are up, and the clients idle.
+  bool is_clean();
+  // What was left over at the last look, in words.
+  const std::string& leftover() const { return leftover_; }
+
+ private:
+  std::string look();
+  std::string look_at_metadata(const KvReader& rows) const;
+  std::string look_at_shards(const KvReader& rows);
+  std::string look_at_log(Node& node);
+
+  Cluster& cluster_;
+  VirtualTime next_look_{};
+  std::string leftover_ = "nobody has looked yet";
+};
+
+}  // namespace dogfs::sim

@@ -1,0 +1,501 @@
+#include "sim/metadata_model.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "core/base/limits.h"
+#include "core/ec/policy_wire.h"
+#include "core/meta/apply_context.h"
+#include "core/meta/block_commands.h"
+#include "core/meta/path.h"
+
+namespace dogfs::sim {
+namespace {
+
+constexpr uint32_t kRootMode = 0755;
+constexpr uint32_t kParentMode = 0755;
+constexpr uint32_t kModeBits = 07777;
+
+ModelAnswer refused(ErrorCode code) {
+  ModelAnswer answer;
+  answer.code = code;
+  return answer;
+}
+
+bool is_valid(const wire::EcPolicy& policy) {
+  return geometry_from_wire(policy).has_value();
+}
+
+Geometry geometry_of(const wire::EcPolicy& policy) {
+  return geometry_from_wire(policy).value();
+}
+
+}  // namespace
+
+MetadataModel::MetadataModel() {
+  Inode& root = inodes_[kRootId];
+  root.id = kRootId;
+  root.directory = true;
+  root.mode = kRootMode;
+  root.owner = "dogfs";
+}
+
+// --- Commands and sessions -------------------------------------------------------------------------------------------
+
+MetadataModel::Applied MetadataModel::apply(const wire::Command& command, const wire::MutationResult* observed) {
+  log_time_ms_ += std::clamp<int64_t>(command.elapsed_ms(), 0, kMaxLogTimeMs - log_time_ms_);
+  if (command.has_mutation()) return apply_request(command, observed);
+  Applied applied;
+  apply_own(command, applied);
+  return applied;
+}
+
+// Exactly once (Ongaro's thesis, 6.3): what was answered before is answered the same, and runs no more.
+MetadataModel::Applied MetadataModel::apply_request(const wire::Command& command,
+                                                    const wire::MutationResult* observed) {
+  const auto session = sessions_.find(command.session());
+  if (session == sessions_.end()) return {refused(ErrorCode::kSessionExpired)};
+  ModelSession& state = session->second;
+  const uint64_t sequence = command.sequence();
+  const uint64_t low_water = std::max(state.low_water, command.low_water());
+  if (sequence == 0 || command.low_water() > sequence) return {refused(ErrorCode::kInvalidArgument)};
+  if (sequence < low_water) return {refused(ErrorCode::kOutcomeUnknown)};
+  if (sequence - low_water >= kMaxRequestsInFlightPerSession) return {refused(ErrorCode::kLimitExceeded)};
+  state.low_water = low_water;
+  state.answers.erase(state.answers.begin(), state.answers.lower_bound(low_water));
+  state.last_active_ms = log_time_ms_;
+  if (const auto before = state.answers.find(sequence); before != state.answers.end()) return {before->second};
+  ModelAnswer answer = run(command, observed);
+  const bool final = answer.code == ErrorCode::kOk || error_class(answer.code) == ErrorClass::kFail;
+  if (final) state.answers[sequence] = answer;
+  return {std::move(answer), final};
+}
+
+ModelAnswer MetadataModel::run(const wire::Command& command, const wire::MutationResult* observed) {
+  const wire::Mutation& mutation = command.mutation();
+  switch (mutation.operation_case()) {
+    case wire::Mutation::kMakeDirectory:
+      return make_directory(command, mutation.make_directory());
+    case wire::Mutation::kSetPolicy:
+      return set_policy(mutation.set_policy());
+    case wire::Mutation::kCreateFile:
+      return create_file(command, mutation.create_file());
+    case wire::Mutation::kAllocateBlock:
+      return allocate_block(command, mutation.allocate_block(), observed);
+    case wire::Mutation::kReplaceTarget:
+      return replace_target(command, mutation.replace_target(), observed);
+    case wire::Mutation::kCommitBlock:
+      return commit_block(command, mutation.commit_block());
+    case wire::Mutation::kAbandonBlock:
+      return abandon_block(mutation.abandon_block());
+    case wire::Mutation::kCloseFile:
+      return close_file(command, mutation.close_file());
+    case wire::Mutation::kRecoverLease:
+      return recover_lease(mutation.recover_lease());
+    case wire::Mutation::kRename:
+      return rename(command, mutation.rename());
+    case wire::Mutation::kDelete:
+      return remove(command, mutation.delete_());
+    case wire::Mutation::OPERATION_NOT_SET:
+      break;
+  }
+  return refused(ErrorCode::kUnsupported);
+}
+
+// Reclaiming, reports and repairs change nothing that is asked of the model.
+void MetadataModel::apply_own(const wire::Command& command, Applied& applied) {
+  switch (command.body_case()) {
+    case wire::Command::kInitializeCluster: {
+      const wire::InitializeCluster& first = command.initialize_cluster();
+      if (!cluster_uuid_.empty() || first.uuid().size() != kUuidBytes || !is_valid(first.default_policy())) return;
+      cluster_uuid_ = first.uuid();
+      inodes_.at(kRootId).policy = first.default_policy();
+      inodes_.at(kRootId).mtime_ms = command.wall_ms();
+      return;
+    }
+    case wire::Command::kOpenSession:
+      if (cluster_uuid_.empty()) return;
+      applied.took_effect = true;
+      applied.opened_session = next_session_;
+      sessions_[next_session_++].last_active_ms = log_time_ms_;
+      return;
+    case wire::Command::kRegisterServer:
+      return register_server(command.register_server());
+    case wire::Command::kSetServerState:
+      return set_server_state(command.set_server_state());
+    case wire::Command::kExpireSessions:
+      return expire_sessions(command.expire_sessions());
+    case wire::Command::kExpireLease: {
+      const auto file = inodes_.find(command.expire_lease().inode());
+      if (file == inodes_.end() || file->second.writer == 0) return;
+      if (file->second.lease_epoch == command.expire_lease().lease_epoch()) revoke(file->second);
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+void MetadataModel::register_server(const wire::RegisterServer& operation) {
+  const bool good = !cluster_uuid_.empty() && operation.uuid().size() == kUuidBytes &&
+                    (operation.cluster_uuid().empty() || operation.cluster_uuid() == cluster_uuid_) &&
+                    !operation.address().empty() && operation.address().size() <= kMaxAddressBytes &&
+                    operation.rack().starts_with('/') && operation.rack().size() <= kMaxRackBytes;
+  if (!good) return;
+  for (auto& [id, server] : servers_) {
+    if (server.uuid != operation.uuid()) continue;
+    ++server.incarnation;
+    if (server.state == wire::DEAD) server.state = wire::LIVE;
+    return;
+  }
+  servers_[next_server_++] = {operation.uuid(), 1, wire::LIVE};
+}
+
+void MetadataModel::set_server_state(const wire::SetServerState& operation) {
+  const auto server = servers_.find(operation.server());
+  if (server == servers_.end() || !wire::ServerState_IsValid(operation.state())) return;
+  if (operation.incarnation() != 0 && operation.incarnation() != server->second.incarnation) return;
+  if (server->second.state != wire::REMOVED) server->second.state = operation.state();
+}
+
+void MetadataModel::expire_sessions(const wire::ExpireSessions& operation) {
+  for (const uint64_t id : operation.sessions()) {
+    const auto session = sessions_.find(id);
+    if (session == sessions_.end() || session->second.last_active_ms > operation.idle_since_ms()) continue;
+    sessions_.erase(session);
+  }
+}
+
+// --- The tree --------------------------------------------------------------------------------------------------------
+
+MetadataModel::Lookup MetadataModel::look_up(std::string_view text) const {
+  Lookup lookup;
+  const Result<Path> path = Path::parse(text);
+  if (!path) {
+    lookup.code = path.error().code;
+    return lookup;
+  }
+  for (const std::string_view name : path.value().components()) lookup.names.emplace_back(name);
+  uint64_t at = kRootId;
+  for (const std::string& name : lookup.names) {
+    const Inode& directory = inodes_.at(at);
+    if (!directory.directory) {
+      lookup.code = ErrorCode::kNotADirectory;
+      return lookup;
+    }
+    lookup.directories.push_back(at);
+    const auto child = directory.children.find(name);
+    if (child == directory.children.end()) return lookup;
+    at = child->second;
+    ++lookup.found;
+  }
+  lookup.inode = at;
+  return lookup;
+}
+
+const wire::EcPolicy& MetadataModel::policy_at(const Inode& inode) const {
+  const Inode* at = &inode;
+  while (!at->policy && at->id != kRootId) at = &inodes_.at(at->parent);
+  static const wire::EcPolicy kNone;
+  return at->policy ? *at->policy : kNone;
+}
+
+MetadataModel::Inode& MetadataModel::add_child(const wire::Command& command, uint64_t parent, const std::string& name,
+                                               bool directory, uint32_t mode) {
+  const uint64_t id = next_inode_++;
+  Inode& made = inodes_[id];
+  made.id = id;
+  made.directory = directory;
+  made.parent = parent;
+  made.name = name;
+  made.mode = mode & kModeBits;
+  made.owner = command.principal();
+  made.mtime_ms = command.wall_ms();
+  inodes_.at(parent).children[name] = id;
+  inodes_.at(parent).mtime_ms = command.wall_ms();
+  return made;
+}
+
+// Makes the directories that are missing above what the path names; returns the last one.
+uint64_t MetadataModel::make_parents(const wire::Command& command, const Lookup& lookup, uint32_t mode) {
+  uint64_t directory = lookup.directories.back();
+  for (size_t i = lookup.found; i + 1 < lookup.names.size(); ++i) {
+    directory = add_child(command, directory, lookup.names[i], true, mode).id;
+  }
+  return directory;
+}
+
+void MetadataModel::detach(const wire::Command& command, uint64_t id) {
+  Inode& inode = inodes_.at(id);
+  Inode& parent = inodes_.at(inode.parent);
+  parent.children.erase(inode.name);
+  parent.mtime_ms = command.wall_ms();
+  inode.parent = 0;
+}
+
+bool MetadataModel::is_attached(const Inode& inode) const {
+  const Inode* at = &inode;
+  while (at->id != kRootId) {
+    if (at->parent == 0) return false;
+    at = &inodes_.at(at->parent);
+  }
+  return true;
+}
+
+ModelAnswer MetadataModel::make_directory(const wire::Command& command, const wire::MakeDirectory& operation) {
+  const Lookup lookup = look_up(operation.path());
+  if (lookup.code != ErrorCode::kOk && lookup.names.empty()) return refused(lookup.code);
+  if (operation.has_policy() && !is_valid(operation.policy())) return refused(ErrorCode::kInvalidArgument);
+  if (lookup.code != ErrorCode::kOk) return refused(lookup.code);
+  ModelAnswer answer;
+  if (lookup.inode != 0 || lookup.names.empty()) {
+    const uint64_t there = lookup.names.empty() ? kRootId : lookup.inode;
+    if (!operation.parents()) return refused(ErrorCode::kAlreadyExists);
+    if (!inodes_.at(there).directory) return refused(ErrorCode::kNotADirectory);
+    answer.result.mutable_make_directory()->set_inode(there);
+    return answer;
+  }
+  if (lookup.missing() > 1 && !operation.parents()) return refused(ErrorCode::kNotFound);
+  const uint64_t parent = make_parents(command, lookup, operation.mode());
+  Inode& made = add_child(command, parent, lookup.names.back(), true, operation.mode());
+  if (operation.has_policy()) made.policy = operation.policy();
+  answer.result.mutable_make_directory()->set_inode(made.id);
+  return answer;
+}
+
+ModelAnswer MetadataModel::set_policy(const wire::SetPolicy& operation) {
+  const Lookup lookup = look_up(operation.path());
+  if (lookup.code != ErrorCode::kOk && lookup.names.empty()) return refused(lookup.code);
+  if (operation.has_policy() && !is_valid(operation.policy())) return refused(ErrorCode::kInvalidArgument);
+  if (lookup.code != ErrorCode::kOk) return refused(lookup.code);
+  if (lookup.missing() > 0) return refused(ErrorCode::kNotFound);
+  Inode& directory = inodes_.at(lookup.names.empty() ? kRootId : lookup.inode);
+  if (!directory.directory) return refused(ErrorCode::kNotADirectory);
+  if (directory.id == kRootId && !operation.has_policy()) return refused(ErrorCode::kInvalidArgument);
+  directory.policy.reset();
+  if (operation.has_policy()) directory.policy = operation.policy();
+  return {};
+}
+
+ModelAnswer MetadataModel::create_file(const wire::Command& command, const wire::CreateFile& operation) {
+  const Lookup lookup = look_up(operation.path());
+  if (lookup.code != ErrorCode::kOk) return refused(lookup.code);
+  if (lookup.names.empty()) return refused(ErrorCode::kIsADirectory);
+  if (lookup.inode != 0) {
+    const Inode& there = inodes_.at(lookup.inode);
+    if (there.directory) return refused(ErrorCode::kIsADirectory);
+    if (!operation.overwrite()) return refused(there.writer ? ErrorCode::kLeaseHeld : ErrorCode::kAlreadyExists);
+    detach(command, lookup.inode);
+  } else if (lookup.missing() > 1 && !operation.parents()) {
+    return refused(ErrorCode::kNotFound);
+  }
+  const wire::EcPolicy policy = policy_at(inodes_.at(lookup.directories.back()));
+  const uint64_t parent = make_parents(command, lookup, kParentMode);
+  Inode& file = add_child(command, parent, lookup.names.back(), false, operation.mode());
+  file.policy = policy;
+  file.lease_epoch = 1;
+  file.writer = command.session();
+  ModelAnswer answer;
+  answer.result.mutable_create_file()->set_inode(file.id);
+  answer.result.mutable_create_file()->set_lease_epoch(file.lease_epoch);
+  *answer.result.mutable_create_file()->mutable_policy() = policy;
+  return answer;
+}
+
+ModelAnswer MetadataModel::rename(const wire::Command& command, const wire::Rename& operation) {
+  const Lookup source = look_up(operation.source());
+  if (source.code != ErrorCode::kOk && source.names.empty()) return refused(source.code);
+  const Lookup target = look_up(operation.target());
+  if (target.code != ErrorCode::kOk && target.names.empty()) return refused(target.code);
+  if (source.names.empty() || target.names.empty()) return refused(ErrorCode::kInvalidArgument);
+  if (source.code != ErrorCode::kOk) return refused(source.code);
+  if (source.inode == 0) return refused(ErrorCode::kNotFound);
+  if (operation.source() == operation.target()) return {};
+  if (target.code != ErrorCode::kOk) return refused(target.code);
+  if (std::ranges::count(target.directories, source.inode) > 0) return refused(ErrorCode::kInvalidArgument);
+  if (target.missing() > 1) return refused(ErrorCode::kNotFound);
+  Inode& moved = inodes_.at(source.inode);
+  if (target.inode != 0) {
+    const Inode& there = inodes_.at(target.inode);
+    if (!operation.replace()) return refused(ErrorCode::kAlreadyExists);
+    if (there.directory && !moved.directory) return refused(ErrorCode::kIsADirectory);
+    if (!there.directory && moved.directory) return refused(ErrorCode::kNotADirectory);
+    if (!there.children.empty()) return refused(ErrorCode::kDirectoryNotEmpty);
+    detach(command, target.inode);
+  }
+  detach(command, moved.id);
+  moved.parent = target.directories.back();
+  moved.name = target.names.back();
+  inodes_.at(moved.parent).children[moved.name] = moved.id;
+  inodes_.at(moved.parent).mtime_ms = command.wall_ms();
+  return {};
+}
+
+ModelAnswer MetadataModel::remove(const wire::Command& command, const wire::Delete& operation) {
+  const Lookup lookup = look_up(operation.path());
+  if (lookup.code != ErrorCode::kOk) return refused(lookup.code);
+  if (lookup.names.empty()) return refused(ErrorCode::kInvalidArgument);
+  if (lookup.inode == 0) return refused(ErrorCode::kNotFound);
+  const bool full = !inodes_.at(lookup.inode).children.empty();
+  if (full && !operation.recursive()) return refused(ErrorCode::kDirectoryNotEmpty);
+  detach(command, lookup.inode);
+  return {};
+}
+
+// --- Leases and blocks -----------------------------------------------------------------------------------------------
+
+void MetadataModel::revoke(Inode& file) {
+  file.pending.clear();
+  ++file.lease_epoch;
+  file.writer = 0;
+}
+
+ModelAnswer MetadataModel::recover_lease(const wire::RecoverLease& operation) {
+  const Lookup lookup = look_up(operation.path());
+  if (lookup.code != ErrorCode::kOk) return refused(lookup.code);
+  if (lookup.names.empty()) return refused(ErrorCode::kIsADirectory);
+  if (lookup.inode == 0) return refused(ErrorCode::kNotFound);
+  Inode& file = inodes_.at(lookup.inode);
+  if (file.directory) return refused(ErrorCode::kIsADirectory);
+  if (file.writer != 0) revoke(file);
+  return {};
+}
+
+std::optional<ModelAnswer> MetadataModel::check_lease(uint64_t id, uint64_t epoch) const {
+  const auto inode = inodes_.find(id);
+  if (inode == inodes_.end()) return refused(ErrorCode::kGone);
+  const Inode& file = inode->second;
+  ModelAnswer answer;
+  answer.or_gone = !is_attached(file);
+  if (!file.directory && file.writer != 0 && file.lease_epoch == epoch) {
+    if (!answer.or_gone) return std::nullopt;
+    answer.code = ErrorCode::kGone;
+  } else {
+    answer.code = file.directory ? ErrorCode::kInvalidArgument : ErrorCode::kLeaseLost;
+  }
+  return answer;
+}
+
+ModelAnswer MetadataModel::close_file(const wire::Command& command, const wire::CloseFile& operation) {
+  if (const auto wrong = check_lease(operation.inode(), operation.lease_epoch())) return *wrong;
+  Inode& file = inodes_.at(operation.inode());
+  if (!file.pending.empty() || operation.length() != file.length) return refused(ErrorCode::kConflict);
+  file.writer = 0;
+  file.mtime_ms = command.wall_ms();
+  return {};
+}
+
+bool MetadataModel::can_take_shards(uint64_t id) const {
+  const auto server = servers_.find(id);
+  return server != servers_.end() && server->second.state == wire::LIVE;
+}
+
+ModelAnswer MetadataModel::allocate_block(const wire::Command& command, const wire::AllocateBlock& operation,
+                                          const wire::MutationResult* observed) {
+  if (const auto wrong = check_lease(operation.inode(), operation.lease_epoch())) return *wrong;
+  Inode& file = inodes_.at(operation.inode());
+  if (file.pending.size() >= kMaxPendingBlocks) return refused(ErrorCode::kLimitExceeded);
+  if (file.blocks.size() + file.pending.size() >= kMaxBlocksPerFile) return refused(ErrorCode::kLimitExceeded);
+  const Geometry geometry = geometry_of(*file.policy);
+  if (operation.length() > geometry.block_bytes) return refused(ErrorCode::kInvalidArgument);
+  const BlockLayout layout(geometry, operation.length() == 0 ? geometry.block_bytes : operation.length());
+  const std::set<uint64_t> servers(command.placed_servers().begin(), command.placed_servers().end());
+  const auto placed = static_cast<uint32_t>(command.placed_servers_size());
+  if (placed < layout.stored_data_shards() + 1 || placed > layout.stored_shards() || servers.size() != placed ||
+      !std::ranges::all_of(servers, [this](uint64_t server) { return can_take_shards(server); })) {
+    return refused(ErrorCode::kConflict);
+  }
+  ModelAnswer answer;
+  answer.generations_open = true;
+  const uint64_t block = next_block_++;
+  wire::AllocateBlockResult& result = *answer.result.mutable_allocate_block();
+  result.set_block(block);
+  const std::vector<ShardIndex> indices = layout.stored_indices();
+  for (uint32_t i = 0; i < placed; ++i) {
+    wire::Shard& target = *result.add_targets();
+    target.set_index(indices[i].value());
+    target.set_server(command.placed_servers(static_cast<int>(i)));
+    if (observed != nullptr && static_cast<int>(i) < observed->allocate_block().targets_size()) {
+      target.set_generation(observed->allocate_block().targets(static_cast<int>(i)).generation());
+    }
+    file.pending[block].push_back({target.index(), target.server(), target.generation()});
+  }
+  return answer;
+}
+
+ModelAnswer MetadataModel::replace_target(const wire::Command& command, const wire::ReplaceTarget& operation,
+                                          const wire::MutationResult* observed) {
+  if (const auto wrong = check_lease(operation.inode(), operation.lease_epoch())) return *wrong;
+  Inode& file = inodes_.at(operation.inode());
+  const auto block = file.pending.find(operation.block());
+  if (block == file.pending.end()) return refused(ErrorCode::kConflict);
+  if (operation.index() >= geometry_of(*file.policy).total_shards()) return refused(ErrorCode::kInvalidArgument);
+  if (block->second.size() >= kMaxShardAttempts) return refused(ErrorCode::kLimitExceeded);
+  if (command.placed_servers_size() != 1) return refused(ErrorCode::kConflict);
+  const uint64_t server = command.placed_servers(0);
+  std::map<uint32_t, uint64_t> targets;  // the last attempt of each index
+  for (const Attempt& attempt : block->second) targets[attempt.index] = attempt.server;
+  const bool taken = std::ranges::any_of(targets, [server](const auto& target) { return target.second == server; });
+  if (taken || !can_take_shards(server)) return refused(ErrorCode::kConflict);
+  ModelAnswer answer;
+  answer.generations_open = true;
+  wire::Shard& target = *answer.result.mutable_replace_target()->mutable_target();
+  target.set_index(operation.index());
+  target.set_server(server);
+  if (observed != nullptr) target.set_generation(observed->replace_target().target().generation());
+  block->second.push_back({target.index(), target.server(), target.generation()});
+  return answer;
+}
+
+// Whether the shards of a commit are those of the block, each an attempt of which somebody was told.
+ErrorCode MetadataModel::check_shards(const std::vector<Attempt>& attempts, const wire::EcPolicy& policy,
+                                      const wire::CommitBlock& operation) const {
+  const BlockLayout layout(geometry_of(policy), operation.length());
+  const std::vector<ShardIndex> indices = layout.stored_indices();
+  if (operation.shards_size() != static_cast<int>(indices.size())) return ErrorCode::kInvalidArgument;
+  std::set<uint64_t> servers;
+  for (size_t i = 0; i < indices.size(); ++i) {
+    const wire::Shard& shard = operation.shards(static_cast<int>(i));
+    const bool fits = shard.index() == indices[i].value() && shard.length() == layout.shard_length(indices[i]);
+    if (!fits) return ErrorCode::kInvalidArgument;
+  }
+  for (const wire::Shard& shard : operation.shards()) {
+    if (shard.server() == 0 && shard.generation() == 0) continue;
+    const bool issued = std::ranges::any_of(attempts, [&shard](const Attempt& attempt) {
+      return attempt.index == shard.index() && attempt.server == shard.server() &&
+             attempt.generation == shard.generation();
+    });
+    if (!issued || !servers.insert(shard.server()).second) return ErrorCode::kInvalidArgument;
+  }
+  return servers.size() < layout.stored_data_shards() + 1 ? ErrorCode::kInsufficientServers : ErrorCode::kOk;
+}
+
+ModelAnswer MetadataModel::commit_block(const wire::Command& command, const wire::CommitBlock& operation) {
+  if (const auto wrong = check_lease(operation.inode(), operation.lease_epoch())) return *wrong;
+  Inode& file = inodes_.at(operation.inode());
+  const auto block = file.pending.find(operation.block());
+  if (block == file.pending.end()) return refused(ErrorCode::kConflict);
+  if (operation.length() == 0 || operation.length() > geometry_of(*file.policy).block_bytes) {
+    return refused(ErrorCode::kInvalidArgument);
+  }
+  if (operation.offset() != file.length) return refused(ErrorCode::kConflict);
+  if (operation.length() > kMaxFileBytes - file.length) return refused(ErrorCode::kLimitExceeded);
+  const ErrorCode shards = check_shards(block->second, *file.policy, operation);
+  if (shards != ErrorCode::kOk) return refused(shards);
+  file.pending.erase(block);
+  file.blocks.push_back({operation.block(), operation.offset(), operation.length()});
+  file.length += operation.length();
+  file.mtime_ms = command.wall_ms();
+  ModelAnswer answer;
+  answer.result.mutable_commit_block()->set_file_length(file.length);
+  return answer;
+}
+
+ModelAnswer MetadataModel::abandon_block(const wire::AbandonBlock& operation) {
+  if (const auto wrong = check_lease(operation.inode(), operation.lease_epoch())) return *wrong;
+  if (inodes_.at(operation.inode()).pending.erase(operation.block()) == 0) return refused(ErrorCode::kConflict);
+  return {};
+}
+
+}  // namespace dogfs::sim

@@ -1,0 +1,162 @@
+// What the metadata must answer, as a person would explain it: a tree of plain objects, changed by the commands of the
+// log in their order. Independent of core/meta (it shares with it the syntax of paths and the layout of blocks, which
+// have models of their own), and kept simple rather than quick.
+//
+// The model leaves two things open. Where shards lie once a block is committed is not followed: repair moves them, and
+// the ShardOracle checks them. And a deleted file stays here for ever, whereas the metadata takes it apart in the
+// background: what is asked about it by inode may be answered either way.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/ids.h"
+#include "core/wire/command.pb.h"
+#include "core/wire/meta.pb.h"
+
+namespace dogfs::sim {
+
+// What a command answers.
+struct ModelAnswer {
+  ErrorCode code = ErrorCode::kOk;
+  wire::MutationResult result;
+  // The file was deleted, and may be forgotten by now: kGone is as right as `code`.
+  bool or_gone = false;
+  // Of shard generations nothing is known but what was observed.
+  bool generations_open = false;
+};
+
+class MetadataModel {
+ public:
+  MetadataModel();
+
+  struct Applied {
+    ModelAnswer answer;
+    // It ran, and its answer is final. Otherwise it changed nothing: it had run before, or was refused for now.
+    bool took_effect = false;
+    uint64_t opened_session = 0;  // by OpenSession
+  };
+  // `observed`: what the client was answered, if it was. The generations of new shards are taken from there, since
+  // repairs draw from the same numbers.
+  Applied apply(const wire::Command& command, const wire::MutationResult* observed);
+
+  // --- What may be read now. Empty: that answer is right; otherwise what is wrong with it.
+  using Mismatch = std::optional<std::string>;
+  Mismatch check_stat(const wire::StatRequest& request, ErrorCode code, const wire::StatReply& reply) const;
+  Mismatch check_list(const wire::ListRequest& request, ErrorCode code, const wire::ListReply& reply) const;
+  Mismatch check_blocks(const wire::GetBlocksRequest& request, ErrorCode code, const wire::GetBlocksReply& reply) const;
+  Mismatch check_leases(const wire::RenewLeasesRequest& request, ErrorCode code,
+                        const wire::RenewLeasesReply& reply) const;
+
+  // --- For the comparison with the rows of a node
+  // "/a/b directory 7", "/a/c file 8 length 12 epoch 1 writer 3", …: all that can be reached, in order.
+  std::vector<std::string> describe_tree() const;
+  std::vector<uint64_t> sessions() const;
+
+ private:
+  static constexpr uint64_t kRootId = 1;
+
+  struct Attempt {
+    uint32_t index = 0;
+    uint64_t server = 0;
+    uint64_t generation = 0;  // 0: not known, for nobody was told
+  };
+  struct CommittedBlock {
+    uint64_t block = 0;
+    uint64_t offset = 0;
+    uint64_t length = 0;
+  };
+  struct Inode {
+    uint64_t id = 0;
+    bool directory = false;
+    uint64_t parent = 0;  // 0: deleted, or the root
+    std::string name;
+    uint32_t mode = 0;
+    std::string owner;
+    int64_t mtime_ms = 0;
+    std::optional<wire::EcPolicy> policy;  // a directory's own, or the one that a file was created with
+    std::map<std::string, uint64_t, std::less<>> children;
+    uint64_t length = 0;
+    uint64_t lease_epoch = 0;
+    uint64_t writer = 0;  // the session; 0: nobody
+    std::map<uint64_t, std::vector<Attempt>> pending;
+    std::vector<CommittedBlock> blocks;
+  };
+  struct ModelSession {
+    uint64_t low_water = 1;
+    int64_t last_active_ms = 0;
+    std::map<uint64_t, ModelAnswer> answers;
+  };
+  struct Server {
+    std::string uuid;
+    uint64_t incarnation = 0;
+    wire::ServerState state = wire::LIVE;
+  };
+  struct Lookup {
+    ErrorCode code = ErrorCode::kOk;  // of the path itself, or of the way
+    std::vector<uint64_t> directories;
+    std::vector<std::string> names;
+    uint64_t inode = 0;  // 0: not there
+
+    size_t missing() const { return names.size() - found; }
+    size_t found = 0;
+  };
+
+  Applied apply_request(const wire::Command& command, const wire::MutationResult* observed);
+  ModelAnswer run(const wire::Command& command, const wire::MutationResult* observed);
+  void apply_own(const wire::Command& command, Applied& applied);
+  void register_server(const wire::RegisterServer& operation);
+  void set_server_state(const wire::SetServerState& operation);
+  void expire_sessions(const wire::ExpireSessions& operation);
+
+  ModelAnswer make_directory(const wire::Command& command, const wire::MakeDirectory& operation);
+  ModelAnswer set_policy(const wire::SetPolicy& operation);
+  ModelAnswer create_file(const wire::Command& command, const wire::CreateFile& operation);
+  ModelAnswer rename(const wire::Command& command, const wire::Rename& operation);
+  ModelAnswer remove(const wire::Command& command, const wire::Delete& operation);
+  ModelAnswer recover_lease(const wire::RecoverLease& operation);
+  ModelAnswer close_file(const wire::Command& command, const wire::CloseFile& operation);
+  ModelAnswer allocate_block(const wire::Command& command, const wire::AllocateBlock& operation,
+                             const wire::MutationResult* observed);
+  ModelAnswer replace_target(const wire::Command& command, const wire::ReplaceTarget& operation,
+                             const wire::MutationResult* observed);
+  ModelAnswer commit_block(const wire::Command& command, const wire::CommitBlock& operation);
+  ModelAnswer abandon_block(const wire::AbandonBlock& operation);
+
+  Lookup look_up(std::string_view path) const;
+  const wire::EcPolicy& policy_at(const Inode& inode) const;
+  Inode& add_child(const wire::Command& command, uint64_t parent, const std::string& name, bool directory,
+                   uint32_t mode);
+  uint64_t make_parents(const wire::Command& command, const Lookup& lookup, uint32_t mode);
+  void detach(const wire::Command& command, uint64_t inode);
+  void revoke(Inode& file);
+  bool is_attached(const Inode& inode) const;
+  // What is wrong with the lease; nullopt if it holds.
+  std::optional<ModelAnswer> check_lease(uint64_t inode, uint64_t epoch) const;
+  bool can_take_shards(uint64_t server) const;
+  ErrorCode check_shards(const std::vector<Attempt>& attempts, const wire::EcPolicy& policy,
+                         const wire::CommitBlock& operation) const;
+
+  wire::FileStatus status_of(const Inode& inode) const;
+  Mismatch check_status(const Inode& inode, const wire::FileStatus& seen) const;
+  Mismatch check_block_list(const Inode& file, const wire::GetBlocksRequest& request,
+                            const wire::GetBlocksReply& reply) const;
+  void describe(const Inode& inode, const std::string& path, std::vector<std::string>& lines) const;
+
+  std::map<uint64_t, Inode> inodes_;
+  std::map<uint64_t, ModelSession> sessions_;
+  std::map<uint64_t, Server> servers_;
+  std::string cluster_uuid_;
+  int64_t log_time_ms_ = 0;
+  uint64_t next_inode_ = 2;
+  uint64_t next_block_ = 1;
+  uint64_t next_server_ = 1;
+  uint64_t next_session_ = 1;
+};
+
+}  // namespace dogfs::sim
