@@ -1,5 +1,6 @@
 # Compiler and linker settings that every target shares.
 set(DOGFS_SANITIZE "" CACHE STRING "Sanitizers to build with: empty, address,undefined, or thread")
+option(DOGFS_FUZZ "Build all code for coverage-guided fuzzing, and fuzz/ as libFuzzer programs (needs Clang)" OFF)
 
 find_program(DOGFS_CCACHE ccache)
 if(DOGFS_CCACHE)
@@ -24,3 +25,6 @@ if(DOGFS_SANITIZE)
   add_compile_definitions(BOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING BOOST_ASIO_DISABLE_SMALL_BLOCK_RECYCLING)
 endif()
 add_compile_definitions(BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_VISIBILITY)
+if(DOGFS_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()

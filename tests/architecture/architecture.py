@@ -30,7 +30,8 @@ EDGES = {
     "sim": CORE,
     "net": ("core/base", "core/env", "core/wire"),
     "runtime": CORE + ("net",),
-    "fuzz": CORE + ("sim", "net", "runtime"),
+    # It borrows the harnesses of tests.
+    "fuzz": CORE + ("sim", "net", "runtime", "tests"),
     "tests": CORE + ("sim", "net", "runtime"),
 }
 

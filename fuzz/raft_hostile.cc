@@ -1,0 +1,93 @@
+// One member of a Raft group against peers that send anything: no message that the codec lets through may bring the
+// process down or make the member break its own promises (what it voted, what it has committed). What such a peer does
+// to the group is another matter: Raft does not promise to withstand liars.
+#include "core/base/check.h"
+#include "core/raft/codec.h"
+#include "fuzz/raft_group.h"
+
+namespace dogfs::fuzz {
+namespace {
+
+constexpr size_t kMostEntries = 4;
+
+// A message of small numbers, which are those that mean something to the member.
+raft::Message draw_message(Input& input, size_t members) {
+  constexpr raft::MessageKind kKinds[] = {
+      raft::MessageKind::kPreVote,   raft::MessageKind::kPreVoteReply,   raft::MessageKind::kVote,
+      raft::MessageKind::kVoteReply, raft::MessageKind::kAppend,         raft::MessageKind::kAppendReply,
+      raft::MessageKind::kHeartbeat, raft::MessageKind::kHeartbeatReply, raft::MessageKind::kTimeoutNow};
+  raft::Message message;
+  message.kind = kKinds[input.below(std::size(kKinds))];
+  message.from = NodeId(1 + input.below(members + 1));
+  message.to = NodeId(1 + input.below(members));
+  message.term = Term(1 + input.number());
+  message.log = {LogIndex(input.number()), Term(input.number())};
+  message.commit = LogIndex(input.number());
+  message.reject = input.flag();
+  message.hint = {LogIndex(input.number()), Term(input.number())};
+  message.read_round = input.number();
+  message.transfer = input.flag();
+  if (message.kind != raft::MessageKind::kAppend) return message;
+  raft::LogPosition last = message.log;
+  for (size_t i = input.below(kMostEntries + 1); i > 0; --i) {
+    last = {last.index.next(), Term(last.term.value() + input.below(3))};
+    const bool command = input.flag();
+    message.entries.push_back({last.index, last.term, command ? raft::EntryType::kCommand : raft::EntryType::kNoop,
+                               command ? std::make_shared<const std::string>("forged") : nullptr});
+  }
+  return message;
+}
+
+// Only what would come through the wire.
+void forge(RaftGroup& group, Input& input) {
+  wire::RaftMessage encoded;
+  raft::encode_message(draw_message(input, group.cluster().nodes().size()), encoded);
+  Result<raft::Message> message = raft::decode_message(std::move(encoded));
+  if (message) group.cluster().deliver(message.value());
+}
+
+// Holds each member to what it was before the last step.
+class Watch {
+ public:
+  void check(raft::TestCluster& cluster) {
+    for (const auto& [id, node] : cluster.nodes()) {
+      const auto known = before_.find(id);
+      if (!node.raft) {
+        before_.erase(id);
+        continue;
+      }
+      const raft::NodeView view = raft::view_of(*node.raft);
+      if (const raft::Violation broken = raft::check_node(view)) DOGFS_CHECK(false, *broken);
+      if (known != before_.end() && known->second.incarnation == node.incarnation) {
+        if (const raft::Violation broken = raft::check_step(known->second.snapshot, view)) DOGFS_CHECK(false, *broken);
+      }
+      before_.insert_or_assign(id, Before{node.incarnation, raft::snapshot_of(view)});
+    }
+  }
+
+ private:
+  struct Before {
+    uint64_t incarnation;
+    raft::NodeSnapshot snapshot;
+  };
+  std::map<NodeId, Before> before_;
+};
+
+}  // namespace
+}  // namespace dogfs::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace dogfs;
+  fuzz::Input input(data, size);
+  fuzz::RaftGroup group(input);
+  fuzz::Watch watch;
+  while (!input.empty()) {
+    if (input.below(3) == 0) {
+      fuzz::forge(group, input);
+    } else {
+      group.step(input);
+    }
+    watch.check(group.cluster());
+  }
+  return 0;
+}
