@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""The leader of a three-node group is killed again and again under load: no operation is lost, doubled or answered
+wrongly (the simulator's linearizability oracle says so of the whole history), and another node soon leads.
+
+    failover_test.py             10 times
+    failover_test.py --full      100 times
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+from cluster import Cluster, Miss, expect, find_program, wait_for  # noqa: E402
+
+CLIENTS = 4
+ELECTION_TIMEOUT_MS = 300  # what dogfsd has by default
+FAILOVER_LIMIT = 1.5  # election timeouts, at the median
+
+
+class HistoryTool:
+    """Runs history_tool: the load, the log of nodes that are down, the check."""
+
+    def __init__(self, build, cluster):
+        self.program = find_program(build, "history_tool")
+        self.cluster = cluster
+        self.history = cluster.directory / "history"
+        self.log = cluster.directory / "log"
+        self.kills = cluster.directory / "kills"
+        self.last_index = 0
+        self.load = None
+
+    def start_load(self):
+        self.load = subprocess.Popen([self.program, "load", "--meta", self.cluster.meta_list,
+                                      "--clients", str(CLIENTS), "--history", self.history])  # fmt: skip
+
+    def stop_load(self):
+        self.load.terminate()
+        expect(self.load.wait(60) == 0, "the load did not end well")
+
+    def end(self):
+        if self.load and self.load.poll() is None:
+            self.load.kill()
+            self.load.wait()
+
+    def take_log(self, node):
+        """Adds what the node, which is down, has applied to what is known of the log. In portions, because nodes drop
+        the beginning of a log that grows long."""
+        done = subprocess.run([self.program, "log", "--store", self.cluster.directory / node.name / "store",
+                               "--after", str(self.last_index)], capture_output=True, check=False)  # fmt: skip
+        expect(done.returncode == 0, done.stderr.decode(errors="replace"))
+        with open(self.log, "ab") as log:
+            log.write(done.stdout)
+        for line in done.stdout.splitlines():
+            if line.startswith(b"  index: "):
+                self.last_index = int(line.split()[1])
+
+    def note_kill(self, moment_ns):
+        with open(self.kills, "a", encoding="ascii") as kills:
+            kills.write(f"{moment_ns}\n")
+
+    def check(self):
+        """The lines that the check prints; a violation is a Miss."""
+        done = subprocess.run([self.program, "check", "--history", self.history, "--log", self.log,
+                               "--kills", self.kills], capture_output=True, check=False)  # fmt: skip
+        expect(done.returncode == 0, done.stderr.decode(errors="replace"))
+        return done.stdout.decode().splitlines()
+
+
+def leader_status(cluster):
+    """What the leader says of the group, or None: whom dogfs asks by itself may follow and know little."""
+    for node in cluster.metas:
+        done = subprocess.run([cluster.dogfs_program, "status", "--json"], capture_output=True, check=False,
+                              env={**os.environ, "DOGFS_META": node.address})  # fmt: skip
+        status = json.loads(done.stdout) if done.returncode == 0 else {}
+        if status.get("from_leader"):
+            return status
+    return None
+
+
+def all_follow(cluster):
+    """The node that leads, if all others have what was committed a moment ago."""
+    status = leader_status(cluster)
+    if not status:
+        return None
+    for node in status["nodes"]:
+        if not node["reachable"] or int(node["match_index"]) + 100 < int(status["commit_index"]):
+            return None
+    address = Cluster.leader_of(status)
+    return next(node for node in cluster.metas if node.address == address)
+
+
+def kill_leader(cluster, tool):
+    leader = wait_for("three nodes that agree", lambda: all_follow(cluster))
+    leader.kill()
+    tool.note_kill(time.monotonic_ns())
+    wait_for("another leader", lambda: leader_status(cluster))
+    tool.take_log(leader)
+    leader.start()
+
+
+def take_rest_of_log(cluster, tool):
+    """From whichever node has applied most."""
+    wait_for("three nodes that agree", lambda: all_follow(cluster))
+    cluster.kill_all()
+    for node in cluster.metas:
+        tool.take_log(node)
+
+
+def run(build, rounds, hold_to_limit):
+    with Cluster(build, metas=3, chunks=0) as cluster:
+        tool = HistoryTool(build, cluster)
+        try:
+            cluster.start()
+            tool.start_load()
+            for number in range(rounds):
+                kill_leader(cluster, tool)
+                print(f"round {number + 1}: {tool.last_index} entries so far", flush=True)
+            wait_for("three nodes that agree", lambda: all_follow(cluster))
+            tool.stop_load()
+            take_rest_of_log(cluster, tool)
+            lines = tool.check()
+        finally:
+            tool.end()
+    median = report(lines, rounds)
+    if hold_to_limit:
+        expect(median < FAILOVER_LIMIT * ELECTION_TIMEOUT_MS, "fail-over takes too long")
+
+
+def report(lines, rounds):
+    words = lines[0].split()
+    counts = dict(zip(words[::2], map(int, words[1::2])))
+    failovers = sorted(float(line.split()[1]) for line in lines[1:])
+    expect(len(failovers) == rounds, f"only {len(failovers)} of {rounds} fail-overs were seen to end")
+    median = statistics.median(failovers)
+    print(lines[0])
+    print(f"fail-over over {rounds} rounds: median {median:.0f} ms, least {failovers[0]:.0f}, most {failovers[-1]:.0f} "
+          f"(election timeout {ELECTION_TIMEOUT_MS} ms)")  # fmt: skip
+    expect(counts["changes"] > 20 * rounds, "the load was too small to mean anything")
+    return median
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="100 rounds, and the fail-over time is held to its limit")
+    parser.add_argument("--bin", default=os.environ.get("DOGFS_BUILD_DIR"), help="the build directory")
+    arguments = parser.parse_args()
+    try:
+        run(Path(arguments.bin), 100 if arguments.full else 10, arguments.full)
+    except Miss as miss:
+        print(f"FAILED: {miss}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
