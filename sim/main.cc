@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/mutant.h"
+#include "sim/mutants.h"
 #include "sim/run.h"
 #include "sim/scenario.h"
 #include "sim/swarm.h"
@@ -24,6 +25,7 @@ struct Flags {
   bool faults = false;
   // swarm, mutants
   std::vector<std::string> scenarios;
+  std::vector<std::string> only;
   std::string seeds;
   uint32_t workers = 1;
 };
@@ -31,22 +33,6 @@ struct Flags {
 int complain(const std::string& what) {
   std::fprintf(stderr, "dogfs-sim: %s\n", what.c_str());
   return 2;
-}
-
-// Arms the planted bug of that name, if there is a name.
-Status arm_mutant(const std::string& name) {
-  if (name.empty()) return ok();
-  if (!kMutantsCompiledIn) return Error(ErrorCode::kUnsupported, "this build has no mutants: use the preset mutants");
-#ifdef DOGFS_MUTANTS
-#define X(mutant, spelling, text)      \
-  if (name == spelling) {              \
-    set_active_mutant(Mutant::mutant); \
-    return ok();                       \
-  }
-  DOGFS_MUTANT_LIST(X)
-#undef X
-#endif
-  return Error(ErrorCode::kInvalidArgument, "no mutant " + name + " (dogfs-sim list shows them)");
 }
 
 // "A..B", or "A" for one.
@@ -137,37 +123,30 @@ int run_many(const Flags& flags) {
   return result.failures.empty() ? 0 : 1;
 }
 
-struct MutantEntry {
-  const char* name;
-  const char* text;
-};
-constexpr MutantEntry kMutants[] = {
-#define X(mutant, spelling, text) {spelling, text},
-    DOGFS_MUTANT_LIST(X)
-#undef X
-};
-
-// Runs the scenarios with each planted bug until one run fails: what the simulator is worth.
+// Hunts each planted bug, or those that were named, each in its own scenario or in those that were named.
 int run_mutants(const Flags& flags) {
-  const Result<std::vector<NamedScenario>> scenarios = load_all(flags.directory, flags.scenarios);
-  if (!scenarios.has_value()) return complain(scenarios.error().detail);
+  std::vector<NamedScenario> scenarios;
+  if (!flags.scenarios.empty()) {
+    Result<std::vector<NamedScenario>> named = load_all(flags.directory, flags.scenarios);
+    if (!named.has_value()) return complain(named.error().detail);
+    scenarios = std::move(named).value();
+  }
   const auto seeds = parse_seeds(flags.seeds);
   if (!seeds.has_value()) return complain(seeds.error().detail);
-  int survivors = 0;
-  for (const MutantEntry& mutant : kMutants) {
-    const Status armed = arm_mutant(mutant.name);
-    if (!armed.has_value()) return complain(armed.error().detail);
-    std::printf("=== %s: %s\n", mutant.name, mutant.text);
-    const SwarmResult result = run_swarm(scenarios.value(), {.first_seed = seeds.value().first,
-                                                             .last_seed = seeds.value().second,
-                                                             .workers = flags.workers,
-                                                             .mutant = mutant.name,
-                                                             .most_failures = 1});
-    const bool caught = !result.failures.empty();
-    std::printf("%s after %llu runs\n", caught ? "caught" : "SURVIVED", static_cast<unsigned long long>(result.runs));
-    if (!caught) ++survivors;
+  SwarmOptions options;
+  options.first_seed = seeds.value().first;
+  options.last_seed = seeds.value().second;
+  options.workers = flags.workers;
+  std::vector<MutantHunt> hunts;
+  for (const MutantEntry& mutant : all_mutants()) {
+    if (!flags.only.empty() && std::ranges::count(flags.only, mutant.name) == 0) continue;
+    Result<MutantHunt> hunt = hunt_mutant(mutant, flags.directory, scenarios, options);
+    if (!hunt.has_value()) return complain(hunt.error().detail);
+    hunts.push_back(std::move(hunt).value());
   }
-  return survivors == 0 ? 0 : 1;
+  if (hunts.size() < flags.only.size()) return complain("no such mutant (dogfs-sim list shows them)");
+  std::printf("\n%s", mutant_table(hunts).c_str());
+  return std::ranges::all_of(hunts, [](const MutantHunt& hunt) { return hunt.caught.has_value(); }) ? 0 : 1;
 }
 
 int list(const Flags& flags) {
@@ -178,7 +157,9 @@ int list(const Flags& flags) {
     std::printf("  %-28s %s\n", named.name.c_str(), named.scenario.shows().c_str());
   }
   std::printf("\nMutants%s:\n", kMutantsCompiledIn ? "" : " (of the preset mutants; not in this build)");
-  for (const MutantEntry& mutant : kMutants) std::printf("  %-28s %s\n", mutant.name, mutant.text);
+  for (const MutantEntry& mutant : all_mutants()) {
+    std::printf("  %-28s %s (%s)\n", mutant.name.c_str(), mutant.text.c_str(), mutant.origin.c_str());
+  }
   return 0;
 }
 
@@ -202,8 +183,9 @@ int main(int argc, char** argv) {
   swarm->add_option("--mutant", flags.mutant, "Plant this bug (builds of the preset mutants)");
 
   CLI::App* mutants = app.add_subcommand("mutants", "Plants each known bug in turn; exits with 1 if one is not found.");
-  mutants->add_option("SCENARIO", flags.scenarios, "Which scenarios; none: all");
-  mutants->add_option("--seeds", flags.seeds, "A..B")->default_str("1..100")->default_val("1..100");
+  mutants->add_option("SCENARIO", flags.scenarios, "Which scenarios; none: each mutant's own");
+  mutants->add_option("--only", flags.only, "Hunt these mutants only");
+  mutants->add_option("--seeds", flags.seeds, "A..B")->default_str("1..2000")->default_val("1..2000");
   mutants->add_option("-j,--jobs", flags.workers, "Worker processes")->check(CLI::Range(1, 256))->capture_default_str();
 
   CLI::App* show = app.add_subcommand("list", "The scenarios and the mutants.");

@@ -9,20 +9,37 @@
 
 namespace dogfs {
 
-// X(name, spelling on the command line, what goes wrong)
-#define DOGFS_MUTANT_LIST(X)                                                                                   \
-  X(kAckBeforeSync, "ack-before-sync", "votes and appends are acknowledged before they are durable")           \
-  X(kCommitOlderTerm, "commit-older-term", "an entry of an older term is committed by counting its copies")    \
-  X(kVoteTwice, "vote-twice", "a second candidate of the same term is given a vote")                           \
-  X(kSealBeforeSync, "seal-before-sync", "a sealed shard is acknowledged before it is durable")                \
-  X(kCommitUnsealed, "commit-unsealed", "a block commit lists shards that were not sealed")                    \
-  X(kPublishUnchecked, "publish-unchecked-repair", "a shard rebuilt as another index is published unchecked")  \
-  X(kPurgeUnreachable, "purge-unreachable", "good shards of a block are deleted since others are unreachable") \
-  X(kFinishStaleRepair, "finish-stale-repair", "a repair is published that was given up and started anew")
+// X(name, spelling on the command line, the scenario that catches it, what goes wrong, whose bug it was or what forbids it: a section of the Raft paper,
+// or a promise of docs/architecture.md)
+// clang-format off: a row a bug
+#define DOGFS_MUTANT_LIST(X) \
+  X(kAckBeforeSync, "ack-before-sync", "election_storm", "votes and appends are acknowledged before they are durable", "5.2, 5.3") \
+  X(kVoteTwice, "vote-twice", "election_storm", "a second candidate of the same term is given a vote", "5.2") \
+  X(kForgetVote, "forget-vote", "election_storm", "a vote is not written to disk, only its term is", "5.2") \
+  X(kVoteForShorterLog, "vote-for-shorter-log", "election_storm", "a vote is given to a candidate that lacks entries", "5.4.1") \
+  X(kMutePreVote, "mute-pre-vote", "one_down_after_storm", "a node whose PreVote is refused never learns of the new term: two can wait for ever", "etcd #8501") \
+  X(kCommitOlderTerm, "commit-older-term", "flapping_link", "an entry of an older term is committed by counting its copies", "LogCabin #44; 5.4.2") \
+  X(kCommitAlone, "commit-alone", "election_storm", "a leader commits what is on its own disk without its followers", "5.3") \
+  X(kCountUnsyncedSelf, "count-unsynced-self", "power_cut", "a leader counts itself for entries that its disk does not have yet", "etcd #14370") \
+  X(kApplyBeforeDurable, "apply-before-durable", "power_cut", "entries are applied before the log is durable: a restart finds them ahead of it", "5.3") \
+  X(kAppendWithoutMatch, "append-without-match", "election_storm", "an append is taken although the entry before it differs", "5.3") \
+  X(kTruncateWithoutConflict, "truncate-without-conflict", "election_storm", "an old append makes a follower drop what lies behind it", "CCF #5991; 5.3") \
+  X(kCommitWithoutMatch, "commit-without-match", "election_storm", "a follower commits up to the leader's index a log that may not match", "ScyllaDB #10578") \
+  X(kReadBeforeTermCommit, "read-before-term-commit", "election_storm", "a new leader serves reads before it has committed in its term", "etcd #7331") \
+  X(kRetryRunsTwice, "retry-runs-twice", "network_chaos", "a retried request is run again instead of being answered", "8") \
+  X(kSealBeforeSync, "seal-before-sync", "power_cut", "a sealed shard is acknowledged before it is durable", "P2") \
+  X(kCommitUnsealed, "commit-unsealed", "servers_lost_during_write", "a block commit lists shards that were not sealed", "P2") \
+  X(kCommitAtExactlyK, "commit-at-exactly-k", "crash_storm", "a block is acknowledged with no shard to spare", "HDFS-17365") \
+  X(kReadUnchecked, "read-unchecked", "bit_rot", "a reader takes bytes without looking at their checksums", "P2") \
+  X(kDecodeOrder, "decode-order", "servers_lost_during_read", "a decoder takes its inputs in another order than its matrix", "HADOOP-19180") \
+  X(kPublishUnchecked, "publish-unchecked-repair", "servers_die_for_good", "a shard rebuilt as another index is published unchecked", "HDFS-15240") \
+  X(kPurgeUnreachable, "purge-unreachable", "servers_die_for_good", "good shards of a block are deleted since others are unreachable", "MinIO #14053") \
+  X(kFinishStaleRepair, "finish-stale-repair", "servers_die_for_good", "a repair is published that was given up and started anew", "HDFS-15240")
+// clang-format on
 
 enum class Mutant : uint8_t {
   kNone,
-#define X(name, spelling, text) name,
+#define X(name, spelling, scenario, text, origin) name,
   DOGFS_MUTANT_LIST(X)
 #undef X
 };
@@ -31,8 +48,8 @@ constexpr std::string_view mutant_name(Mutant mutant) {
   switch (mutant) {
     case Mutant::kNone:
       return "none";
-#define X(name, spelling, text) \
-  case Mutant::name:            \
+#define X(name, spelling, scenario, text, origin) \
+  case Mutant::name:                    \
     return spelling;
       DOGFS_MUTANT_LIST(X)
 #undef X

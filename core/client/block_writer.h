@@ -12,6 +12,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/base/mutant.h"
 #include "core/client/block_verdict.h"
 #include "core/client/context.h"
 #include "core/client/shard.h"
@@ -85,7 +86,9 @@ class BlockWriter : public std::enable_shared_from_this<BlockWriter> {
   BlockLayout layout() const;
   uint32_t count(ShardState state) const;
   uint32_t stored() const { return static_cast<uint32_t>(slots_.size()); }
-  uint32_t required() const { return layout().stored_data_shards() + 1; }
+  uint32_t required() const {
+    return layout().stored_data_shards() + (mutant_active(Mutant::kCommitAtExactlyK) ? 0 : 1);
+  }
   bool is_refused() const;
   BlockPatience patience() const;
   BlockProgress progress() const;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/mutant.h"
 
 namespace dogfs {
 namespace {
@@ -115,7 +116,7 @@ Result<Codec::PlanKey> Codec::key_of(const DecodeRequest& request) const {
 
 std::shared_ptr<const DecodePlan> Codec::make_plan(const PlanKey& key) const {
   const uint32_t size = key.stored_data_shards;
-  const std::vector<ShardIndex> sources = members(key.sources);
+  std::vector<ShardIndex> sources = members(key.sources);
   const std::vector<ShardIndex> wanted = members(key.wanted);
   std::vector<int> rows(size_t{size} * size);
   std::vector<int> inverse(size_t{size} * size);
@@ -134,6 +135,7 @@ std::shared_ptr<const DecodePlan> Codec::make_plan(const PlanKey& key) const {
       matrix.set(row, column, static_cast<uint8_t>(sum));
     }
   }
+  if (mutant_active(Mutant::kDecodeOrder)) std::ranges::reverse(sources);
   return std::make_shared<const DecodePlan>(sources, wanted, GfProduct(std::move(matrix)));
 }
 

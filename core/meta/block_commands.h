@@ -10,6 +10,7 @@
 // the writer had given it up, does not stay for ever.
 #pragma once
 
+#include "core/base/mutant.h"
 #include "core/base/result.h"
 #include "core/meta/apply_context.h"
 
@@ -38,8 +39,8 @@ Status abandon_block(ApplyContext& context, const wire::AbandonBlock& operation)
 
 // The shards that must be durable for a block that has `stored_data` data shards: one can be lost at once, and the
 // block is still there.
-constexpr uint32_t durable_minimum(uint32_t stored_data) {
-  return stored_data + 1;
+inline uint32_t durable_minimum(uint32_t stored_data) {
+  return stored_data + (mutant_active(Mutant::kCommitAtExactlyK) ? 0 : 1);
 }
 
 // The targets of an allocated block: the last attempt of each index, ascending.

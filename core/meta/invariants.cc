@@ -258,8 +258,8 @@ class Checker {
       expect(rows_.servers.contains(ServerId(shard.server())), "I4: block {} is on unknown server {}", id,
              shard.server());
     }
-    expect(servers.size() >= durable_minimum(layout.stored_data_shards()), "I4: block {} is durable on {} servers only",
-           id, servers.size());
+    expect(servers.size() > layout.stored_data_shards(), "I4: block {} is durable on {} servers only", id,
+           servers.size());
   }
 
   void check_leases() {

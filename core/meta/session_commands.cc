@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/base/limits.h"
+#include "core/base/mutant.h"
 
 namespace dogfs {
 namespace {
@@ -48,6 +49,7 @@ Result<std::optional<std::string>> begin_request(ApplyContext& context) {
   session->set_low_water(low_water);
   session->set_last_active_ms(context.counters.log_time_ms());
   context.tables.put(*session);
+  if (mutant_active(Mutant::kRetryRunsTwice)) return std::optional<std::string>();
   return context.tables.reply(context.session(), SequenceNumber(command.sequence()));
 }
 

@@ -91,7 +91,8 @@ void Raft::handle_vote_request(const Message& message) {
                             (pre_vote && message.term > term_) || mutant_active(Mutant::kVoteTwice);
   // A node that waits to be added has not been told of any group. If it is one that lost its disk, it may have voted.
   const bool has_a_say = !configuration().voters.empty();
-  const bool granted = has_a_say && free_to_vote && log_.is_up_to_date(message.log);
+  const bool has_enough = log_.is_up_to_date(message.log) || mutant_active(Mutant::kVoteForShorterLog);
+  const bool granted = has_a_say && free_to_vote && has_enough;
   Message reply = make_message(pre_vote ? MessageKind::kPreVoteReply : MessageKind::kVoteReply, message.from);
   reply.reject = !granted;
   if (!granted) return send(std::move(reply));

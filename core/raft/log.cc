@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/base/mutant.h"
 
 namespace dogfs::raft {
 
@@ -45,7 +46,11 @@ LogIndex Log::find_conflict(const std::vector<Entry>& entries) const {
 
 std::optional<LogIndex> Log::merge(const std::vector<Entry>& entries) {
   std::optional<LogIndex> dropped;
-  const LogIndex conflict = find_conflict(entries);
+  LogIndex conflict = find_conflict(entries);
+  if (mutant_active(Mutant::kTruncateWithoutConflict) && conflict.is_none() && !entries.empty() &&
+      entries.back().index < last_index()) {
+    conflict = entries.back().index.next();
+  }
   if (!conflict.is_none()) {
     truncate_from(conflict);
     dropped = conflict;

@@ -104,7 +104,7 @@ bool Raft::enter_higher_term(const Message& message) {
       return true;
     case MessageKind::kPreVoteReply:
       // A grant names the term that its candidate asked for, which nobody has entered yet.
-      if (message.reject) become_follower(message.term, NodeId());
+      if (message.reject && !mutant_active(Mutant::kMutePreVote)) become_follower(message.term, NodeId());
       return true;
     case MessageKind::kAppend:
     case MessageKind::kHeartbeat:
@@ -124,7 +124,7 @@ void Raft::answer_lower_term(const Message& message) {
     reply.reject = true;
     reply.log.index = message.log.index;
     send(std::move(reply));
-  } else if (message.kind == MessageKind::kPreVote) {
+  } else if (message.kind == MessageKind::kPreVote && !mutant_active(Mutant::kMutePreVote)) {
     Message reply = make_message(MessageKind::kPreVoteReply, message.from);
     reply.reject = true;
     send(std::move(reply));
@@ -284,7 +284,7 @@ Effects Raft::take_effects() {
 void Raft::take_persist_batch() {
   PersistBatch batch;
   batch.number = ++last_batch_;
-  batch.hard_state = HardState{term_, voted_for_, commit_};
+  batch.hard_state = HardState{term_, mutant_active(Mutant::kForgetVote) ? NodeId() : voted_for_, commit_};
   Log::Unstable unstable = log_.take_unstable(batch.number);
   batch.truncate_from = unstable.truncate_from;
   batch.entries = std::move(unstable.entries);
@@ -296,7 +296,7 @@ void Raft::take_persist_batch() {
 }
 
 void Raft::take_committed() {
-  const LogIndex last = std::min(commit_, log_.durable());
+  const LogIndex last = mutant_active(Mutant::kApplyBeforeDurable) ? commit_ : std::min(commit_, log_.durable());
   if (applied_ < handed_ || handed_ >= last || apply_fetching_) return;
   const LogIndex first = handed_.next();
   if (first >= log_.first_cached()) {
@@ -308,7 +308,8 @@ void Raft::take_committed() {
 }
 
 void Raft::hand_to_apply(std::vector<Entry> entries) {
-  DOGFS_CHECK(entries.front().index == handed_.next() && entries.back().index <= std::min(commit_, log_.durable()));
+  DOGFS_CHECK(entries.front().index == handed_.next() && entries.back().index <= commit_);
+  DOGFS_CHECK(entries.back().index <= log_.durable() || mutant_active(Mutant::kApplyBeforeDurable));
   handed_ = entries.back().index;
   effects_.committed = std::move(entries);
 }

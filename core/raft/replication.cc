@@ -33,7 +33,9 @@ void Raft::handle_append(const Message& message) {
     reply.log.index = commit_;
     return send_when_durable(std::move(reply));
   }
-  if (!log_.contains(message.log)) {
+  const bool matches = log_.contains(message.log) ||
+                       (mutant_active(Mutant::kAppendWithoutMatch) && message.log.index <= log_.last_index());
+  if (!matches) {
     // The leader may skip all entries of the suggestion's term or above that it has behind it (log.h).
     reply.reject = true;
     reply.log.index = message.log.index;
@@ -53,7 +55,8 @@ void Raft::handle_append(const Message& message) {
 
 void Raft::handle_heartbeat(const Message& message) {
   // The leader never tells of a commit beyond what this node has acknowledged to it.
-  if (message.commit > log_.last_index()) return note_violation(message, "a commit beyond the log");
+  if (message.commit > log_.last_index() && !mutant_active(Mutant::kCommitWithoutMatch))
+    return note_violation(message, "a commit beyond the log");
   commit_to(message.commit);
   Message reply = make_message(MessageKind::kHeartbeatReply, message.from);
   reply.read_round = message.read_round;
@@ -117,7 +120,7 @@ void Raft::broadcast_heartbeat() {
   heartbeat_deadline_ = now_ + options_.heartbeat_interval;
   for (const auto& [peer, progress] : progress_) {
     Message heartbeat = make_message(MessageKind::kHeartbeat, peer);
-    heartbeat.commit = std::min(commit_, progress.match());
+    heartbeat.commit = mutant_active(Mutant::kCommitWithoutMatch) ? commit_ : std::min(commit_, progress.match());
     heartbeat.read_round = reads_.round();
     if (options_.lease_drift_bound) heartbeat.sent_at = now_;
     send(std::move(heartbeat));
@@ -159,8 +162,10 @@ void Raft::handle_heartbeat_reply(const Message& message) {
 }
 
 void Raft::advance_commit() {
-  const LogIndex reached = quorum_.reached(
-      [this](NodeId voter) { return voter == options_.self ? log_.durable() : progress_.at(voter).match(); });
+  const LogIndex own = mutant_active(Mutant::kCountUnsyncedSelf) ? log_.last_index() : log_.durable();
+  LogIndex reached =
+      quorum_.reached([this, own](NodeId voter) { return voter == options_.self ? own : progress_.at(voter).match(); });
+  if (mutant_active(Mutant::kCommitAlone)) reached = own;
   // Copies of an older term's entry prove nothing (5.4.2, figure 8); it commits behind one of this term.
   if (log_.term_at(reached) != term_ && !mutant_active(Mutant::kCommitOlderTerm)) return;
   commit_to(reached);
@@ -171,6 +176,7 @@ void Raft::advance_commit() {
 }
 
 void Raft::commit_to(LogIndex index) {
+  if (mutant_active(Mutant::kCommitWithoutMatch)) index = std::min(index, log_.last_index());
   DOGFS_CHECK(index <= log_.last_index());
   commit_ = std::max(commit_, index);
 }
@@ -184,7 +190,8 @@ void Raft::advance_reads() {
     if (auto done = reads_.confirm(confirmed)) effects_.reads.push_back(*std::move(done));
   };
   confirm();
-  if (!reads_.wants_round() || !committed_in_term()) return;
+  if (!reads_.wants_round()) return;
+  if (!committed_in_term() && !mutant_active(Mutant::kReadBeforeTermCommit)) return;
   reads_.begin_round(commit_);
   broadcast_heartbeat();
   confirm();

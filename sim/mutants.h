@@ -1,0 +1,41 @@
+// The hunt for planted bugs (core/base/mutant.h): what the simulator is worth.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+#include "sim/swarm.h"
+
+namespace dogfs::sim {
+
+struct MutantEntry {
+  std::string name;
+  std::string scenario;  // that catches it
+  std::string text;      // what goes wrong
+  std::string origin;    // where it went wrong, or who forbids it
+};
+
+const std::vector<MutantEntry>& all_mutants();
+
+// Plants the bug of that name in this process; an empty name is none. kUnsupported in a build without mutants.
+Status arm_mutant(const std::string& name);
+
+struct MutantHunt {
+  MutantEntry mutant;
+  uint64_t runs = 0;
+  // The first run that failed; none: the mutant survived.
+  std::optional<SwarmFailure> caught;
+};
+
+// Runs the mutant's own scenario, or else all of `scenarios`, with each seed until one run fails. Prints as it goes.
+// Precondition: the build has mutants. Fails when the mutant's scenario does not load.
+Result<MutantHunt> hunt_mutant(const MutantEntry& mutant, const std::string& directory,
+                               std::vector<NamedScenario> scenarios, SwarmOptions options);
+
+// The table of docs/mutants.md.
+std::string mutant_table(const std::vector<MutantHunt>& hunts);
+
+}  // namespace dogfs::sim
