@@ -144,7 +144,6 @@ void Raft::handle_append_reply(const Message& message) {
   if (news) advance_commit();
   // What was committed may have been the end of this leadership, or of the follower's membership.
   if (progress_.contains(message.from)) send_appends(message.from);
-  go_on_with_transfer();
 }
 
 void Raft::handle_heartbeat_reply(const Message& message) {
