@@ -28,7 +28,9 @@ Membership::Membership(Env& env, const ChunkOptions& options, Identity& identity
 
 void Membership::start(TaskGroup& tasks, std::function<void()> on_registered) {
   tasks.spawn(run_registration(tasks, std::move(on_registered)));
-  for (const Address& node : options_.meta_nodes) tasks.spawn(run_heartbeats(node));
+  tasks_ = &tasks;
+  nodes_.insert(options_.meta_nodes.begin(), options_.meta_nodes.end());
+  for (const Address& node : nodes_) tasks.spawn(run_heartbeats(node));
 }
 
 Task<void> Membership::run_registration(TaskGroup& tasks, std::function<void()> on_registered) {
@@ -49,7 +51,7 @@ Task<void> Membership::run_registration(TaskGroup& tasks, std::function<void()> 
     env_.log.info("chunk", "registered as server {}, incarnation {}", identity_.server(), incarnation_);
     if (std::exchange(first, false)) on_registered();
     // Blocks are placed only on servers that were heard of: no need to wait for the next round of heartbeats.
-    for (const Address& node : options_.meta_nodes) tasks.spawn(send_heartbeat(node));
+    for (const Address& node : nodes_) tasks.spawn(send_heartbeat(node));
   } while (co_await stop_.sleep(options_.heartbeat_interval));
 }
 
@@ -90,7 +92,7 @@ Task<Status> Membership::register_at(Address node) {
 }
 
 Task<void> Membership::run_heartbeats(Address node) {
-  while (!stop_.stopping()) {
+  while (!stop_.stopping() && nodes_.contains(node)) {
     const MonoTime next = env_.clock.now() + options_.heartbeat_interval;
     if (registered_) co_await send_heartbeat(node);
     co_await stop_.sleep(std::max<Duration>(next - env_.clock.now(), Duration(0)));
@@ -126,7 +128,23 @@ Task<void> Membership::send_heartbeat(Address node) {
   if (unknown && incarnation == incarnation_) registered_ = false;
 }
 
+// Any metadata node may know of one that is new here; only the leader surely knows who is gone.
+void Membership::learn_nodes(const wire::HeartbeatReply& reply) {
+  if (reply.meta_nodes().empty() || static_cast<size_t>(reply.meta_nodes_size()) > kMaxRaftMembers) return;
+  std::set<Address> named;
+  for (const std::string& address : reply.meta_nodes()) {
+    if (address.empty() || address.size() > kMaxAddressBytes) return;
+    named.insert(Address{address});
+  }
+  if (reply.leader()) std::erase_if(nodes_, [&](const Address& node) { return !named.contains(node); });
+  for (const Address& node : named) {
+    // One whose task still runs although it had left is heard by the new task too: that does no harm.
+    if (nodes_.insert(node).second) tasks_->spawn(run_heartbeats(node));
+  }
+}
+
 void Membership::take_reply(const wire::HeartbeatReply& reply, const std::vector<ShardKey>& reported) {
+  learn_nodes(reply);
   if (!reply.leader()) return;
   // The leader has heard. If it falls before it has written that down, its successor asks again.
   remover_.reported(reported);

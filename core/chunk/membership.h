@@ -1,9 +1,10 @@
 // A chunk server's side of the cluster: it registers with the metadata's leader, then tells every metadata node each
 // interval that it lives, how much room it has, and what it has deleted. Whoever is elected so knows the servers at
-// once.
+// once. Metadata nodes come and go: their answers say who they are now.
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ class Membership {
   Task<Status> try_to_register();
   Task<Status> register_at(Address node);
   Task<void> run_heartbeats(Address node);
+  void learn_nodes(const wire::HeartbeatReply& reply);
   Task<void> send_heartbeat(Address node);
   void take_reply(const wire::HeartbeatReply& reply, const std::vector<ShardKey>& reported);
 
@@ -49,6 +51,9 @@ class Membership {
   // Who led when last heard of; empty: unknown.
   Address leader_;
   size_t next_node_ = 0;
+  // The metadata nodes that heartbeats go to, in tasks of *tasks_ from start() on.
+  std::set<Address> nodes_;
+  TaskGroup* tasks_ = nullptr;
   uint64_t incarnation_ = 0;
   bool registered_ = false;
 };

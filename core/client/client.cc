@@ -38,9 +38,16 @@ class Client::Impl {
     co_return co_await context_.channel.ask<ReplyMessage>(type, std::move(message));
   }
 
+  // What the leader alone can do, without a path.
+  template <class ReplyMessage, class RequestMessage>
+  Task<Result<ReplyMessage>> ask_leader(MessageType type, RequestMessage message) {
+    return context_.channel.ask<ReplyMessage>(type, std::move(message));
+  }
+
   Task<Result<std::unique_ptr<FileWriter>>> create(std::string path, CreateOptions options);
   Task<Result<std::unique_ptr<FileReader>>> open(std::string path);
-  Task<Result<wire::ClusterStatusReply>> status();
+  template <class ReplyMessage, class RequestMessage>
+  Task<Result<ReplyMessage>> ask_any(MessageType type, RequestMessage message);
 
   Task<void> stop() {
     leases_.stop();
@@ -74,10 +81,11 @@ Task<Result<std::unique_ptr<FileReader>>> Client::Impl::open(std::string path) {
   co_return co_await open_file_reader(context_, std::move(path));
 }
 
-Task<Result<wire::ClusterStatusReply>> Client::Impl::status() {
-  Request request = make_request(MessageType::kClusterStatus, GroupId(), wire::ClusterStatusRequest());
+template <class ReplyMessage, class RequestMessage>
+Task<Result<ReplyMessage>> Client::Impl::ask_any(MessageType type, RequestMessage message) {
+  Request request = make_request(type, GroupId(), message);
   DOGFS_CO_TRY(Reply reply, co_await context_.channel.call_any(std::move(request)));
-  DOGFS_CO_TRY(TypedReply<wire::ClusterStatusReply> typed, parse_reply<wire::ClusterStatusReply>(std::move(reply)));
+  DOGFS_CO_TRY(TypedReply<ReplyMessage> typed, parse_reply<ReplyMessage>(std::move(reply)));
   co_return std::move(typed.message);
 }
 
@@ -170,7 +178,26 @@ Task<Result<wire::SummaryReply>> Client::summary(std::string path) {
 }
 
 Task<Result<wire::ClusterStatusReply>> Client::status() {
-  return impl_->status();
+  return impl_->ask_any<wire::ClusterStatusReply>(MessageType::kClusterStatus, wire::ClusterStatusRequest());
+}
+
+Task<Result<wire::MembershipReply>> Client::membership() {
+  wire::MembershipRequest request;
+  request.set_only_leader(true);
+  Result<wire::MembershipReply> reply =
+      co_await impl_->ask_leader<wire::MembershipReply>(MessageType::kMembership, request);
+  if (reply || reply.error().code != ErrorCode::kNoLeader) co_return reply;
+  co_return co_await impl_->ask_any<wire::MembershipReply>(MessageType::kMembership, wire::MembershipRequest());
+}
+
+Task<Result<wire::MembershipReply>> Client::change_membership(wire::ChangeMembershipRequest change) {
+  return impl_->ask_leader<wire::MembershipReply>(MessageType::kChangeMembership, std::move(change));
+}
+
+Task<Result<wire::MembershipReply>> Client::transfer_leadership(uint64_t target) {
+  wire::TransferLeadershipRequest request;
+  request.set_target(target);
+  return impl_->ask_leader<wire::MembershipReply>(MessageType::kTransferLeadership, request);
 }
 
 Task<void> Client::stop() {

@@ -96,6 +96,13 @@ class Client {
   // Asks whichever node answers, the leader first.
   Task<Result<wire::ClusterStatusReply>> status();
 
+  // Who is in the metadata group. As the leader knows it, or else whichever node answers.
+  Task<Result<wire::MembershipReply>> membership();
+  // Resumes when the change is complete. It may be repeated. kConflict: not now, for the reason that the text says.
+  Task<Result<wire::MembershipReply>> change_membership(wire::ChangeMembershipRequest change);
+  // 0: to the voter with the most of the log.
+  Task<Result<wire::MembershipReply>> transfer_leadership(uint64_t target);
+
   // Ends what runs in the background (lease renewal). Precondition: no operation is under way.
   Task<void> stop();
 

@@ -4,6 +4,7 @@
 
 #include "core/meta/client_requests.h"
 #include "core/meta/duties.h"
+#include "core/meta/membership_requests.h"
 #include "core/meta/parts.h"
 #include "core/meta/read_requests.h"
 #include "core/meta/server_requests.h"
@@ -23,6 +24,8 @@ ReplicaOptions replica_options(const MetaOptions& options) {
   replica.group = kGroup;
   replica.self = options.self;
   replica.voters = options.nodes;
+  replica.join = options.join;
+  replica.lease_drift_bound = options.lease_drift_bound;
   replica.heartbeat_interval = options.heartbeat_interval;
   replica.election_timeout = options.election_timeout;
   return replica;
@@ -41,6 +44,7 @@ class MetaNode::Impl {
         clients_(parts_),
         reads_(parts_),
         servers_(parts_),
+        membership_(parts_),
         duties_(parts_),
         idle_(env.clock) {}
 
@@ -53,6 +57,12 @@ class MetaNode::Impl {
   }
 
   Task<void> stop() {
+    refusing_ = true;
+    if (parts_.is_leader()) {
+      const MonoTime limit = env_.clock.now() + options_.election_timeout;
+      const Status handed = co_await replica_.transfer_leadership(NodeId(), limit);
+      if (!handed) env_.log.info("meta", "leadership is not handed over: {}", handed.error().to_string());
+    }
     env_.transport.stop_serving();
     stopping_ = true;
     duties_.request_stop();
@@ -62,7 +72,7 @@ class MetaNode::Impl {
   }
 
   Task<Reply> handle(Request request, MonoTime deadline) {
-    if (stopping_) co_return error_reply(Error(ErrorCode::kShuttingDown));
+    if (refusing_) co_return error_reply(Error(ErrorCode::kShuttingDown));
     if (request.group != kGroup) {
       co_return error_reply(Error(ErrorCode::kInvalidArgument, fmt::format("group {} is not here", request.group)));
     }
@@ -105,6 +115,12 @@ class MetaNode::Impl {
         return reads_.summary(std::move(request), deadline);
       case MessageType::kClusterStatus:
         return reads_.cluster_status(std::move(request), deadline);
+      case MessageType::kMembership:
+        return membership_.describe(std::move(request), deadline);
+      case MessageType::kChangeMembership:
+        return membership_.change(std::move(request), deadline);
+      case MessageType::kTransferLeadership:
+        return membership_.transfer(std::move(request), deadline);
       case MessageType::kRegisterServer:
         return servers_.register_server(std::move(request), deadline);
       case MessageType::kHeartbeat:
@@ -138,10 +154,12 @@ class MetaNode::Impl {
   ClientRequests clients_;
   ReadRequests reads_;
   ServerRequests servers_;
+  MembershipRequests membership_;
   Duties duties_;
   // Requests under way; stop() waits for them.
   size_t active_ = 0;
   Notifier idle_;
+  bool refusing_ = false;  // new requests
   bool stopping_ = false;
   Term led_term_;
 };

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "core/base/ids.h"
 #include "core/base/result.h"
@@ -17,7 +18,12 @@ namespace dogfs {
 
 struct MetaOptions {
   NodeId self;
-  std::map<NodeId, Address> nodes;  // all metadata nodes, this one included
+  // All metadata nodes of a new cluster, this one included. Afterwards the log knows who they are.
+  std::map<NodeId, Address> nodes;
+  // The cluster exists: a node with an empty store waits to be added to it.
+  bool join = false;
+  // Reads are answered from the leader's lease, for which clocks must keep to this bound; see ReplicaOptions.
+  std::optional<Duration> lease_drift_bound;
   Duration heartbeat_interval = milliseconds(50);
   Duration election_timeout = milliseconds(300);
   // A chunk server that has not been heard of for this long gets no new shards.
@@ -38,6 +44,7 @@ class MetaNode final : public RequestHandler {
 
   // Recovers from the store, then serves on the transport.
   Task<Status> start();
+  // A leader hands leadership over first, for an election timeout at most.
   Task<void> stop();
 
   Task<Reply> handle(Request request, MonoTime deadline) override;

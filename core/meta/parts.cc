@@ -37,10 +37,10 @@ Reply MetaParts::refuse(Error error) const {
   }
   if (error.code != ErrorCode::kNotLeader) return error_reply(std::move(error));
   const NodeId leader = replica.status().leader;
-  const auto node = options.nodes.find(leader);
-  if (leader == options.self || node == options.nodes.end()) return error_reply(Error(ErrorCode::kNoLeader));
+  const Address address = replica.address_of(leader);
+  if (leader == options.self || address.value.empty()) return error_reply(Error(ErrorCode::kNoLeader));
   Reply reply = error_reply(std::move(error));
-  reply.leader = node->second;
+  reply.leader = address;
   return reply;
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/meta/queries.h"
+#include "core/raft/raft.h"
 #include "core/wire/rpc.h"
 
 namespace dogfs {
@@ -119,7 +120,7 @@ Task<Reply> ReadRequests::cluster_status(Request request, MonoTime deadline) {
 // Only a leader hears of the other nodes all the time; others know that they themselves and their leader are there.
 void ReadRequests::add_nodes(const ReplicaStatus& status, wire::ClusterStatusReply& reply) const {
   const MonoTime now = parts_.env.clock.now();
-  for (const auto& [id, address] : parts_.options.nodes) {
+  for (const auto& [id, address] : parts_.replica.raft()->configuration().addresses) {
     wire::ClusterStatusReply::MetaNode& node = *reply.add_nodes();
     node.set_node(id.value());
     node.set_address(address.value);

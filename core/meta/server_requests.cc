@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/base/limits.h"
+#include "core/raft/raft.h"
 #include "core/wire/rpc.h"
 
 namespace dogfs {
@@ -35,6 +36,9 @@ Task<Reply> ServerRequests::heartbeat(Request request, MonoTime deadline) {
   const Result<bool> identified = co_await identify(message.server(), message.incarnation(), deadline);
   if (!identified) co_return parts_.refuse(identified.error());
   wire::HeartbeatReply reply;
+  for (const auto& [node, address] : parts_.replica.raft()->configuration().addresses) {
+    reply.add_meta_nodes(address.value);
+  }
   if (!identified.value()) co_return make_reply(reply);
   const ServerId server(message.server());
   parts_.registry.heard(message, parts_.env.clock.now());
