@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "runtime/cli/admin.h"
 #include "runtime/cli/cluster.h"
 #include "runtime/cli/get.h"
 #include "runtime/cli/inspect.h"
@@ -166,6 +167,38 @@ void add_inspection_commands(CLI::App& app, CommandLine& line) {
   on_call(command, line, status, print_cluster_status);
 }
 
+void add_membership_commands(CLI::App& meta, CommandLine& line) {
+  auto options = std::make_shared<AdminOptions>();
+  const auto define = [&](const char* name, const char* description, const char* example, auto run) {
+    CLI::App* command = add_command(meta, name, description, example);
+    command->add_flag("--json", options->json, "One JSON object, for programs");
+    on_call(command, line, options, run);
+    return command;
+  };
+  define("status", "Show the members, and how far each has the log", "dogfs admin meta status", print_membership);
+  CLI::App* add = define("add", "Add a node that waits for it (dogfsd meta --join), as a learner without a vote",
+                         "dogfs admin meta add 4=10.0.0.4:7001", add_member);
+  add->add_option("MEMBER", options->member, "ID=host:port; an id that no node ever had")->required();
+  CLI::App* promote = define("promote", "Give learners a vote, once they have caught up", "dogfs admin meta promote 4",
+                             promote_members);
+  promote->add_option("ID", options->nodes, "Whom")->required();
+  promote->add_option("--wait", options->wait_seconds, "How many seconds to wait for them")->capture_default_str();
+  CLI::App* remove =
+      define("remove", "Take nodes out of the group, dead or alive", "dogfs admin meta remove 3", remove_members);
+  remove->add_option("ID", options->nodes, "Whom")->required();
+  CLI::App* transfer =
+      define("transfer", "Hand leadership to another node", "dogfs admin meta transfer 2", transfer_leadership);
+  transfer->add_option("ID", options->target, "To whom; the one with the most of the log if not given");
+}
+
+void add_admin_commands(CLI::App& app, CommandLine& line) {
+  CLI::App* admin = add_command(app, "admin", "Operate the cluster", "dogfs admin meta status");
+  admin->require_subcommand(1);
+  CLI::App* meta = add_command(*admin, "meta", "The metadata group and its members", "dogfs admin meta status");
+  meta->require_subcommand(1);
+  add_membership_commands(*meta, line);
+}
+
 Result<std::vector<Address>> find_meta_nodes(const CommandLine& line) {
   if (!line.meta.empty()) return parse_meta_nodes(line.meta);
   if (line.cluster_file.empty()) {
@@ -189,6 +222,7 @@ int run(int argc, char** argv) {
   add_namespace_commands(app, line);
   add_transfer_commands(app, line);
   add_inspection_commands(app, line);
+  add_admin_commands(app, line);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

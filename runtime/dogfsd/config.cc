@@ -124,6 +124,8 @@ Result<MetaConfig> check_meta(const MetaFlags& flags, const CommonFlags& common)
   DOGFS_TRY(const HostPort listen, listen_address(config.listen.value));
   if (listen.port == 0) return bad_flag("--listen", "the other nodes must know the port: it cannot be 0");
   config.nodes = std::move(nodes).value();
+  config.join = flags.join;
+  if (flags.lease_drift_bound_ms > 0) config.lease_drift_bound = milliseconds(flags.lease_drift_bound_ms);
   config.directory = flags.directory;
   config.cluster = common.cluster;
   return config;

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/ids.h"
 #include "core/base/result.h"
+#include "core/base/time.h"
 #include "core/env/log.h"
 #include "core/env/transport.h"
 
@@ -25,6 +27,8 @@ struct MetaFlags {
   std::string peers;
   std::string directory;
   std::string port_file;
+  bool join = false;
+  unsigned lease_drift_bound_ms = 0;  // 0: no leases
 };
 
 struct ChunkFlags {
@@ -48,6 +52,8 @@ struct MetaConfig {
   NodeId id;
   Address listen;
   std::map<NodeId, Address> nodes;
+  bool join = false;
+  std::optional<Duration> lease_drift_bound;
   std::string directory;
   std::string cluster;
   LogLevel log_level = LogLevel::kInfo;

@@ -62,6 +62,15 @@ void define_meta(CLI::App& app, MetaFlags& flags) {
       ->envname("DOGFS_DIR");
   app.add_option("--listen", flags.listen, "IP:port to listen on, where it is not this node's address in --peers")
       ->envname("DOGFS_LISTEN");
+  app.add_flag("--join", flags.join,
+               "The cluster exists: wait to be added to it (dogfs admin meta add). Needed at the first start only")
+      ->envname("DOGFS_JOIN");
+  app.add_option(
+         "--lease-drift-bound", flags.lease_drift_bound_ms,
+         "Answer reads from the leader's lease, trusting that clocks part by fewer than so many milliseconds in "
+         "an election timeout; 0: trust no clock. The same on all metadata nodes")
+      ->envname("DOGFS_LEASE_DRIFT_BOUND")
+      ->capture_default_str();
   app.add_option("--port-file", flags.port_file, "File to write the address to, once this node serves")
       ->envname("DOGFS_PORT_FILE");
 }

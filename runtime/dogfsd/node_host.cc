@@ -19,13 +19,13 @@ constexpr size_t kChunkMemtableBytes = 4 * kMiB;
 constexpr size_t kChunkCacheBytes = 16 * kMiB;
 constexpr Duration kDrainLimit = seconds(2);
 
-std::string members_of(const MetaConfig& config) {
-  std::string members;
-  for (const auto& [id, address] : config.nodes) {
-    if (!members.empty()) members += ",";
-    members += std::to_string(id.value());
-  }
-  return members;
+MetaOptions meta_options(const MetaConfig& config) {
+  MetaOptions options;
+  options.self = config.id;
+  options.nodes = config.nodes;
+  options.join = config.join;
+  options.lease_drift_bound = config.lease_drift_bound;
+  return options;
 }
 
 }  // namespace
@@ -74,7 +74,7 @@ Task<void> NodeHost::live(const std::function<void()>& on_serving) {
     while (!stopping_) co_await stop_requested_.wait();
     ports().log().info("dogfsd", "stopping");
   }
-  ports().transport().stop_serving();
+  // It stops to serve by itself, when it has told the others.
   co_await stop_node();
   co_await ports().transport().drain(ports().env().clock.now() + kDrainLimit);
 }
@@ -92,10 +92,8 @@ std::function<void(Error)> NodeHost::on_fatal() {
 // ---------------------------------------------------------------------------------------------------------
 
 Result<std::unique_ptr<MetaHost>> MetaHost::open(std::unique_ptr<NodePorts> ports, const MetaConfig& config) {
-  const DirectoryIdentity identity = {{"role", "meta"},
-                                      {"cluster", config.cluster},
-                                      {"node", std::to_string(config.id.value())},
-                                      {"members", members_of(config)}};
+  const DirectoryIdentity identity = {
+      {"role", "meta"}, {"cluster", config.cluster}, {"node", std::to_string(config.id.value())}};
   DOGFS_TRY(DataDirectory directory, DataDirectory::open(config.directory, identity));
   RocksKvOptions options;
   options.create_if_missing = !directory.formatted();
@@ -109,7 +107,7 @@ MetaHost::MetaHost(std::unique_ptr<NodePorts> node_ports, DataDirectory director
     : NodeHost(std::move(node_ports)),
       directory_(std::move(directory)),
       store_(std::move(store)),
-      node_(ports().env(), *store_, MetaOptions{.self = config.id, .nodes = config.nodes}, on_fatal()) {}
+      node_(ports().env(), *store_, meta_options(config), on_fatal()) {}
 
 // --- ChunkHost
 // --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,120 @@
+#include "runtime/cli/admin.h"
+
+#include <fmt/format.h>
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+
+#include "core/env/sync.h"
+
+namespace dogfs::cli {
+namespace {
+
+constexpr Duration kRetryInterval = milliseconds(500);
+
+void print(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+std::string_view role_name(wire::MembershipReply::Role role) {
+  switch (role) {
+    case wire::MembershipReply::VOTER:
+      return "voter";
+    case wire::MembershipReply::LEAVING_VOTER:
+      return "voter, leaving";
+    case wire::MembershipReply::LEARNER:
+      return "learner";
+    default:
+      return "member";
+  }
+}
+
+std::string state_of(const wire::MembershipReply& reply, const wire::MembershipReply::Member& member) {
+  if (member.node() == reply.leader()) return "leads";
+  if (member.silent_ms() < 0) return "";
+  const uint64_t behind = reply.last_index() - std::min(reply.last_index(), member.match_index());
+  const std::string lag = behind == 0 ? "has everything" : fmt::format("{} entries behind", behind);
+  if (member.silent_ms() < 1000) return lag;
+  return fmt::format("{}, SILENT for {:.1f} s", lag, static_cast<double>(member.silent_ms()) / 1000);
+}
+
+void print_members(const wire::MembershipReply& reply) {
+  print(fmt::format("term {}, log to {}, committed to {}{}\n", reply.term(), reply.last_index(), reply.commit_index(),
+                    reply.changing() ? "; a change of membership is under way" : ""));
+  for (const wire::MembershipReply::Member& member : reply.members()) {
+    print(fmt::format("  {:>3}  {:<24} {:<16} {}\n", member.node(), member.address(), role_name(member.role()),
+                      state_of(reply, member)));
+  }
+  print(fmt::format("a new node takes an id above {}\n", reply.last_id()));
+}
+
+void print_reply(const wire::MembershipReply& reply, const AdminOptions& options) {
+  if (!options.json) return print_members(reply);
+  std::string text;
+  google::protobuf::util::JsonPrintOptions json;
+  json.always_print_primitive_fields = true;
+  json.preserve_proto_field_names = true;
+  if (google::protobuf::util::MessageToJsonString(reply, &text, json).ok()) print(text + "\n");
+}
+
+void report(Session& session, const char* what, const Result<wire::MembershipReply>& reply,
+            const AdminOptions& options) {
+  if (reply) return print_reply(reply.value(), options);
+  session.fail(what, reply.error());
+}
+
+}  // namespace
+
+Task<void> print_membership(Session& session, AdminOptions options) {
+  const Result<wire::MembershipReply> reply = co_await session.client().membership();
+  report(session, "admin meta status", reply, options);
+}
+
+Task<void> add_member(Session& session, AdminOptions options) {
+  const size_t equals = options.member.find('=');
+  uint64_t node = 0;
+  const char* const begin = options.member.data();
+  const auto [end, error] = std::from_chars(begin, begin + std::min(equals, options.member.size()), node);
+  if (equals == std::string::npos || error != std::errc() || end != begin + equals || node == 0) {
+    session.fail(options.member, Error(ErrorCode::kInvalidArgument, "write ID=host:port, such as 4=10.0.0.4:7001"));
+    co_return;
+  }
+  wire::ChangeMembershipRequest change;
+  change.add_add()->set_node(node);
+  change.mutable_add(0)->set_address(options.member.substr(equals + 1));
+  const Result<wire::MembershipReply> reply = co_await session.client().change_membership(std::move(change));
+  report(session, "admin meta add", reply, options);
+}
+
+// A learner that still fetches the log is waited for.
+Task<void> promote_members(Session& session, AdminOptions options) {
+  wire::ChangeMembershipRequest change;
+  for (const uint64_t node : options.nodes) change.add_promote(node);
+  const MonoTime end = session.env().clock.now() + seconds(options.wait_seconds);
+  for (;;) {
+    const Result<wire::MembershipReply> reply = co_await session.client().change_membership(change);
+    const bool not_yet = !reply && reply.error().code == ErrorCode::kConflict;
+    if (!not_yet || session.env().clock.now() >= end || session.interrupted()) {
+      report(session, "admin meta promote", reply, options);
+      co_return;
+    }
+    if (session.verbose()) session.warn(reply.error().detail);
+    co_await sleep_for(session.env().clock, kRetryInterval);
+  }
+}
+
+Task<void> remove_members(Session& session, AdminOptions options) {
+  wire::ChangeMembershipRequest change;
+  for (const uint64_t node : options.nodes) change.add_remove(node);
+  const Result<wire::MembershipReply> reply = co_await session.client().change_membership(std::move(change));
+  report(session, "admin meta remove", reply, options);
+}
+
+Task<void> transfer_leadership(Session& session, AdminOptions options) {
+  const Result<wire::MembershipReply> reply = co_await session.client().transfer_leadership(options.target);
+  report(session, "admin meta transfer", reply, options);
+}
+
+}  // namespace dogfs::cli
