@@ -4,6 +4,25 @@
 
 namespace dogfs {
 
+namespace {
+
+// A waiter's place among those that wait.
+class Place {
+ public:
+  Place(std::shared_ptr<std::deque<Waiter*>> waiting, Waiter* waiter) : waiting_(std::move(waiting)), waiter_(waiter) {
+    waiting_->push_back(waiter_);
+  }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  ~Place() { std::erase(*waiting_, waiter_); }
+
+ private:
+  std::shared_ptr<std::deque<Waiter*>> waiting_;
+  Waiter* waiter_;
+};
+
+}  // namespace
+
 Task<void> sleep_for(Clock& clock, Duration duration) {
   const std::unique_ptr<Waiter> waiter = clock.make_waiter();
   co_await waiter->wait_until(clock.now() + duration);
@@ -11,15 +30,13 @@ Task<void> sleep_for(Clock& clock, Duration duration) {
 
 Task<bool> Notifier::wait_until(MonoTime deadline) {
   const std::unique_ptr<Waiter> waiter = clock_.make_waiter();
-  waiting_.push_back(waiter.get());
-  const bool notified = co_await waiter->wait_until(deadline);
-  std::erase(waiting_, waiter.get());
-  co_return notified;
+  const Place place(waiting_, waiter.get());
+  co_return co_await waiter->wait_until(deadline);
 }
 
 void Notifier::notify_all() {
-  for (Waiter* waiter : waiting_) waiter->notify();
-  waiting_.clear();
+  for (Waiter* waiter : *waiting_) waiter->notify();
+  waiting_->clear();
 }
 
 void TaskGroup::spawn(Task<void> task) {

@@ -22,7 +22,7 @@ Task<void> sleep_for(Clock& clock, Duration duration);
 //   while (!ready) co_await notifier.wait_until(deadline);
 class Notifier {
  public:
-  explicit Notifier(Clock& clock) : clock_(clock) {}
+  explicit Notifier(Clock& clock) : clock_(clock), waiting_(std::make_shared<std::deque<Waiter*>>()) {}
 
   // True when notified, false at the deadline.
   Task<bool> wait_until(MonoTime deadline);
@@ -31,8 +31,9 @@ class Notifier {
 
  private:
   Clock& clock_;
-  // Waiters of suspended coroutines; each is owned by its coroutine's frame, which takes it out when it resumes.
-  std::deque<Waiter*> waiting_;
+  // Waiters of suspended coroutines; each is owned by its coroutine's frame, which takes it out when it resumes, or
+  // when it is destroyed where it waits. Shared, since a frame may outlive this object then.
+  std::shared_ptr<std::deque<Waiter*>> waiting_;
 };
 
 // Starts coroutines on an executor and waits for them all. Its owner joins it before it goes.
