@@ -141,7 +141,7 @@ def report(lines, rounds):
     print(lines[0])
     print(f"fail-over over {rounds} rounds: median {median:.0f} ms, least {failovers[0]:.0f}, most {failovers[-1]:.0f} "
           f"(election timeout {ELECTION_TIMEOUT_MS} ms)")  # fmt: skip
-    expect(counts["changes"] > 20 * rounds, "the load was too small to mean anything")
+    expect(counts["changes"] > 5 * rounds, "the load was too small to mean anything")
     return median
 
 
