@@ -228,7 +228,7 @@ class ParkedHandler final : public Parked {
 template <class Start>
 Task<Wake> park(SimExecutor executor, Start start) {
   return boost::asio::async_initiate<const boost::asio::use_awaitable_t<Executor>&, void(Wake)>(
-      [executor](auto handler, Start begin) {
+      [executor](auto handler, const Start& begin) {
         using Handler = decltype(handler);
         const ParkId id = executor.simulator().park(executor.incarnation(),
                                                     std::make_unique<ParkedHandler<Handler>>(std::move(handler)));

@@ -53,7 +53,7 @@ Task<Result<Reply>> SimTransport::call(Address to, Request request, MonoTime dea
   const Duration timeout = deadline - clock_.now();
   Result<uint64_t> id = timeout <= Duration::zero() ? Error(ErrorCode::kUnavailable, "the deadline has passed")
                                                     : start_call(to, request, timeout, done);
-  if (!id.has_value()) done->set(executor_.simulator(), std::move(id).error());
+  if (!id.has_value()) done->set(executor_.simulator(), id.error());
   std::optional<Result<Reply>> reply = co_await Done::wait_until(executor_, done, clock_.to_virtual(deadline));
   if (id.has_value()) calls_.erase(id.value());
   if (!reply) co_return Error(ErrorCode::kTimeout, "no reply from " + to.value);

@@ -90,6 +90,6 @@ static_assert(kMaxRaftMembers >= 2 * kMaxRaftVoters, "any change of voters must 
 inline constexpr uint32_t kMaxRequestsInFlightPerSession = 256;
 inline constexpr size_t kMaxKeptReplyBytes = 4 * kKiB;
 static_assert(kMaxErrorDetailBytes < kMaxKeptReplyBytes);
-static_assert(kMaxShards * 64 < kMaxKeptReplyBytes, "the largest reply, of an allocation, names a target a shard");
+static_assert(size_t{64} * kMaxShards < kMaxKeptReplyBytes, "the largest reply names a target for each shard");
 
 }  // namespace dogfs

@@ -58,7 +58,8 @@ Status BlockMap::take(const wire::GetBlocksReply& page) {
   if (blocks_.size() + static_cast<size_t>(page.blocks_size()) > kMaxCachedBlocks) blocks_.clear();
   for (const wire::BlockLocation& location : page.blocks()) {
     DOGFS_TRY(FileBlock block, file_block_from_wire(location));
-    blocks_[block.offset] = std::make_shared<const FileBlock>(std::move(block));
+    const uint64_t offset = block.offset;
+    blocks_[offset] = std::make_shared<const FileBlock>(std::move(block));
   }
   return ok();
 }

@@ -18,7 +18,7 @@ class CellAssembler {
   // Takes what the present cell still needs from the front of `data`. The cell, once it is full.
   std::optional<Bytes> take(Bytes& data) {
     const size_t length = std::min(cell_bytes_ - filled_, data.size());
-    const Bytes front = data.slice(0, length);
+    Bytes front = data.slice(0, length);
     data = data.slice(length, data.size() - length);
     if (length == cell_bytes_) return front;
     if (filled_ == 0) partial_ = MutableBuffer(cell_bytes_);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <optional>
 
@@ -138,8 +139,11 @@ Task<void> ReadState::fetch(std::shared_ptr<ReadState> self, std::shared_ptr<Seg
 }
 
 Task<Result<std::shared_ptr<BlockReader>>> ReadState::open_block(uint64_t offset) {
-  auto it = blocks_.upper_bound(offset);
-  if (it != blocks_.begin() && offset < (--it)->second->block().end()) co_return it->second;
+  const auto behind = blocks_.upper_bound(offset);
+  if (behind != blocks_.begin()) {
+    const std::shared_ptr<BlockReader>& open = std::prev(behind)->second;
+    if (offset < open->block().end()) co_return open;
+  }
   DOGFS_CO_TRY(std::shared_ptr<const FileBlock> location, co_await map_->find(offset));
   if (blocks_.size() >= kMaxOpenBlocks) blocks_.erase(blocks_.begin());
   std::shared_ptr<BlockReader>& block = blocks_[location->offset];

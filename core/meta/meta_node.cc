@@ -82,7 +82,7 @@ class MetaNode::Impl {
     co_return reply;
   }
 
-  void receive(Request message) {
+  void receive(const Request& message) {
     if (stopping_ || message.type != MessageType::kRaft) return;
     Result<wire::RaftMessages> parsed = parse_message<wire::RaftMessages>(message.body);
     if (!parsed) {
@@ -182,7 +182,7 @@ Task<Reply> MetaNode::handle(Request request, MonoTime deadline) {
 }
 
 void MetaNode::receive(Request message) {
-  impl_->receive(std::move(message));
+  impl_->receive(message);
 }
 
 const Replica& MetaNode::replica() const {

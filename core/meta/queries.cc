@@ -103,10 +103,11 @@ Result<uint64_t> offset_of_block_at(const MetaTables& tables, InodeId file, uint
 Result<std::vector<BlockId>> block_ids(const MetaTables& tables, InodeId file, uint64_t from, uint64_t end) {
   std::vector<BlockId> ids;
   const KeyRange range{tables.keys().file_block(file, from), tables.keys().file_block(file, end)};
-  DOGFS_TRYV(scan_rows<wire::FileBlockRow>(tables.reader(), range, [&](std::string_view, wire::FileBlockRow row) {
-    ids.emplace_back(row.block());
-    return ids.size() <= kMaxBlocksPerPage;
-  }));
+  DOGFS_TRYV(
+      scan_rows<wire::FileBlockRow>(tables.reader(), range, [&](std::string_view, const wire::FileBlockRow& row) {
+        ids.emplace_back(row.block());
+        return ids.size() <= kMaxBlocksPerPage;
+      }));
   return ids;
 }
 
@@ -244,7 +245,7 @@ Result<size_t> SummaryWalk::walk_file() {
   Level& file = levels_.back();
   std::vector<std::pair<uint64_t, BlockId>> blocks;
   DOGFS_TRYV(scan_rows<wire::FileBlockRow>(tables_.reader(), tables_.keys().file_blocks(file.inode, file.next_offset),
-                                           [&](std::string_view key, wire::FileBlockRow row) {
+                                           [&](std::string_view key, const wire::FileBlockRow& row) {
                                              blocks.emplace_back(last_id(key) + row.length(), row.block());
                                              return blocks.size() < kSummaryReadAhead;
                                            }));
