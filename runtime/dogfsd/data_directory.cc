@@ -69,7 +69,7 @@ std::optional<std::string> foreign_entry(const std::string& path) {
   std::error_code error;
   if (std::filesystem::exists(path + kIdentityName, error)) return std::nullopt;
   for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
-    const std::string name = entry.path().filename();
+    std::string name = entry.path().filename();
     if (name != "lock" && name != "lost+found" && name != "identity.tmp") return name;
   }
   return std::nullopt;

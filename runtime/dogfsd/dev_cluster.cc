@@ -109,7 +109,7 @@ DevCluster::~DevCluster() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void DevCluster::start(std::function<void()> on_serving, std::function<void(Error)> on_failed) {
+void DevCluster::start(const std::function<void()>& on_serving, const std::function<void(Error)>& on_failed) {
   const auto left = std::make_shared<std::atomic<size_t>>(hosts_.size());
   const auto failed = std::make_shared<std::atomic<bool>>(false);
   for (const std::unique_ptr<NodeHost>& host : hosts_) {

@@ -22,7 +22,7 @@ class DevCluster {
 
   // `on_serving` is called once, when every node serves, on some node's thread; `on_failed`, with the first error,
   // when a node cannot start.
-  void start(std::function<void()> on_serving, std::function<void(Error)> on_failed);
+  void start(const std::function<void()>& on_serving, const std::function<void(Error)>& on_failed);
   // From any thread. The destructor waits for the end.
   void request_stop();
 
