@@ -33,6 +33,8 @@
 
 namespace dogfs::sim {
 
+class Recording;
+
 // A node of the simulation, numbered in the order of creation.
 using NodeIndex = uint32_t;
 inline constexpr NodeIndex kWorld = 0;
@@ -104,6 +106,10 @@ class Simulator final : public boost::asio::execution_context {
   // Makes `what` a part of what happened.
   void note(uint64_t what) { digest_ = mix64(digest_ ^ what); }
 
+  // Where typed events of the run are kept (sim/trace_events.h); null where nobody asked for them.
+  Recording* recording() const { return recording_; }
+  void set_recording(Recording* recording) { recording_ = recording; }
+
   NodeIndex add_node();
   // Precondition: the node is down.
   Incarnation boot(NodeIndex node);
@@ -167,6 +173,7 @@ class Simulator final : public boost::asio::execution_context {
   void reap();
 
   StreamKey key_;
+  Recording* recording_ = nullptr;
   VirtualTime now_{};
   uint64_t events_ = 0;
   uint64_t sequence_ = 0;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "sim/trace_events.h"
+
 namespace dogfs::sim {
 namespace {
 
@@ -67,7 +69,7 @@ void FaultInjector::after(Duration delay, std::function<void()> what) {
 void FaultInjector::start(const std::vector<PlannedFault>& faults) {
   for (const PlannedFault& planned : faults) {
     auto strike =
-        std::make_shared<Strike>(Strike{planned, RandomStream(StreamKey(planned.stream)), {}, {}, {}, {}, {}});
+        std::make_shared<Strike>(Strike{planned, RandomStream(StreamKey(planned.stream)), {}, {}, {}, {}, {}, 0});
     ++active_;
     after(milliseconds(planned.fault.at_ms()), [this, strike] { begin(strike); });
   }
@@ -103,6 +105,7 @@ void FaultInjector::begin(const StrikePtr& strike) {
       break;
   }
   trace(fmt::format("begins {}: {}", describe_fault(fault), strike->who));
+  record_begin(*strike);
   after(milliseconds(fault.for_ms()), [this, strike] { end(strike); });
 }
 
@@ -116,7 +119,19 @@ void FaultInjector::end(const StrikePtr& strike) {
   }
   for (const Node* node : strike->disturbed) atlas_.calm(*node);
   trace("ends " + describe_fault(fault));
+  if (Recording* recording = cluster_.world().simulator().recording()) {
+    recording->fault_ends(strike->recorded, cluster_.world().now());
+  }
   --active_;
+}
+
+void FaultInjector::record_begin(Strike& strike) {
+  Recording* recording = cluster_.world().simulator().recording();
+  if (recording == nullptr) return;
+  std::vector<NodeIndex> nodes;
+  for (const Node* node : strike.nodes) nodes.push_back(node->index());
+  const std::string text = describe_fault(strike.planned.fault);
+  strike.recorded = recording->fault_begins(cluster_.world().now(), text, strike.who, std::move(nodes));
 }
 
 void FaultInjector::begin_partition(Strike& strike, const std::string& a, const std::string& b, bool one_way) {
@@ -135,6 +150,7 @@ void FaultInjector::begin_partition(Strike& strike, const std::string& a, const 
       if (!one_way) block(other, one);
     }
   }
+  strike.nodes = first.size() <= second.size() ? first : second;
   strike.who = names_of(first) + (one_way ? " -> " : " | ") + names_of(second);
 }
 

@@ -38,6 +38,7 @@ class FaultInjector {
     std::vector<Node*> nodes;
     std::vector<Node*> disturbed;  // chunk servers that clients may not reach meanwhile
     std::string who;               // for the trace
+    uint32_t recorded = 0;         // its EventId in the recording, if there is one
   };
   using StrikePtr = std::shared_ptr<Strike>;
 
@@ -54,6 +55,7 @@ class FaultInjector {
   void disturb(Strike& strike, const std::vector<Node*>& nodes);
   void set_network(const proto::Network& network);
   void trace(const std::string& what);
+  void record_begin(Strike& strike);
   void after(Duration delay, std::function<void()> what);
 
   Cluster& cluster_;

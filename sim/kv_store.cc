@@ -5,6 +5,7 @@
 
 #include "core/base/check.h"
 #include "core/base/checksum.h"
+#include "sim/trace_events.h"
 
 namespace dogfs::sim {
 
@@ -234,10 +235,15 @@ void SimKvStore::start_sync() {
   Duration delay = delays_.between(speed_.sync_min, speed_.sync_max);
   if (delays_.chance(10'000)) delay = delays_.between(speed_.sync_max, speed_.slow_sync_max);
   Simulator& simulator = executor_.simulator();
-  simulator.at(executor_.incarnation(), simulator.now() + delay,
-               [this, covered = disk_->sequence(), served = std::exchange(waiting_for_sync_, {})] {
-                 finish_sync(covered, served);
-               });
+  simulator.at(
+      executor_.incarnation(), simulator.now() + delay,
+      [this, begin = simulator.now(), covered = disk_->sequence(), served = std::exchange(waiting_for_sync_, {})] {
+        Simulator& world = executor_.simulator();
+        if (Recording* recording = world.recording()) {
+          recording->synced(begin, world.now(), executor_.incarnation().node);
+        }
+        finish_sync(covered, served);
+      });
 }
 
 void SimKvStore::finish_sync(uint64_t covered, const std::vector<std::shared_ptr<Done>>& served) {

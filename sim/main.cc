@@ -2,15 +2,22 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <fstream>   // architecture: allow file: what a run gave is written after it has ended
 #include <iostream>  // architecture: allow log: what a run traces is printed
+#include <optional>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "core/base/mutant.h"
+#include "sim/html.h"
 #include "sim/mutants.h"
 #include "sim/run.h"
 #include "sim/scenario.h"
+#include "sim/scenario_text.h"
+#include "sim/shrink.h"
 #include "sim/swarm.h"
+#include "sim/trace_diff.h"
 
 namespace dogfs::sim {
 namespace {
@@ -20,14 +27,24 @@ struct Flags {
   std::string mutant;
   // run
   std::string scenario;
-  uint64_t seed = 1;
+  std::optional<uint64_t> seed;
+  std::string events;
+  bool check_repeat = false;
+  // diff
+  std::string first_log;
+  std::string second_log;
+  // shrink
+  std::string out;
+  uint64_t seconds = 50;
   bool trace = false;
   bool faults = false;
+  std::string html;
   // swarm, mutants
   std::vector<std::string> scenarios;
   std::vector<std::string> only;
   std::string seeds;
   uint32_t workers = 1;
+  uint64_t most_failures = 10;
 };
 
 int complain(const std::string& what) {
@@ -77,24 +94,147 @@ void print_result(const RunResult& result, double cpu_seconds) {
               cpu_seconds, virtual_seconds / cpu_seconds);
 }
 
+uint64_t seed_of(const Flags& flags, const proto::Scenario& scenario) {
+  return flags.seed.value_or(scenario.seed() != 0 ? scenario.seed() : 1);
+}
+
+Status write_file(const std::string& path, const std::string& text) {
+  // architecture: allow file: what a run gave is written after it has ended
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  file.close();
+  if (!file) return Error(ErrorCode::kIoError, "cannot write " + path);
+  return ok();
+}
+
+Status write_page(const Flags& flags, const proto::Scenario& scenario, const RunResult& result,
+                  const Recording& recording) {
+  const uint64_t seed = seed_of(flags, scenario);
+  const RunTitle title{.scenario = flags.scenario,
+                       .shows = scenario.shows(),
+                       .seed = seed,
+                       .mutant = flags.mutant,
+                       .command = reproduce_command(flags.scenario, seed, flags.mutant)};
+  DOGFS_TRYV(write_file(flags.html, html_page(title, result, recording)));
+  std::printf("picture            %s: %zu events\n", flags.html.c_str(), recording.size());
+  return ok();
+}
+
+RunResult run_logged(const proto::Scenario& scenario, uint64_t seed, std::ostream& log) {
+  Run run(scenario, seed, &log);
+  run.trace_events();
+  return run.execute();
+}
+
+// Runs once more, and compares event by event.
+int check_repeat(const proto::Scenario& scenario, uint64_t seed) {
+  std::stringstream first;
+  std::stringstream second;
+  run_logged(scenario, seed, first);
+  run_logged(scenario, seed, second);
+  const std::optional<Divergence> divergence = first_divergence(first, second);
+  if (!divergence) return 0;
+  std::printf("NOT REPEATABLE. %s", describe_divergence(*divergence, "first run", "second run").c_str());
+  return 1;
+}
+
+Status write_events(const Flags& flags, const proto::Scenario& scenario) {
+  // architecture: allow file: a run writes its log, and reads nothing
+  std::ofstream log(flags.events, std::ios::binary);
+  run_logged(scenario, seed_of(flags, scenario), log);
+  log.close();
+  if (!log) return Error(ErrorCode::kIoError, "cannot write " + flags.events);
+  return ok();
+}
+
 int run_one(const Flags& flags) {
   const Result<proto::Scenario> scenario = load_scenario(flags.directory, flags.scenario);
   if (!scenario.has_value()) return complain(scenario.error().detail);
+  const uint64_t seed = seed_of(flags, scenario.value());
   if (flags.faults) {
-    for (const PlannedFault& planned : plan_faults(scenario.value(), flags.seed)) {
+    for (const PlannedFault& planned : plan_faults(scenario.value(), seed)) {
       std::printf("%s\n", describe_fault(planned.fault).c_str());
     }
   }
   const uint64_t begin = cpu_ms();
-  Run run(scenario.value(), flags.seed, flags.trace ? &std::cout : nullptr);
+  Recording recording;
+  Run run(scenario.value(), seed, flags.trace ? &std::cout : nullptr, flags.html.empty() ? nullptr : &recording);
   const RunResult result = run.execute();
   const double seconds = static_cast<double>(std::max<uint64_t>(cpu_ms() - begin, 1)) / 1000;
   std::cout.flush();
   print_result(result, seconds);
+  Status written = ok();
+  if (!flags.html.empty()) written = write_page(flags, scenario.value(), result, recording);
+  if (written.has_value() && !flags.events.empty()) written = write_events(flags, scenario.value());
+  if (!written.has_value()) return complain(written.error().detail);
+  if (flags.check_repeat && check_repeat(scenario.value(), seed) != 0) return 1;
   if (!result.failure) return 0;
   std::printf("FAILED: %s\n  %s\n", result.failure->c_str(),
-              reproduce_command(flags.scenario, flags.seed, flags.mutant).c_str());
+              reproduce_command(flags.scenario, seed, flags.mutant).c_str());
   return 1;
+}
+
+// Compares the event logs of two runs, of two builds perhaps. Exits with 1 if they differ.
+int diff(const Flags& flags) {
+  // architecture: allow file: logs of runs that have ended
+  std::ifstream first(flags.first_log);
+  // architecture: allow file: logs of runs that have ended
+  std::ifstream second(flags.second_log);
+  if (!first) return complain("cannot read " + flags.first_log);
+  if (!second) return complain("cannot read " + flags.second_log);
+  const std::optional<Divergence> divergence = first_divergence(first, second);
+  if (!divergence) {
+    std::printf("The runs are the same.\n");
+    return 0;
+  }
+  std::printf("%s", describe_divergence(*divergence, flags.first_log, flags.second_log).c_str());
+  return 1;
+}
+
+std::string shrink_comment(const Flags& flags, const ShrinkResult& result, uint64_t seed) {
+  std::string text =
+      fmt::format("Made by dogfs-sim shrink from {}, seed {}: of {} faults, {} are left. Fails with:\n{}\n",
+                  flags.scenario, seed, result.faults_before, result.scenario.faults_size(), result.failure);
+  text += "Run it with: dogfs-sim run " + (flags.out.empty() ? "FILE" : flags.out);
+  if (!flags.mutant.empty()) text += " --mutant " + flags.mutant;
+  return text;
+}
+
+// The seed to shrink: the one that was given, or the first that fails.
+Result<uint64_t> failing_seed(const Flags& flags, const proto::Scenario& scenario) {
+  if (flags.seeds.empty()) return seed_of(flags, scenario);
+  DOGFS_TRY(const auto seeds, parse_seeds(flags.seeds));
+  const SwarmResult result = run_swarm({{flags.scenario, scenario}}, {.first_seed = seeds.first,
+                                                                      .last_seed = seeds.second,
+                                                                      .workers = flags.workers,
+                                                                      .mutant = flags.mutant,
+                                                                      .most_failures = 1});
+  if (result.failures.empty()) return Error(ErrorCode::kInvalidArgument, "none of these seeds fails");
+  return result.failures.front().seed;
+}
+
+int shrink_one(const Flags& flags) {
+  const Result<proto::Scenario> scenario = load_scenario(flags.directory, flags.scenario);
+  if (!scenario.has_value()) return complain(scenario.error().detail);
+  const Result<uint64_t> found = failing_seed(flags, scenario.value());
+  if (!found.has_value()) return complain(found.error().detail);
+  const uint64_t seed = found.value();
+  Result<ShrinkResult> shrunk =
+      shrink(scenario.value(), {.seed = seed, .workers = flags.workers, .limit_ms = flags.seconds * 1000});
+  if (!shrunk.has_value()) return complain(shrunk.error().detail);
+  ShrinkResult& result = shrunk.value();
+  result.scenario.set_shows(flags.mutant.empty() ? "what was left of " + flags.scenario
+                                                 : "what the mutant " + flags.mutant + " breaks");
+  const std::string text = scenario_text(result.scenario, shrink_comment(flags, result, seed));
+  std::fprintf(stderr, "%llu runs in %.1f s: %d faults of %d, %s%s\n", static_cast<unsigned long long>(result.runs),
+               static_cast<double>(result.elapsed_ms) / 1000, result.scenario.faults_size(), result.faults_before,
+               result.failure.c_str(), result.complete ? "" : " (the time was over: --seconds gives more)");
+  if (flags.out.empty()) {
+    std::printf("%s", text.c_str());
+    return 0;
+  }
+  const Status written = write_file(flags.out, text);
+  return written.has_value() ? 0 : complain(written.error().detail);
 }
 
 void print_swarm(const SwarmResult& result) {
@@ -118,7 +258,8 @@ int run_many(const Flags& flags) {
   const SwarmResult result = run_swarm(scenarios.value(), {.first_seed = seeds.value().first,
                                                            .last_seed = seeds.value().second,
                                                            .workers = flags.workers,
-                                                           .mutant = flags.mutant});
+                                                           .mutant = flags.mutant,
+                                                           .most_failures = flags.most_failures});
   print_swarm(result);
   return result.failures.empty() ? 0 : 1;
 }
@@ -171,16 +312,38 @@ int main(int argc, char** argv) {
 
   CLI::App* run = app.add_subcommand("run", "One run; prints its digest. Exits with 1 if an oracle finds a fault.");
   run->add_option("SCENARIO", flags.scenario, "A scenario's name, or the path of a file")->required();
-  run->add_option("--seed", flags.seed, "Equal seeds give equal runs")->capture_default_str();
+  run->add_option("--seed", flags.seed, "Equal seeds give equal runs. None: the scenario's own, or 1");
   run->add_flag("--trace", flags.trace, "Print everything that happens");
+  run->add_option("--html", flags.html, "Draw the run: write a page to this file, for any browser");
   run->add_flag("--faults", flags.faults, "Print the planned faults first");
   run->add_option("--mutant", flags.mutant, "Plant this bug (builds of the preset mutants)");
+
+  run->add_option("--events", flags.events, "Write every event to this file, for `diff`");
+  run->add_flag("--check-repeat", flags.check_repeat, "Run again, and show the first event that differs, if one does");
+
+  CLI::App* differ = app.add_subcommand("diff", "Compares two files of `run --events`: where do the runs part ways?");
+  differ->add_option("FIRST", flags.first_log, "The events of one run")->required();
+  differ->add_option("SECOND", flags.second_log, "The events of the other")->required();
+
+  CLI::App* shrinker =
+      app.add_subcommand("shrink", "Makes a failing run small: the fewest faults, nodes and operations.");
+  shrinker->add_option("SCENARIO", flags.scenario, "A scenario's name, or the path of a file")->required();
+  shrinker->add_option("--seed", flags.seed, "The seed that fails. None: the scenario's own, or 1");
+  CLI::Option* out = shrinker->add_option("--out", flags.out, "The file to write; none: print the small scenario");
+  shrinker->add_option("--seeds", flags.seeds, "A..B: instead of one seed, the first of them that fails")->needs(out);
+  shrinker->add_option("--seconds", flags.seconds, "How long to try")->capture_default_str();
+  shrinker->add_option("-j,--jobs", flags.workers, "Worker processes")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  shrinker->add_option("--mutant", flags.mutant, "Plant this bug (builds of the preset mutants)");
 
   CLI::App* swarm = app.add_subcommand("swarm", "Many runs. Prints the seed and the command of each that fails.");
   swarm->add_option("SCENARIO", flags.scenarios, "Which scenarios; none: all");
   swarm->add_option("--seeds", flags.seeds, "A..B")->required();
   swarm->add_option("-j,--jobs", flags.workers, "Worker processes")->check(CLI::Range(1, 256))->capture_default_str();
   swarm->add_option("--mutant", flags.mutant, "Plant this bug (builds of the preset mutants)");
+
+  swarm->add_option("--most-failures", flags.most_failures, "End after so many")->capture_default_str();
 
   CLI::App* mutants = app.add_subcommand("mutants", "Plants each known bug in turn; exits with 1 if one is not found.");
   mutants->add_option("SCENARIO", flags.scenarios, "Which scenarios; none: each mutant's own");
@@ -194,6 +357,8 @@ int main(int argc, char** argv) {
   const Status armed = arm_mutant(flags.mutant);
   if (!armed.has_value()) return complain(armed.error().detail);
   if (run->parsed()) return run_one(flags);
+  if (differ->parsed()) return diff(flags);
+  if (shrinker->parsed()) return shrink_one(flags);
   if (swarm->parsed()) return run_many(flags);
   if (mutants->parsed()) return run_mutants(flags);
   return show->parsed() ? list(flags) : 2;

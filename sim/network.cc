@@ -5,6 +5,7 @@
 
 #include "core/base/check.h"
 #include "core/wire/message_type.h"
+#include "sim/trace_events.h"
 
 namespace dogfs::sim {
 namespace {
@@ -70,15 +71,15 @@ RandomStream& Network::draws_of(Link& way, const Envelope& envelope) {
   return way.draws.emplace(kind, RandomStream(key)).first->second;
 }
 
-VirtualTime Network::arrival(Link& way, RandomStream& draws, size_t bytes) {
+Network::Arrival Network::arrival(Link& way, RandomStream& draws, size_t bytes) {
   Duration delay = draws.between(quality_.delay_min, quality_.delay_max);
   if (draws.chance(quality_.slow_per_million)) delay += draws.between(Duration::zero(), quality_.slow_max);
   delay += Duration(static_cast<int64_t>(bytes * 1'000'000'000 / quality_.bytes_per_second));
   if (draws.chance(quality_.reorder_per_million)) {
-    return simulator_.now() + delay + draws.between(Duration::zero(), quality_.reorder_max);
+    return {simulator_.now() + delay + draws.between(Duration::zero(), quality_.reorder_max), true};
   }
   way.last_arrival = std::max(way.last_arrival + Duration(1), simulator_.now() + delay);
-  return way.last_arrival;
+  return {way.last_arrival, false};
 }
 
 bool Network::send(Envelope envelope) {
@@ -86,33 +87,51 @@ bool Network::send(Envelope envelope) {
   RandomStream& draws = draws_of(way, envelope);
   if (way.queued >= kMaxQueuedMessages || way.queued_bytes + envelope.size() > kMaxQueuedBytes) {
     describe(envelope, "queue full");
+    record_end(record_sent(envelope, false), Fate::kDropped);
     return false;
   }
   if (draws.chance(quality_.loss_per_million)) {
+    record_end(record_sent(envelope, false), Fate::kLost);
     drop(envelope, "lost", draws);
     return true;
   }
   if (envelope.kind == MessageKind::kOneWay && draws.chance(quality_.duplicate_per_million)) {
-    schedule(arrival(way, draws, envelope.size()), envelope);
+    depart(way, draws, envelope, true);
   }
-  const VirtualTime when = arrival(way, draws, envelope.size());
-  schedule(when, std::move(envelope));
+  depart(way, draws, std::move(envelope), false);
   return true;
 }
 
-void Network::schedule(VirtualTime when, Envelope envelope) {
+void Network::depart(Link& way, RandomStream& draws, Envelope envelope, bool duplicate) {
+  envelope.recorded = record_sent(envelope, duplicate);
+  const Arrival end = arrival(way, draws, envelope.size());
+  schedule(end, std::move(envelope));
+}
+
+EventId Network::record_sent(const Envelope& envelope, bool duplicate) {
+  Recording* recording = simulator_.recording();
+  return recording == nullptr ? 0 : recording->message_sent(simulator_.now(), envelope, duplicate);
+}
+
+void Network::record_end(EventId message, Fate fate) {
+  if (Recording* recording = simulator_.recording()) recording->message_ended(message, simulator_.now(), fate);
+}
+
+void Network::schedule(Arrival arrival, Envelope envelope) {
   Link& way = link(envelope.from, envelope.to);
   ++way.queued;
   way.queued_bytes += envelope.size();
-  simulator_.at(simulator_.world(), when,
-                [this, message = std::move(envelope)]() mutable { deliver(std::move(message)); });
+  simulator_.at(simulator_.world(), arrival.when, [this, late = arrival.late, message = std::move(envelope)]() mutable {
+    deliver(std::move(message), late);
+  });
 }
 
-void Network::deliver(Envelope envelope) {
+void Network::deliver(Envelope envelope, bool late) {
   Link& way = link(envelope.from, envelope.to);
   --way.queued;
   way.queued_bytes -= envelope.size();
   if (way.blocks > 0) {
+    record_end(envelope.recorded, Fate::kCut);
     drop(envelope, "blocked", draws_of(way, envelope));
     return;
   }
@@ -123,7 +142,9 @@ void Network::deliver(Envelope envelope) {
   Endpoint* endpoint = endpoints_[envelope.to];
   const bool is_request = envelope.kind == MessageKind::kRequest;
   const Envelope header{envelope.kind, envelope.type, envelope.from, envelope.to, envelope.request_id, {}, {}};
+  const EventId recorded = envelope.recorded;
   const bool taken = endpoint != nullptr && endpoint->arrive(std::move(envelope));
+  record_end(recorded, !taken ? Fate::kRefused : late ? Fate::kLate : Fate::kDelivered);
   if (!taken && is_request) answer(header, MessageKind::kRefused);
 }
 

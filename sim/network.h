@@ -42,6 +42,8 @@ enum class MessageKind : uint8_t {
   kUnsent,   // in place of a reply: the request certainly did not arrive
 };
 
+enum class Fate : uint8_t;  // sim/trace_events.h
+
 // A message under way. A request, one-way message or reply is an encoded frame; the payload goes beside it.
 struct Envelope {
   MessageKind kind{};
@@ -51,6 +53,7 @@ struct Envelope {
   uint64_t request_id = 0;
   std::string frame;
   BytesChain payload;
+  uint32_t recorded = 0;  // its EventId in the recording, if there is one
 
   size_t size() const { return frame.size() + payload.size(); }
 };
@@ -94,6 +97,9 @@ class Network {
   uint64_t messages() const { return messages_; }
 
  private:
+  uint32_t record_sent(const Envelope& envelope, bool duplicate);
+  void record_end(uint32_t message, Fate fate);
+
   struct Link {
     uint32_t blocks = 0;
     uint32_t queued = 0;
@@ -104,9 +110,15 @@ class Network {
 
   Link& link(NodeIndex from, NodeIndex to) { return links_[from][to]; }
   RandomStream& draws_of(Link& way, const Envelope& envelope);
-  VirtualTime arrival(Link& way, RandomStream& draws, size_t bytes);
-  void schedule(VirtualTime when, Envelope envelope);
-  void deliver(Envelope envelope);
+  struct Arrival {
+    VirtualTime when{};
+    bool late = false;  // others may overtake it
+  };
+  Arrival arrival(Link& way, RandomStream& draws, size_t bytes);
+  // Sends `envelope` on its way, doubled or not.
+  void depart(Link& way, RandomStream& draws, Envelope envelope, bool duplicate);
+  void schedule(Arrival arrival, Envelope envelope);
+  void deliver(Envelope envelope, bool late);
   void drop(const Envelope& envelope, std::string_view why, RandomStream& draws);
   void describe(const Envelope& envelope, std::string_view fate);
 

@@ -9,6 +9,7 @@
 #include "core/wire/chunk.pb.h"
 #include "core/wire/rpc.h"
 #include "core/wire/state.pb.h"
+#include "sim/trace_events.h"
 
 namespace dogfs::sim {
 namespace {
@@ -49,8 +50,23 @@ void RaftOracle::after_event(const Node& node) {
   Fingerprint& known = known_[node.index()];
   if (now == known) return;
   known = now;
+  record(node, view);
   if (std::exchange(lives_[node.index()], life) != life) history_.restarted(view.node);
   observe_all();
+}
+
+void RaftOracle::record(const Node& node, const raft::NodeView& view) const {
+  Recording* recording = cluster_.world().simulator().recording();
+  if (recording == nullptr) return;
+  recording->member_changed({.time = cluster_.world().now(),
+                             .node = node.index(),
+                             .role = view.role,
+                             .term = view.term,
+                             .voted_for = view.voted_for,
+                             .commit = view.commit,
+                             .applied = view.applied,
+                             .last = view.log->last_index(),
+                             .durable = view.log->durable()});
 }
 
 void RaftOracle::observe_all() {

@@ -32,6 +32,7 @@ class RaftOracle {
   using Fingerprint = std::tuple<uint32_t, RaftRole, Term, NodeId, LogIndex, LogIndex, LogIndex, Term, LogIndex>;
 
   void observe_all();
+  void record(const Node& node, const raft::NodeView& view) const;
 
   Cluster& cluster_;
   Verdict& verdict_;

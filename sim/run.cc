@@ -14,8 +14,8 @@ constexpr seconds kLastOperationsLimit(120);
 // Once everybody is idle: the longest limit of anything that has one, one after the other, with room to spare.
 constexpr seconds kCleanUpLimit(240);
 
-WorldOptions world_options(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace) {
-  WorldOptions options{.seed = seed, .trace = trace, .link = link_quality(scenario.network())};
+WorldOptions world_options(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace, Recording* recording) {
+  WorldOptions options{.seed = seed, .trace = trace, .recording = recording, .link = link_quality(scenario.network())};
   if (scenario.meta_disk().sync_max_us() > 0) {
     options.kv_speed.sync_min = microseconds(scenario.meta_disk().sync_min_us());
     options.kv_speed.sync_max = microseconds(scenario.meta_disk().sync_max_us());
@@ -33,9 +33,9 @@ ClusterOptions cluster_options(const proto::Scenario& scenario) {
 
 }  // namespace
 
-Run::Run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace)
+Run::Run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace, Recording* recording)
     : scenario_(scenario),
-      world_(world_options(scenario, seed, trace)),
+      world_(world_options(scenario, seed, trace, recording)),
       verdict_(world_.trace()),
       cluster_(world_, verdict_, cluster_options(scenario)),
       atlas_(cluster_),
@@ -76,9 +76,16 @@ bool Run::advance_until(VirtualTime end, Predicate done) {
   while (!verdict_.failed()) {
     if (done()) return true;
     if (!world_.simulator().step(end)) return false;
+    if (traces_events_) trace_event();
     check_after_event();
   }
   return false;
+}
+
+void Run::trace_event() {
+  const NodeIndex owner = world_.simulator().last_owner();
+  world_.trace().print(owner == kWorld ? "world" : world_.network().address_of(owner).value,
+                       fmt::format("event {}: {:016x}", world_.simulator().events(), world_.simulator().digest()));
 }
 
 void Run::check_after_event() {

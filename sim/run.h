@@ -46,12 +46,15 @@ struct RunResult {
 
 class Run {
  public:
-  // `scenario` is one that parse_scenario() gave, and must outlive the run. `trace` may be null.
-  Run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace);
+  // `scenario` is one that parse_scenario() gave, and must outlive the run. `trace` and `recording` may be null.
+  Run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace, Recording* recording = nullptr);
 
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
   ~Run();
+
+  // Traces every event of the simulator too, with the digest behind it. Call before execute().
+  void trace_events() { traces_events_ = true; }
 
   RunResult execute();
 
@@ -65,6 +68,7 @@ class Run {
   template <class Predicate>
   bool advance_until(VirtualTime end, Predicate done);
   void check_after_event();
+  void trace_event();
   void begin_client(Node& node);
   bool clients_idle() const;
   void start_phase();
@@ -91,6 +95,7 @@ class Run {
   std::map<std::string, ClientState> clients_;
   std::vector<Node*> meta_by_index_;
   Phase phase_ = Phase::kStart;
+  bool traces_events_ = false;
 };
 
 }  // namespace dogfs::sim

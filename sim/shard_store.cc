@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "sim/trace_events.h"
 
 namespace dogfs::sim {
 namespace {
@@ -188,7 +189,9 @@ class SimShardStore::File final : public ShardFile {
 
   Task<Status> sync() override {
     return timing_->after<Status>(timing_->sync(),
-                                  [content = content_, writes = ShardDisk::completed_writes(*content_)]() -> Status {
+                                  [timing = timing_, begin = timing_->executor.simulator().now(), content = content_,
+                                   writes = ShardDisk::completed_writes(*content_)]() -> Status {
+                                    timing->record_sync(begin);
                                     ShardDisk::make_durable(*content, writes);
                                     return ok();
                                   });
@@ -219,6 +222,13 @@ class SimShardStore::File final : public ShardFile {
 Duration SimShardStore::Timing::operation(uint64_t bytes) {
   const Duration base = draws.between(speed.operation_min, speed.operation_max);
   return base + Duration(static_cast<int64_t>(bytes * 1'000'000'000 / speed.bytes_per_second));
+}
+
+void SimShardStore::Timing::record_sync(VirtualTime begin) const {
+  const Simulator& simulator = executor.simulator();
+  if (Recording* recording = simulator.recording()) {
+    recording->synced(begin, simulator.now(), executor.incarnation().node);
+  }
 }
 
 Task<Result<std::shared_ptr<ShardFile>>> SimShardStore::create(std::string name) {

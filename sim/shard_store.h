@@ -117,6 +117,7 @@ class SimShardStore final : public ShardStore {
     Timing(SimExecutor e, std::shared_ptr<ShardDisk> d, ShardSpeed s, StreamKey key)
         : executor(e), disk(std::move(d)), speed(s), draws(key) {}
     Duration operation(uint64_t bytes);
+    void record_sync(VirtualTime begin) const;
     Duration sync() { return draws.between(speed.sync_min, speed.sync_max); }
 
     // Runs `work`, which returns a T, after `delay`; the caller goes on with what it returned.

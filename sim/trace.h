@@ -24,6 +24,8 @@ class Trace {
   void note(uint64_t what) { simulator_.note(what); }
   // Notes the text, and prints it with the time and `who`.
   void line(std::string_view who, std::string_view text);
+  // Keeps it for pictures, if there is a recording.
+  void record(std::string_view who, LogLevel level, std::string_view text);
   // Only prints it. Callers that have to format the text ask printing() first.
   void print(std::string_view who, std::string_view text);
 

@@ -14,9 +14,11 @@ class Verdict {
  public:
   explicit Verdict(Trace& trace) : trace_(trace) {}
 
-  // `oracle` is a fixed name: "raft", "state", "file", "shard", "liveness".
+  // `oracle` is a fixed name: "raft", "state", "file", "shard", "availability", "liveness" and so on. Failures of one
+  // name count as the same failure when a run is shrunk.
   void fail(std::string_view oracle, std::string_view what) {
     trace_.line("verdict", fmt::format("{}: {}", oracle, what));
+    trace_.record("verdict", LogLevel::kError, fmt::format("{}: {}", oracle, what));
     if (!failure_) failure_ = fmt::format("{}: {}", oracle, what);
   }
   bool failed() const { return failure_.has_value(); }

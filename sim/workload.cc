@@ -7,6 +7,7 @@
 #include "core/base/limits.h"
 #include "core/env/sync.h"
 #include "sim/content.h"
+#include "sim/trace_events.h"
 
 namespace dogfs::sim {
 namespace {
@@ -60,7 +61,7 @@ std::string Workload::pick(const std::vector<std::string>& paths, RandomStream& 
 
 Status Workload::judge(const std::string& what, Error error) {
   const bool excused = is_excusable(error.code) && !context_.scenario.must_stay_available();
-  if (!excused) wrong(what + ": " + error.to_string());
+  if (!excused) fail(is_excusable(error.code) ? "availability" : "file", what + ": " + error.to_string());
   return error;
 }
 
@@ -77,7 +78,7 @@ Status Workload::judge_read(const std::string& path, VirtualTime begun, Error er
   }
   const bool enough = std::ranges::all_of(context_.atlas.blocks_of(path, begun),
                                           [](const BlockHealth& block) { return block.reachable >= block.needed; });
-  if (enough && context_.scenario.reads_must_succeed()) wrong(what + ": " + error.to_string());
+  if (enough && context_.scenario.reads_must_succeed()) fail("availability", what + ": " + error.to_string());
   if (!enough && is_excusable(error.code)) return error;
   return judge(what, std::move(error));
 }
@@ -93,25 +94,39 @@ Task<void> Workload::prepare() {
   MakeDirectoryOptions options;
   options.policy = &policy;
   state_.model.begin_make_directory(state_.root);
+  record_begin();
+  record_what("mkdir", state_.root);
   const Status made = co_await client_.make_directory(state_.root, options);
+  record_end(made);
   if (!made.has_value()) {
-    wrong("cannot prepare: " + made.error().to_string());
+    fail("prepare", made.error().to_string());
     co_return;
   }
   state_.model.made_directory(state_.root);
   RandomStream draws(state_.key.with("prepare"));
   for (uint32_t i = 0; i < context_.scenario.work().files_before_faults(); ++i) {
+    record_begin();
     const Status written = co_await write_file(draws);
-    if (!written.has_value()) wrong("cannot prepare: " + written.error().to_string());
+    record_end(written);
+    if (!written.has_value()) fail("prepare", written.error().to_string());
   }
   state_.idle = true;
+}
+
+bool Workload::is_wanted(uint64_t operation) const {
+  const auto& wanted = context_.scenario.work().operations();
+  return wanted.empty() || std::find(wanted.begin(), wanted.end(), operation) != wanted.end();
 }
 
 Task<void> Workload::work() {
   state_.idle = false;
   while (simulator_.now() < context_.work_end && !context_.verdict.failed()) {
-    co_await operate(++state_.operations);
-    RandomStream draws(state_.key.with("think").with(state_.operations));
+    const uint64_t number = ++state_.last_drawn;
+    if (is_wanted(number)) {
+      ++state_.operations;
+      co_await operate(number);
+    }
+    RandomStream draws(state_.key.with("think").with(number));
     co_await sleep_for(env_.clock,
                        draws.between(Duration::zero(), milliseconds(context_.scenario.work().think_max_ms())));
   }
@@ -120,6 +135,7 @@ Task<void> Workload::work() {
 
 Task<void> Workload::operate(uint64_t number) {
   RandomStream draws(state_.key.with(number));
+  record_begin();
   const uint64_t choice = draws.below(100);
   Status status = ok();
   if (choice < 30) {
@@ -137,7 +153,23 @@ Task<void> Workload::operate(uint64_t number) {
   } else {
     status = co_await remove_path(draws);
   }
+  record_end(status);
   if (!status.has_value()) ++state_.failed_operations;
+}
+
+void Workload::record_begin() {
+  if (Recording* recording = simulator_.recording()) {
+    recorded_ = recording->operation_begins(simulator_.now(), state_.root.substr(1));
+  }
+}
+
+void Workload::record_what(std::string_view verb, const std::string& path) {
+  if (Recording* recording = simulator_.recording())
+    recording->operation_is(recorded_, fmt::format("{} {}", verb, path));
+}
+
+void Workload::record_end(const Status& status) {
+  if (Recording* recording = simulator_.recording()) recording->operation_ends(recorded_, simulator_.now(), status);
 }
 
 Task<Status> Workload::make_directory(RandomStream& draws) {
@@ -145,6 +177,7 @@ Task<Status> Workload::make_directory(RandomStream& draws) {
   if (directories.size() >= kMostDirectories) co_return co_await remove_path(draws);
   const std::string path = pick(directories, draws) + "/" + state_.model.fresh_name();
   state_.model.begin_make_directory(path);
+  record_what("mkdir", path);
   Status made = co_await client_.make_directory(path, {});
   if (!made.has_value()) co_return judge("mkdir " + path, std::move(made).error());
   state_.model.made_directory(path);
@@ -166,6 +199,7 @@ Task<Status> Workload::write_to(std::string path, ModelFile file, RandomStream& 
   options.overwrite = state_.model.certain().contains(path);
   options.expected_bytes = draws.below(2) == 0 ? 0 : file.length;
   state_.model.begin_write(path, file);
+  record_what(options.overwrite ? "overwrite" : "write", path);
   Result<std::unique_ptr<FileWriter>> writer = co_await client_.create(path, options);
   if (!writer.has_value()) co_return judge("create " + path, std::move(writer).error());
   state_.model.created(path);
@@ -199,6 +233,7 @@ Task<Status> Workload::fill(FileWriter& writer, const ModelFile& file, RandomStr
 Task<Status> Workload::read_file(RandomStream& draws) {
   const std::string path = pick(state_.model.files(), draws);
   if (path.empty()) co_return ok();
+  record_what("read", path);
   const ModelFile file = *state_.model.certain().at(path).file;
   const VirtualTime begun = simulator_.now();
   if (draws.below(2) == 0) {
@@ -247,6 +282,7 @@ Task<Status> Workload::read_whole(std::string path, ModelFile file) {
 Task<Status> Workload::list_directory(RandomStream& draws) {
   const std::string path = pick(state_.model.directories(), draws);
   if (path.empty()) co_return ok();
+  record_what("list", path);
   Status listed = co_await check_listing(path);
   if (!listed.has_value()) co_return judge("list " + path, std::move(listed).error());
   co_return ok();
@@ -278,6 +314,7 @@ Task<Status> Workload::stat_path(RandomStream& draws) {
   paths.insert(paths.end(), directories.begin(), directories.end());
   const std::string path = pick(paths, draws);
   if (path.empty()) co_return ok();
+  record_what("stat", path);
   Status seen = co_await check_stat(path);
   if (!seen.has_value()) co_return judge("stat " + path, std::move(seen).error());
   co_return ok();
@@ -306,6 +343,7 @@ Task<Status> Workload::rename_path(RandomStream& draws) {
   std::erase_if(directories, [&source](const std::string& d) { return d == source || d.starts_with(source + "/"); });
   const std::string target = pick(directories, draws) + "/" + state_.model.fresh_name();
   state_.model.begin_rename(source, target);
+  record_what("rename", source + " to " + target);
   Status renamed = co_await client_.rename(source, target, draws.below(2) == 0);
   if (!renamed.has_value()) co_return judge("rename " + source + " to " + target, std::move(renamed).error());
   state_.model.renamed(source, target);
@@ -320,6 +358,7 @@ Task<Status> Workload::remove_path(RandomStream& draws) {
   if (path.empty()) co_return ok();
   const bool recursive = state_.model.certain().at(path).is_directory();
   state_.model.begin_remove(path);
+  record_what("remove", path);
   Status removed = co_await client_.remove(path, recursive);
   if (!removed.has_value()) co_return judge("remove " + path, std::move(removed).error());
   state_.model.removed(path);
@@ -342,6 +381,8 @@ Task<void> Workload::verify() {
   const NamespaceModel::Entries certain = state_.model.certain();
   for (const auto& [path, entry] : certain) {
     for (bool again = true; again;) {
+      record_begin();
+      record_what("verify", path);
       Status seen = ok();
       if (entry.is_directory()) {
         seen = co_await check_listing(path);
@@ -349,6 +390,7 @@ Task<void> Workload::verify() {
         seen = co_await read_whole(path, *entry.file);
         if (code_of(seen) == ErrorCode::kDataLoss && is_lost(path)) seen = ok();
       }
+      record_end(seen);
       again = co_await pause_before_retry(seen, path);
     }
   }
@@ -357,8 +399,10 @@ Task<void> Workload::verify() {
   for (bool again = !context_.verdict.failed(); again;) {
     RandomStream draws(state_.key.with("last"));
     const std::string path = state_.root + "/" + state_.model.fresh_name();
+    record_begin();
     Status written = co_await write_to(path, {draws.next(), 3 * kKiB, 0}, draws);
     if (written.has_value()) written = co_await read_whole(path, *state_.model.certain().at(path).file);
+    record_end(written);
     again = co_await pause_before_retry(written, path);
   }
   state_.idle = true;
@@ -366,7 +410,10 @@ Task<void> Workload::verify() {
 
 Task<void> Workload::verify_uncertain(std::string path, Possible possible) {
   for (bool again = true; again;) {
+    record_begin();
+    record_what("look at", path);
     const Status seen = co_await look(path, possible);
+    record_end(seen);
     again = co_await pause_before_retry(seen, path);
   }
 }

@@ -24,6 +24,7 @@ struct ClientState {
   std::string root;  // "/client-1"
   StreamKey key;
   NamespaceModel model;
+  uint64_t last_drawn = 0;  // the number of the last operation, over all lives
   uint64_t operations = 0;
   uint64_t failed_operations = 0;
   uint64_t bytes_written = 0;
@@ -76,6 +77,11 @@ class Workload {
   Task<Status> look(std::string path, Possible possible);
   Task<bool> pause_before_retry(const Status& status, std::string what);
 
+  // Tells the recording, if there is one, what the client does: when it begins, what it turns out to be, how it ends.
+  void record_begin();
+  void record_what(std::string_view verb, const std::string& path);
+  void record_end(const Status& status);
+
   uint64_t draw_length(RandomStream& draws) const;
   std::string pick(const std::vector<std::string>& paths, RandomStream& draws) const;
   // The status of an operation that met `error`: fails the run where nothing excuses it.
@@ -83,13 +89,18 @@ class Workload {
   // The same for a read that began at `begun`: what was stored within reach then and until now decides.
   Status judge_read(const std::string& path, VirtualTime begun, Error error);
   bool is_lost(const std::string& path) const;
-  void wrong(const std::string& what) { context_.verdict.fail("file", state_.root + ": " + what); }
+  void wrong(const std::string& what) { fail("file", what); }
+  void fail(std::string_view oracle, const std::string& what) {
+    context_.verdict.fail(oracle, state_.root + ": " + what);
+  }
+  bool is_wanted(uint64_t operation) const;
 
   Env& env_;
   Simulator& simulator_;
   Client& client_;
   WorkContext& context_;
   ClientState& state_;
+  uint32_t recorded_ = 0;  // the EventId of the operation under way
 };
 
 }  // namespace dogfs::sim

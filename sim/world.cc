@@ -1,6 +1,7 @@
 #include "sim/world.h"
 
 #include "core/base/check.h"
+#include "sim/trace_events.h"
 
 namespace dogfs::sim {
 
@@ -50,12 +51,18 @@ void Node::boot() {
   DOGFS_CHECK(!up());
   fatal_.reset();
   world_.trace().line(name_, "boots");
+  record(LifeChange::kBoots);
   program_ = std::make_shared<Program>(world_, index_, key_, random_, log_);
+}
+
+void Node::record(LifeChange change) const {
+  if (Recording* recording = world_.simulator().recording()) recording->life_changed(world_.now(), index_, change);
 }
 
 void Node::crash(CrashKind kind) {
   if (!up()) return;
   world_.trace().line(name_, kind == CrashKind::kPower ? "loses power" : "is killed");
+  record(kind == CrashKind::kPower ? LifeChange::kLosesPower : LifeChange::kKilled);
   program_->transport.reset_callers(crash_draws_);
   world_.network().detach(index_);
   for (const auto& [name, disk] : kv_disks_) disk->crash(crash_draws_);
@@ -125,6 +132,7 @@ World::World(WorldOptions options)
       trace_(simulator_, options.trace),
       network_(simulator_, trace_, options.seed) {
   network_.set_quality(options.link);
+  simulator_.set_recording(options.recording);
 }
 
 World::~World() {
@@ -134,6 +142,7 @@ World::~World() {
 Node& World::add_node(const std::string& name) {
   const NodeIndex index = simulator_.add_node();
   network_.add_node(index, {name});
+  if (options_.recording != nullptr) options_.recording->add_node(index, name);
   nodes_.push_back(std::make_unique<Node>(*this, index, name));
   nodes_.back()->boot();
   return *nodes_.back();

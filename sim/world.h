@@ -40,7 +40,8 @@ namespace dogfs::sim {
 
 struct WorldOptions {
   uint64_t seed = 1;
-  std::ostream* trace = nullptr;  // where to print what happens; null: nowhere
+  std::ostream* trace = nullptr;   // where to print what happens; null: nowhere
+  Recording* recording = nullptr;  // where to keep it as typed events; null: nowhere. Must outlive the world.
   LinkQuality link = {};
   KvSpeed kv_speed = {};
   ShardSpeed shard_speed = {};
@@ -50,6 +51,7 @@ struct WorldOptions {
 };
 
 class World;
+enum class LifeChange : uint8_t;  // sim/trace_events.h
 
 class Node {
  public:
@@ -96,6 +98,7 @@ class Node {
   struct Program;
 
   void keep(std::shared_ptr<void> part);
+  void record(LifeChange change) const;
 
   World& world_;
   NodeIndex index_;

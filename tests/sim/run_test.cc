@@ -72,7 +72,7 @@ TEST(Run, AMajorityThatNeverReturnsIsReported) {
     faults { at_ms: 100 for_ms: 30000 crash { nodes: "random 2 meta" } })",
                                1);
   ASSERT_NE(result.failure, std::nullopt);
-  EXPECT_NE(result.failure->find("file:"), std::string::npos) << *result.failure;
+  EXPECT_NE(result.failure->find("availability:"), std::string::npos) << *result.failure;
 }
 
 }  // namespace

@@ -1,0 +1,17 @@
+# cmake -DDIRECTORY=sim -DSCRIPTS=html/a.js;html/b.js -DOUTPUT=html_assets.cc -P embed.cmake: writes the page's files as string literals.
+set(text "#include \"sim/html_assets.h\"\n\nnamespace dogfs::sim {\n\n")
+foreach(pair kPageHtml=html/page.html kPageCss=html/page.css)
+  string(REPLACE "=" ";" pair ${pair})
+  list(GET pair 0 name)
+  list(GET pair 1 file)
+  file(READ ${DIRECTORY}/${file} content)
+  string(APPEND text "const std::string_view ${name} = R\"page(${content})page\";\n\n")
+endforeach()
+# The parts of the script share one scope.
+set(script "")
+foreach(file ${SCRIPTS})
+  file(READ ${DIRECTORY}/${file} content)
+  string(APPEND script "${content}\n")
+endforeach()
+string(APPEND text "const std::string_view kPageScript = R\"page(${script})page\";\n\n}  // namespace dogfs::sim\n")
+file(WRITE ${OUTPUT} "${text}")

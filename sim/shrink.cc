@@ -1,0 +1,267 @@
+#include "sim/shrink.h"
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+#include <utility>
+
+#include "core/base/check.h"
+#include "sim/fault_plan.h"
+#include "sim/shrink_ddmin.h"
+
+namespace dogfs::sim {
+namespace {
+
+using Edit = std::function<void(proto::Scenario&)>;
+
+constexpr uint64_t kMostOperations = 100'000;
+
+class Shrinker {
+ public:
+  Shrinker(proto::Scenario scenario, const Prober::Options& options)
+      : seed_(options.seed), prober_(options), scenario_(std::move(scenario)) {}
+
+  Result<ShrinkResult> run();
+
+ private:
+  // Whether anything became smaller.
+  bool round();
+  bool shrink_faults();
+  bool shrink_operations();
+  bool shrink_cluster();
+  bool shrink_work();
+  bool shrink_each_fault();
+  void shrink_streams();
+  void drop_what_never_happened(const ProbeResult& result);
+
+  // Takes the first of some edits of the scenario that still fails.
+  bool try_edits(const std::vector<Edit>& edits);
+  template <class T>
+  std::vector<T> minimise(const std::vector<T>& items,
+                          const std::function<void(proto::Scenario&, const std::vector<T>&)>& set);
+
+  uint64_t seed_;
+  Prober prober_;
+  proto::Scenario scenario_;
+  std::string kind_;
+};
+
+bool Shrinker::try_edits(const std::vector<Edit>& edits) {
+  std::vector<proto::Scenario> candidates;
+  const std::string present = scenario_.SerializeAsString();
+  for (const Edit& edit : edits) {
+    proto::Scenario candidate = scenario_;
+    edit(candidate);
+    if (candidate.SerializeAsString() != present) candidates.push_back(std::move(candidate));
+  }
+  const std::optional<size_t> failing = prober_.first_failing(candidates, kind_);
+  if (!failing) return false;
+  scenario_ = candidates[*failing];
+  drop_what_never_happened(ProbeResult(prober_.found()));
+  return true;
+}
+
+// A run ends at its failure: faults that had not begun by then have no part in it. (They begin in their order.)
+void Shrinker::drop_what_never_happened(const ProbeResult& result) {
+  const auto known = static_cast<uint64_t>(scenario_.faults_size());
+  if (result.faults_struck >= known) return;
+  const auto struck = static_cast<int>(result.faults_struck);
+  try_edits({[struck](proto::Scenario& s) { s.mutable_faults()->DeleteSubrange(struck, s.faults_size() - struck); }});
+}
+
+template <class T>
+std::vector<T> Shrinker::minimise(const std::vector<T>& items,
+                                  const std::function<void(proto::Scenario&, const std::vector<T>&)>& set) {
+  return ddmin(items, [&](const std::vector<std::vector<T>>& lists) -> std::optional<size_t> {
+    std::vector<proto::Scenario> candidates;
+    for (const std::vector<T>& list : lists) {
+      candidates.push_back(scenario_);
+      set(candidates.back(), list);
+    }
+    return prober_.first_failing(candidates, kind_);
+  });
+}
+
+bool Shrinker::shrink_faults() {
+  const std::vector<proto::Fault> all(scenario_.faults().begin(), scenario_.faults().end());
+  const auto set = [](proto::Scenario& scenario, const std::vector<proto::Fault>& faults) {
+    scenario.mutable_faults()->Assign(faults.begin(), faults.end());
+  };
+  const std::vector<proto::Fault> fewest = minimise<proto::Fault>(all, set);
+  set(scenario_, fewest);
+  return fewest.size() < all.size();
+}
+
+bool Shrinker::shrink_operations() {
+  std::vector<uint32_t> all(scenario_.work().operations().begin(), scenario_.work().operations().end());
+  if (all.empty()) {
+    const ProbeResult result = prober_.run(scenario_);
+    if (result.operations > kMostOperations) return false;
+    all.resize(result.operations);
+    std::iota(all.begin(), all.end(), 1);
+  }
+  const auto set = [](proto::Scenario& scenario, const std::vector<uint32_t>& numbers) {
+    scenario.mutable_work()->mutable_operations()->Assign(numbers.begin(), numbers.end());
+    if (numbers.empty()) scenario.mutable_work()->add_operations(0);
+  };
+  const std::vector<uint32_t> fewest = minimise<uint32_t>(all, set);
+  if (fewest.size() == all.size()) return false;
+  set(scenario_, fewest);
+  return true;
+}
+
+// Fewer nodes of each class, and shorter codes.
+bool Shrinker::shrink_cluster() {
+  std::vector<Edit> clients;
+  for (uint32_t n = 1; n < scenario_.clients(); ++n) clients.push_back([n](auto& s) { s.set_clients(n); });
+  std::vector<Edit> meta;
+  for (uint32_t n = 1; n < scenario_.meta_nodes(); n += 2) meta.push_back([n](auto& s) { s.set_meta_nodes(n); });
+  std::vector<Edit> codes;
+  for (const auto& [k, m] : {std::pair(1U, 1U), std::pair(2U, 1U), std::pair(3U, 2U)}) {
+    if (k + m >= scenario_.policy().data_shards() + scenario_.policy().parity_shards()) continue;
+    codes.push_back([k, m](proto::Scenario& s) {
+      const uint64_t stripes = s.policy().block_bytes() / (s.policy().data_shards() * s.policy().cell_bytes());
+      s.mutable_policy()->set_data_shards(k);
+      s.mutable_policy()->set_parity_shards(m);
+      s.mutable_policy()->set_block_bytes(stripes * k * s.policy().cell_bytes());
+      s.set_chunk_servers(k + m);
+    });
+  }
+  std::vector<Edit> servers;
+  const uint32_t least = scenario_.policy().data_shards() + scenario_.policy().parity_shards();
+  for (uint32_t n = least; n < scenario_.chunk_servers(); ++n)
+    servers.push_back([n](auto& s) { s.set_chunk_servers(n); });
+  bool smaller = false;
+  for (const std::vector<Edit>& edits : {clients, meta, codes, servers}) smaller = try_edits(edits) || smaller;
+  return smaller;
+}
+
+bool Shrinker::shrink_work() {
+  std::vector<Edit> times;
+  for (const uint32_t percent : {5U, 12U, 25U, 50U, 75U, 90U}) {
+    // Whole tenths of seconds, so that the file reads well.
+    const uint32_t shorter = scenario_.work().for_ms() * percent / 10'000 * 100;
+    if (shorter > 0) times.push_back([shorter](auto& s) { s.mutable_work()->set_for_ms(shorter); });
+  }
+  std::vector<Edit> files;
+  for (uint32_t n = 0; n < scenario_.work().files_before_faults(); ++n) {
+    files.push_back([n](auto& s) { s.mutable_work()->set_files_before_faults(n); });
+  }
+  const std::vector<Edit> sizes{[](auto& s) { s.mutable_work()->set_largest_file_blocks(1); }};
+  const std::vector<Edit> network{[](auto& s) { s.clear_network(); }};
+  const std::vector<Edit> disk{[](auto& s) { s.clear_meta_disk(); }};
+  bool smaller = false;
+  for (const std::vector<Edit>& edits : {times, files, sizes, network, disk}) smaller = try_edits(edits) || smaller;
+  return smaller;
+}
+
+// The names in `text` but one, for each.
+std::vector<std::string> without_one_name(const std::string& text) {
+  std::vector<std::string> shorter;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find(' ', begin), text.size());
+    std::string rest = text.substr(0, begin) + (end < text.size() ? text.substr(end + 1) : "");
+    if (rest.ends_with(' ')) rest.pop_back();
+    if (!rest.empty()) shorter.push_back(std::move(rest));
+    begin = end + 1;
+  }
+  return shorter;
+}
+
+// Edits that make one selector of fault `index` name fewer nodes.
+void add_name_edits(const proto::Scenario& scenario, int index, std::vector<Edit>& edits) {
+  using google::protobuf::FieldDescriptor;
+  const auto kind_of = [](proto::Fault& fault) {
+    const auto* field = fault.GetReflection()->GetOneofFieldDescriptor(fault, fault.GetDescriptor()->oneof_decl(0));
+    return fault.GetReflection()->MutableMessage(&fault, field);
+  };
+  proto::Fault fault = scenario.faults(index);
+  const google::protobuf::Message* kind = kind_of(fault);
+  for (int i = 0; i < kind->GetDescriptor()->field_count(); ++i) {
+    const FieldDescriptor* field = kind->GetDescriptor()->field(i);
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_STRING) continue;
+    for (const std::string& names : without_one_name(kind->GetReflection()->GetString(*kind, field))) {
+      edits.push_back([kind_of, index, field, names](proto::Scenario& s) {
+        google::protobuf::Message* target = kind_of(*s.mutable_faults(index));
+        target->GetReflection()->SetString(target, field, names);
+      });
+    }
+  }
+}
+
+// Fewer nodes in each, shorter, at rounder times.
+bool Shrinker::shrink_each_fault() {
+  bool smaller = false;
+  for (int i = 0; i < scenario_.faults_size(); ++i) {
+    for (bool again = true; again && i < scenario_.faults_size();) {
+      std::vector<Edit> names;
+      add_name_edits(scenario_, i, names);
+      again = try_edits(names);
+      smaller = smaller || again;
+    }
+    if (i >= scenario_.faults_size()) break;
+    std::vector<Edit> times;
+    for (const uint32_t unit : {1000U, 500U, 100U}) {
+      times.push_back([i, unit](auto& s) {
+        proto::Fault& fault = *s.mutable_faults(i);
+        fault.set_at_ms((fault.at_ms() + unit / 2) / unit * unit);
+        fault.set_for_ms((fault.for_ms() + unit / 2) / unit * unit);
+      });
+    }
+    const bool round_already = scenario_.faults(i).at_ms() % 100 == 0 && scenario_.faults(i).for_ms() % 100 == 0;
+    if (!round_already) smaller = try_edits(times) || smaller;
+  }
+  return smaller;
+}
+
+// Most faults draw nothing while they strike: they need no stream of their own.
+void Shrinker::shrink_streams() {
+  const auto clear = [](proto::Scenario& s, int i) { s.mutable_faults(i)->clear_stream(); };
+  if (try_edits({[&](auto& s) {
+        for (int i = 0; i < s.faults_size(); ++i) clear(s, i);
+      }})) {
+    return;
+  }
+  for (int i = 0; i < scenario_.faults_size(); ++i) try_edits({[&clear, i](auto& s) { clear(s, i); }});
+}
+
+bool Shrinker::round() {
+  bool smaller = false;
+  smaller = shrink_faults() || smaller;
+  smaller = shrink_work() || smaller;
+  smaller = shrink_cluster() || smaller;
+  smaller = shrink_operations() || smaller;
+  smaller = shrink_each_fault() || smaller;
+  return smaller;
+}
+
+Result<ShrinkResult> Shrinker::run() {
+  const ProbeResult first = prober_.run(scenario_);
+  if (first.failure.empty()) return Error(ErrorCode::kInvalidArgument, "this run does not fail");
+  kind_ = failure_kind(first.failure);
+  ShrinkResult result;
+  result.first_failure = first.failure;
+  result.faults_before = scenario_.faults_size();
+  drop_what_never_happened(first);
+  while (!prober_.out_of_time() && round()) {
+  }
+  result.complete = !prober_.out_of_time();
+  shrink_streams();
+  // What is handed out was seen to fail.
+  const ProbeResult last = prober_.run(scenario_);
+  DOGFS_CHECK(failure_kind(last.failure) == kind_, last.failure);
+  result.failure = last.failure;
+  result.scenario = scenario_;
+  result.scenario.set_seed(seed_);
+  result.runs = prober_.runs();
+  result.elapsed_ms = prober_.elapsed_ms();
+  return result;
+}
+
+}  // namespace
+
+Result<ShrinkResult> shrink(const proto::Scenario& scenario, const Prober::Options& options) {
+  return Shrinker(with_explicit_faults(scenario, options.seed), options).run();
+}
+
+}  // namespace dogfs::sim

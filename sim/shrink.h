@@ -1,0 +1,30 @@
+// Makes a failing run small: the fewest faults, nodes, clients and operations, and the least time, that still fail in
+// the same way.
+//
+// The faults are delta-debugged (sim/shrink_ddmin.h) as the explicit list that the seed drew; then operations, then
+// everything else is tried smaller. It works because draws are keyed (sim/random.h): what is left behaves as before.
+// A smaller run counts only if the same oracle fails; what fails otherwise is another story.
+#pragma once
+
+#include <string>
+
+#include "core/base/result.h"
+#include "sim/scenario.pb.h"
+#include "sim/shrink_probe.h"
+
+namespace dogfs::sim {
+
+struct ShrinkResult {
+  proto::Scenario scenario;
+  std::string first_failure;  // of the run that was given
+  std::string failure;        // of the small one
+  uint64_t runs = 0;
+  uint64_t elapsed_ms = 0;
+  int faults_before = 0;
+  bool complete = false;  // false: the time was over before everything had been tried
+};
+
+// kInvalidArgument if the run does not fail. `scenario` is one that parse_scenario() gave.
+Result<ShrinkResult> shrink(const proto::Scenario& scenario, const Prober::Options& options);
+
+}  // namespace dogfs::sim

@@ -1,0 +1,159 @@
+#include "sim/shrink_probe.h"
+
+#include <fcntl.h>  // architecture: allow file: the output of probes is discarded
+#include <poll.h>   // architecture: allow socket: waits for the pipes of the probes, outside of any run
+#include <sys/wait.h>
+#include <unistd.h>  // architecture: allow file: fork and pipes of the probes, outside of any run
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "core/base/check.h"
+#include "sim/run.h"
+
+namespace dogfs::sim {
+namespace {
+
+// What a probe tells over its pipe.
+struct Report {
+  static constexpr size_t kMaxText = 1000;
+  uint64_t faults_struck = 0;
+  uint64_t operations = 0;
+  uint64_t virtual_ms = 0;
+  std::array<char, kMaxText> failure{};
+};
+static_assert(sizeof(Report) <= 4096, "a write of a report to a pipe is atomic");
+
+constexpr uint64_t kLongestProbeMs = 10'000;
+constexpr int kPollMs = 200;
+
+uint64_t now_ms() {
+  // architecture: allow clock: how long shrinking may take, which no run sees
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(now / std::chrono::milliseconds(1));
+}
+
+[[noreturn]] void probe(const proto::Scenario& scenario, uint64_t seed, int pipe) {
+  // Candidates abort, as the run does that is shrunk: once is enough to read it.
+  const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  dup2(nowhere, STDERR_FILENO);
+  const RunResult result = Run(scenario, seed, nullptr).execute();
+  Report report{.faults_struck = result.faults,
+                .operations = result.operations,
+                .virtual_ms = static_cast<uint64_t>(result.virtual_time / milliseconds(1))};
+  const std::string failure = result.failure.value_or("");
+  std::memcpy(report.failure.data(), failure.data(), std::min(failure.size(), Report::kMaxText - 1));
+  const ssize_t written = write(pipe, &report, sizeof(report));
+  _exit(written == static_cast<ssize_t>(sizeof(report)) ? 0 : 1);
+}
+
+}  // namespace
+
+std::string failure_kind(const std::string& failure) {
+  return failure.substr(0, failure.find(':'));
+}
+
+Prober::Prober(const Options& options) : options_(options), begin_ms_(now_ms()) {
+  DOGFS_CHECK(options.workers > 0);
+}
+
+uint64_t Prober::elapsed_ms() const {
+  return now_ms() - begin_ms_;
+}
+
+bool Prober::out_of_time() const {
+  return elapsed_ms() >= options_.limit_ms;
+}
+
+Prober::Child Prober::start(const proto::Scenario& scenario, size_t candidate) {
+  std::array<int, 2> ends{};
+  DOGFS_CHECK(pipe(ends.data()) == 0);
+  std::fflush(stdout);
+  ++runs_;
+  const pid_t process = fork();
+  DOGFS_CHECK(process >= 0);
+  if (process == 0) {
+    close(ends[0]);
+    probe(scenario, options_.seed, ends[1]);
+  }
+  close(ends[1]);
+  return {process, ends[0], candidate, now_ms()};
+}
+
+ProbeResult Prober::finish(const Child& child) {
+  Report report;
+  const ssize_t got = read(child.pipe, &report, sizeof(report));
+  close(child.pipe);
+  int status = 0;
+  waitpid(child.process, &status, 0);
+  if (got == static_cast<ssize_t>(sizeof(report))) {
+    return {report.failure.data(), report.faults_struck, report.operations, report.virtual_ms};
+  }
+  // Nothing is known of how far it came.
+  return {fmt::format("process: ended by signal {}", WIFSIGNALED(status) ? WTERMSIG(status) : 0), UINT64_MAX,
+          UINT64_MAX, UINT64_MAX};
+}
+
+void Prober::abandon(const Child& child) {
+  kill(child.process, SIGKILL);
+  close(child.pipe);
+  waitpid(child.process, nullptr, 0);
+}
+
+ProbeResult Prober::run(const proto::Scenario& scenario) {
+  return finish(start(scenario, 0));
+}
+
+// Whatever comes behind one that fails need not be known; what takes so long is no smaller run, if it fails at all.
+void Prober::abandon_useless(std::vector<Child>& children, std::optional<size_t> best) const {
+  std::erase_if(children, [&](const Child& child) {
+    const bool useless =
+        out_of_time() || (best && child.candidate > *best) || now_ms() - child.begin_ms > kLongestProbeMs;
+    if (useless) abandon(child);
+    return useless;
+  });
+}
+
+std::optional<size_t> Prober::first_failing(const std::vector<proto::Scenario>& candidates, const std::string& kind) {
+  std::vector<Child> children;
+  std::optional<size_t> best;
+  const auto judge = [&](size_t candidate, const ProbeResult& result) {
+    if (failure_kind(result.failure) != kind || (best && *best < candidate)) return;
+    best = candidate;
+    found_ = result;
+  };
+  size_t next = 0;
+  const auto more = [&] { return next < candidates.size() && (!best || next < *best) && !out_of_time(); };
+  while (more() || !children.empty()) {
+    while (more() && children.size() < options_.workers) {
+      const auto known = known_.find(candidates[next].SerializeAsString());
+      if (known != known_.end()) {
+        judge(next, known->second);
+      } else {
+        children.push_back(start(candidates[next], next));
+      }
+      ++next;
+    }
+    abandon_useless(children, best);
+    if (children.empty()) continue;
+    std::vector<pollfd> waits;
+    for (const Child& child : children) waits.push_back({child.pipe, POLLIN, 0});
+    poll(waits.data(), waits.size(), kPollMs);
+    for (size_t i = waits.size(); i-- > 0;) {
+      if (waits[i].revents == 0) continue;
+      const Child child = children[i];
+      children.erase(children.begin() + static_cast<ptrdiff_t>(i));
+      const ProbeResult result = finish(child);
+      known_.emplace(candidates[child.candidate].SerializeAsString(), result);
+      judge(child.candidate, result);
+    }
+  }
+  return best;
+}
+
+}  // namespace dogfs::sim

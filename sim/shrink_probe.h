@@ -1,0 +1,68 @@
+// Runs candidates of the shrinker, several at once, each in a process of its own: a run that ends its process by a
+// broken invariant is a failure like any other.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/scenario.pb.h"
+
+namespace dogfs::sim {
+
+// What a run came to.
+struct ProbeResult {
+  std::string failure;  // empty: it passed
+  uint64_t faults_struck = 0;
+  uint64_t operations = 0;
+  uint64_t virtual_ms = 0;
+};
+
+// Which oracle failed: the word before the first colon of a failure. Two runs fail the same way if it is equal.
+std::string failure_kind(const std::string& failure);
+
+class Prober {
+ public:
+  struct Options {
+    uint64_t seed = 1;
+    uint32_t workers = 1;
+    uint64_t limit_ms = 50'000;  // of real time: no run is begun later
+  };
+
+  explicit Prober(const Options& options);
+
+  ProbeResult run(const proto::Scenario& scenario);
+  // The first candidate whose run fails in the same way as `kind`. Which it is does not depend on how fast each is;
+  // none, once the time is over.
+  std::optional<size_t> first_failing(const std::vector<proto::Scenario>& candidates, const std::string& kind);
+  // Of the last candidate that first_failing() found.
+  const ProbeResult& found() const { return found_; }
+
+  uint64_t runs() const { return runs_; }
+  bool out_of_time() const;
+  uint64_t elapsed_ms() const;
+
+ private:
+  struct Child {
+    int process = 0;
+    int pipe = -1;
+    size_t candidate = 0;
+    uint64_t begin_ms = 0;
+  };
+
+  Child start(const proto::Scenario& scenario, size_t candidate);
+  static ProbeResult finish(const Child& child);
+  static void abandon(const Child& child);
+  // Ends those whose results are not worth the wait.
+  void abandon_useless(std::vector<Child>& children, std::optional<size_t> best) const;
+
+  Options options_;
+  uint64_t begin_ms_;
+  uint64_t runs_ = 0;
+  ProbeResult found_;
+  std::map<std::string, ProbeResult> known_;  // by the serialised scenario
+};
+
+}  // namespace dogfs::sim
