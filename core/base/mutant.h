@@ -46,7 +46,7 @@ constexpr std::string_view mutant_name(Mutant mutant) {
     case Mutant::kNone:
       return "none";
 #define X(name, spelling, scenario, text, origin) \
-  case Mutant::name:                    \
+  case Mutant::name:                              \
     return spelling;
       DOGFS_MUTANT_LIST(X)
 #undef X
