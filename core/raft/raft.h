@@ -64,7 +64,8 @@ struct Options {
   FlowLimits flow{kMaxInflightAppends, kMaxInflightAppendBytes};
   size_t max_uncommitted_bytes = kMaxUncommittedBytes;
   size_t max_cached_bytes = kMaxLogCacheBytes;
-  CompactionLimits compaction{{kKeptLogBytes, kKeptLogEntries}, {kHeldLogBytes, kHeldLogEntries}};
+  // Nothing is dropped by default: a follower that lacks dropped entries could not be caught up without snapshots.
+  CompactionLimits compaction{{SIZE_MAX, SIZE_MAX}, {SIZE_MAX, SIZE_MAX}};
 };
 
 // What the store had at start (core/raft/raft_store.h). A new node's log is empty; its configurations then begin with the
