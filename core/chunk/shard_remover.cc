@@ -113,6 +113,7 @@ Task<void> ShardRemover::remove_sealed(ShardDisk* disk, std::vector<ShardKey> ke
 
 void ShardRemover::confirm(const ShardKey& key) {
   env_.log.debug("chunk", "{} is gone", to_string(key));
+  writers_.refuse(key);
   confirmed_.insert(key);
 }
 

@@ -58,6 +58,7 @@ Task<Status> ShardWriters::open_in_turn(ShardHeader header) {
 }
 
 Status ShardWriters::check_openable(const ShardHeader& header) const {
+  if (deleted_.contains(header.key)) return Error(ErrorCode::kGone, to_string(header.key) + " was deleted");
   if (const ShardEntry* entry = table_.find(header.key)) {
     if (entry->state == ShardState::kUnverified) return Error(ErrorCode::kUnavailable, "the shard is being verified");
     return Error(ErrorCode::kAlreadyExists, to_string(header.key) + " is sealed");

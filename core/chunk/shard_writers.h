@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/chunk/byte_budget.h"
+#include "core/chunk/deleted_shards.h"
 #include "core/chunk/key_turns.h"
 #include "core/chunk/shard_disk.h"
 #include "core/chunk/shard_table.h"
@@ -32,7 +33,7 @@ class ShardWriters {
                StopSignal& stop);
 
   // Starts a shard. If it is open already: anew, unless it has another geometry (kConflict). kAlreadyExists when it is
-  // sealed, kNoSpace, kBusy with too many open, kIoError when no disk takes shards.
+  // sealed, kGone when it was deleted, kNoSpace, kBusy with too many open, kIoError when no disk takes shards.
   Task<Status> open(ShardHeader header, MonoTime deadline);
   // See ShardWriter::append. kNotFound or kWrongGeneration if it is not open, kBusy when too many bytes are under way.
   Task<Result<uint64_t>> append(ShardKey key, ShardAppend append, MonoTime deadline);
@@ -44,6 +45,8 @@ class ShardWriters {
   // Precondition for these: the caller has the turn at `key`.
   // Removes what there is of an unsealed shard. False if a file could not be removed.
   Task<bool> discard(ShardKey key, Error why);
+  // The shard was deleted for ever: whoever opens it from now on is refused with kGone.
+  void refuse(const ShardKey& key) { deleted_.add(key, env_.clock.now()); }
   // Notes a file without a footer that was there at the start.
   void adopt_leftover(const ShardKey& key, size_t disk);
 
@@ -88,6 +91,7 @@ class ShardWriters {
   TaskGroup tasks_;
   std::map<ShardKey, OpenShard> writers_;
   std::map<ShardKey, Leftover> leftovers_;
+  DeletedShards deleted_;
   uint32_t opening_ = 0;
 };
 

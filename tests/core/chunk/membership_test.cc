@@ -1,9 +1,11 @@
 #include "core/chunk/membership.h"
+#include "core/chunk/deleted_shards.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
+#include "core/chunk/deleted_shards.h"
 #include "tests/core/chunk/chunk_world.h"
 
 namespace dogfs {
@@ -178,6 +180,29 @@ TEST_F(Deletion, RemovesExactlyTheShardThatIsNamedAndConfirmsIt) {
 
 TEST_F(Deletion, AnUnknownShardIsConfirmedToo) {
   expect_deleted({sealed_});
+}
+
+TEST_F(Deletion, ARequestThatComesLateDoesNotBringTheShardBack) {
+  expect_deleted({sealed_});
+  EXPECT_EQ(w_.open(sealed_), ErrorCode::kGone);
+  EXPECT_TRUE(w_.files().empty());
+  EXPECT_EQ(w_.write(other_generation_, kData), ErrorCode::kOk);
+}
+
+TEST(DeletedShards, AreForgottenByAgeAndByNumber) {
+  DeletedShards deleted;
+  const MonoTime start(seconds(1));
+  deleted.add(ChunkWorld::key(1), start);
+  deleted.add(ChunkWorld::key(2), start + DeletedShards::kRetention);
+  EXPECT_TRUE(deleted.contains(ChunkWorld::key(1)));
+  deleted.add(ChunkWorld::key(3), start + DeletedShards::kRetention + milliseconds(1));
+  EXPECT_FALSE(deleted.contains(ChunkWorld::key(1)));
+  EXPECT_TRUE(deleted.contains(ChunkWorld::key(2)));
+  for (size_t i = 0; i < DeletedShards::kMaxShards; ++i) {
+    deleted.add(ChunkWorld::key(10 + i), start + DeletedShards::kRetention + seconds(1));
+  }
+  EXPECT_EQ(deleted.size(), DeletedShards::kMaxShards);
+  EXPECT_FALSE(deleted.contains(ChunkWorld::key(3)));
 }
 
 TEST_F(Deletion, AnOpenShardLosesItsWriter) {
