@@ -19,6 +19,7 @@ sys.dont_write_bytecode = True
 from cluster import Cluster, Miss, expect, find_program, wait_for  # noqa: E402
 
 CLIENTS = 4
+ENTRIES_A_ROUND = 50
 ELECTION_TIMEOUT_MS = 300  # what dogfsd has by default
 FAILOVER_LIMIT = 1.5  # election timeouts, at the median
 
@@ -83,10 +84,10 @@ def leader_status(cluster):
     return None
 
 
-def all_follow(cluster):
-    """The node that leads, if all others have what was committed a moment ago."""
+def all_follow(cluster, least_commit=0):
+    """The node that leads, if that much is committed, and all others have what was committed a moment ago."""
     status = leader_status(cluster)
-    if not status:
+    if not status or int(status["commit_index"]) < least_commit:
         return None
     for node in status["nodes"]:
         if not node["reachable"] or int(node["match_index"]) + 100 < int(status["commit_index"]):
@@ -96,7 +97,9 @@ def all_follow(cluster):
 
 
 def kill_leader(cluster, tool):
-    leader = wait_for("three nodes that agree", lambda: all_follow(cluster))
+    # The load has found the leader that it is to lose.
+    least_commit = tool.last_index + ENTRIES_A_ROUND
+    leader = wait_for("three nodes that agree and take the load", lambda: all_follow(cluster, least_commit))
     leader.kill()
     tool.note_kill(time.monotonic_ns())
     wait_for("another leader", lambda: leader_status(cluster))
