@@ -9,6 +9,7 @@
 #include "core/meta/apply_context.h"
 #include "core/meta/block_commands.h"
 #include "core/meta/path.h"
+#include "core/meta/session_commands.h"
 
 namespace dogfs::sim {
 namespace {
@@ -59,7 +60,9 @@ MetadataModel::Applied MetadataModel::apply_request(const wire::Command& command
   ModelSession& state = session->second;
   const uint64_t sequence = command.sequence();
   const uint64_t low_water = std::max(state.low_water, command.low_water());
-  if (sequence == 0 || command.low_water() > sequence) return {refused(ErrorCode::kInvalidArgument)};
+  if (sequence == 0 || sequence > kMaxRequestSequence || command.low_water() > sequence) {
+    return {refused(ErrorCode::kInvalidArgument)};
+  }
   if (sequence < low_water) return {refused(ErrorCode::kOutcomeUnknown)};
   if (sequence - low_water >= kMaxRequestsInFlightPerSession) return {refused(ErrorCode::kLimitExceeded)};
   state.low_water = low_water;

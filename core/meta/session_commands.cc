@@ -18,6 +18,10 @@ void trim_replies(MutableTables& tables, SessionId session, uint64_t from, uint6
 }
 
 Status check_sequence(const wire::Command& command, uint64_t low_water) {
+  if (command.sequence() > kMaxRequestSequence) {
+    return Error(ErrorCode::kInvalidArgument,
+                 fmt::format("sequence {} is beyond {}", command.sequence(), kMaxRequestSequence));
+  }
   if (command.low_water() > command.sequence() || command.sequence() == 0) {
     return Error(ErrorCode::kInvalidArgument, fmt::format("sequence {} is below its own low-water mark {}",
                                                           command.sequence(), command.low_water()));

@@ -18,6 +18,9 @@
 
 namespace dogfs {
 
+// The numbers of a session's requests end here, so that a window behind one does not overflow.
+inline constexpr uint64_t kMaxRequestSequence = uint64_t{1} << 62;
+
 inline constexpr uint64_t kMaxSessions = 1'000'000;
 // Sessions that one ExpireSessions command names.
 inline constexpr int kMaxExpiredSessionsPerCommand = 256;

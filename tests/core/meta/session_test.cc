@@ -33,6 +33,15 @@ TEST(Sessions, ARetryGetsTheKeptReplyAndDoesNothing) {
   EXPECT_EQ(machine.counters().directories(), 4u) << "the root, the deleted one, /b and /c";
 }
 
+TEST(Sessions, ANumberWhoseWindowWouldOverflowIsRefused) {
+  MachineHarness machine;
+  wire::Command command = machine.next_request(mkdir_of("/a"));
+  command.set_sequence(std::numeric_limits<uint64_t>::max());
+  command.set_low_water(command.sequence());
+  EXPECT_EQ(machine.request(command).code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(machine.request(machine.next_request(mkdir_of("/b"))).code, ErrorCode::kOk);
+}
+
 TEST(Sessions, FinalRefusalsAreKeptToo) {
   MachineHarness machine;
   wire::Command command = machine.next_request(mkdir_of("/a/b"));
