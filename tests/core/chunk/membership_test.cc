@@ -1,5 +1,4 @@
 #include "core/chunk/membership.h"
-#include "core/chunk/deleted_shards.h"
 
 #include <gtest/gtest.h>
 
