@@ -50,7 +50,7 @@ Status Raft::check_live_quorum(const Configuration& next) const {
   std::vector<NodeId> silent;
   for (const NodeId voter : next.voters) {
     if (voter == options_.self) continue;
-    if (now_ - progress_.at(voter).last_contact() > options_.election_timeout) silent.push_back(voter);
+    if (is_silent(progress_.at(voter))) silent.push_back(voter);
   }
   const size_t voters = next.voters.size();
   const size_t needed = VoterSet(next.voters).majority();

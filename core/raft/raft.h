@@ -256,6 +256,8 @@ class Raft {
   void broadcast_heartbeat();
   void advance_commit();
   void commit_to(LogIndex index);
+  // Whether the member has not answered for an election timeout.
+  bool is_silent(const Progress& progress) const { return now_ - progress.last_contact() > options_.election_timeout; }
   bool committed_in_term() const { return log_.term_at(commit_) == term_; }
   void advance_reads();
 

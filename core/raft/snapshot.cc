@@ -19,7 +19,7 @@ std::optional<LogIndex> Raft::acknowledged_by_live_followers() const {
   if (role_ != RaftRole::kLeader) return std::nullopt;
   LogIndex acknowledged = log_.last_index();
   for (const auto& [peer, progress] : progress_) {
-    if (now_ - progress.last_contact() > options_.election_timeout) continue;
+    if (is_silent(progress)) continue;
     acknowledged = std::min(acknowledged, progress.match());
   }
   return acknowledged;

@@ -25,7 +25,7 @@ Status Raft::transfer_leadership(NodeId target) {
   if (!quorum_.contains(target)) {
     return Error(ErrorCode::kInvalidArgument, fmt::format("node {} is not a voter and cannot lead", target));
   }
-  if (now_ - progress_.at(target).last_contact() > options_.election_timeout) {
+  if (is_silent(progress_.at(target))) {
     return Error(ErrorCode::kConflict, fmt::format("node {} has not answered for an election timeout", target));
   }
   transfer_ = Transfer{target, now_ + options_.election_timeout};
@@ -37,7 +37,7 @@ NodeId Raft::best_successor() const {
   NodeId best;
   LogIndex best_match;
   for (const auto& [node, progress] : progress_) {
-    if (!quorum_.contains(node) || now_ - progress.last_contact() > options_.election_timeout) continue;
+    if (!quorum_.contains(node) || is_silent(progress)) continue;
     if (!best.is_none() && progress.match() <= best_match) continue;
     best = node;
     best_match = progress.match();
