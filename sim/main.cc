@@ -64,6 +64,17 @@ Result<std::pair<uint64_t, uint64_t>> parse_seeds(const std::string& text) {
   return std::pair(first, last);
 }
 
+// What `flags` say of a swarm.
+Result<SwarmOptions> swarm_options(const Flags& flags) {
+  DOGFS_TRY(const auto seeds, parse_seeds(flags.seeds));
+  SwarmOptions options;
+  options.first_seed = seeds.first;
+  options.last_seed = seeds.second;
+  options.workers = flags.workers;
+  options.mutant = flags.mutant;
+  return options;
+}
+
 Result<std::vector<NamedScenario>> load_all(const std::string& directory, std::vector<std::string> names) {
   if (names.empty()) names = list_scenarios(directory);
   std::vector<NamedScenario> scenarios;
@@ -203,12 +214,9 @@ std::string shrink_comment(const Flags& flags, const ShrinkResult& result, uint6
 // The seed to shrink: the one that was given, or the first that fails.
 Result<uint64_t> failing_seed(const Flags& flags, const proto::Scenario& scenario) {
   if (flags.seeds.empty()) return seed_of(flags, scenario);
-  DOGFS_TRY(const auto seeds, parse_seeds(flags.seeds));
-  const SwarmResult result = run_swarm({{flags.scenario, scenario}}, {.first_seed = seeds.first,
-                                                                      .last_seed = seeds.second,
-                                                                      .workers = flags.workers,
-                                                                      .mutant = flags.mutant,
-                                                                      .most_failures = 1});
+  DOGFS_TRY(SwarmOptions options, swarm_options(flags));
+  options.most_failures = 1;
+  const SwarmResult result = run_swarm({{flags.scenario, scenario}}, options);
   if (result.failures.empty()) return Error(ErrorCode::kInvalidArgument, "none of these seeds fails");
   return result.failures.front().seed;
 }
@@ -253,13 +261,10 @@ void print_swarm(const SwarmResult& result) {
 int run_many(const Flags& flags) {
   const Result<std::vector<NamedScenario>> scenarios = load_all(flags.directory, flags.scenarios);
   if (!scenarios.has_value()) return complain(scenarios.error().detail);
-  const auto seeds = parse_seeds(flags.seeds);
-  if (!seeds.has_value()) return complain(seeds.error().detail);
-  const SwarmResult result = run_swarm(scenarios.value(), {.first_seed = seeds.value().first,
-                                                           .last_seed = seeds.value().second,
-                                                           .workers = flags.workers,
-                                                           .mutant = flags.mutant,
-                                                           .most_failures = flags.most_failures});
+  Result<SwarmOptions> options = swarm_options(flags);
+  if (!options.has_value()) return complain(options.error().detail);
+  options.value().most_failures = flags.most_failures;
+  const SwarmResult result = run_swarm(scenarios.value(), options.value());
   print_swarm(result);
   return result.failures.empty() ? 0 : 1;
 }
@@ -272,16 +277,12 @@ int run_mutants(const Flags& flags) {
     if (!named.has_value()) return complain(named.error().detail);
     scenarios = std::move(named).value();
   }
-  const auto seeds = parse_seeds(flags.seeds);
-  if (!seeds.has_value()) return complain(seeds.error().detail);
-  SwarmOptions options;
-  options.first_seed = seeds.value().first;
-  options.last_seed = seeds.value().second;
-  options.workers = flags.workers;
+  const Result<SwarmOptions> options = swarm_options(flags);
+  if (!options.has_value()) return complain(options.error().detail);
   std::vector<MutantHunt> hunts;
   for (const MutantEntry& mutant : all_mutants()) {
     if (!flags.only.empty() && std::ranges::count(flags.only, mutant.name) == 0) continue;
-    Result<MutantHunt> hunt = hunt_mutant(mutant, flags.directory, scenarios, options);
+    Result<MutantHunt> hunt = hunt_mutant(mutant, flags.directory, scenarios, options.value());
     if (!hunt.has_value()) return complain(hunt.error().detail);
     hunts.push_back(std::move(hunt).value());
   }

@@ -33,7 +33,8 @@ struct Report {
 };
 static_assert(sizeof(Report) <= 4096, "a write of a report to a pipe is atomic");
 
-// The jobs are all pairs of seed and scenario, numbered, every scenario with the first seed first; worker w of n has those with number % n == w.
+// The jobs are all pairs of seed and scenario, numbered, every scenario with the first seed first; worker w of n has those
+// with number % n == w.
 struct Jobs {
   const std::vector<NamedScenario>& scenarios;
   const SwarmOptions& options;
