@@ -13,8 +13,8 @@ bool Effects::empty() const {
          failed_reads.empty() && violations.empty();
 }
 
-Raft::Raft(Options options, Restored restored, MonoTime now)
-    : options_(std::move(options)),
+Raft::Raft(const Options& options, Restored restored, MonoTime now)
+    : options_(options),
       quorum_(restored.configurations.latest().quorum()),
       now_(now),
       last_heard_leader_(now),

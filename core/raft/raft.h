@@ -127,7 +127,7 @@ struct Proposed {
 class Raft {
  public:
   // Precondition: 3 * heartbeat_interval <= election_timeout.
-  Raft(Options options, Restored restored, MonoTime now);
+  Raft(const Options& options, Restored restored, MonoTime now);
 
   // --- Inputs
   void tick(MonoTime now);

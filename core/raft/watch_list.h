@@ -43,8 +43,9 @@ class WatchList {
       // Its caller has gone at its deadline.
       if (watch.use_count() == 1) return true;
       std::optional<Status> outcome = watch->judge(raft);
-      if (outcome) watch->end(*std::move(outcome));
-      return outcome.has_value();
+      if (!outcome) return false;
+      watch->end(*std::move(outcome));
+      return true;
     });
   }
 

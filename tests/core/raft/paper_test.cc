@@ -24,7 +24,8 @@ ConfigurationHistory voters_up_to(size_t size) {
 // One member, fed by hand. It is node 1; the others are the test's.
 class Member {
  public:
-  explicit Member(std::vector<uint64_t> log_terms = {}, Term term = Term(), NodeId vote = NodeId(), size_t size = 3) {
+  explicit Member(const std::vector<uint64_t>& log_terms = {}, Term term = Term(), NodeId vote = NodeId(),
+                  size_t size = 3) {
     options_.group = kGroup;
     options_.self = NodeId(1);
     Restored restored;
@@ -109,7 +110,8 @@ class Member {
   std::vector<Message> sent_;
 };
 
-Message append(Member& member, uint64_t term, LogPosition after, std::vector<uint64_t> terms, uint64_t commit = 0) {
+Message append(Member& member, uint64_t term, LogPosition after, const std::vector<uint64_t>& terms,
+               uint64_t commit = 0) {
   Message message = member.message(MessageKind::kAppend, 2, term);
   message.log = after;
   message.commit = LogIndex(commit);
