@@ -45,7 +45,7 @@ void set_defaults(proto::Scenario& scenario) {
   if (policy.data_shards() == 0) policy.set_data_shards(6);
   if (policy.parity_shards() == 0) policy.set_parity_shards(3);
   if (policy.cell_bytes() == 0) policy.set_cell_bytes(kMinCellBytes);
-  if (policy.block_bytes() == 0) policy.set_block_bytes(4 * policy.data_shards() * policy.cell_bytes());
+  if (policy.block_bytes() == 0) policy.set_block_bytes(uint64_t{4} * policy.data_shards() * policy.cell_bytes());
   proto::Work& work = *scenario.mutable_work();
   if (work.for_ms() == 0) work.set_for_ms(20'000);
   if (work.think_max_ms() == 0) work.set_think_max_ms(700);
