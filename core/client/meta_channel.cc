@@ -52,9 +52,8 @@ Task<MetaOutcome> MetaChannel::call(Request request) {
   while (true) {
     const std::optional<Address> node = search.next();
     if (node) {
-      // A node that is slow, since its disk is, must get its time at last; one that hangs costs little more for that.
-      const Duration patience = options_.attempt_timeout * (1 << std::min(search.timeouts(*node), kMaxDoublings));
-      const MonoTime attempt_deadline = std::min(deadline, env_.clock.now() + patience);
+      const MonoTime attempt_deadline =
+          std::min(deadline, env_.clock.now() + patience(search.timeouts(*node), deadline));
       Result<Reply> answer = co_await env_.transport.call(*node, request, attempt_deadline);
       std::optional<Reply> final = take_answer(*node, std::move(answer), search, maybe_executed);
       if (final) co_return MetaOutcome{std::move(*final), maybe_executed};
@@ -70,6 +69,13 @@ Task<MetaOutcome> MetaChannel::call(Request request) {
     co_await sleep_for(env_.clock, std::min(backoff.next(), left));
     search.start_round();
   }
+}
+
+Duration MetaChannel::patience(int timeouts, MonoTime deadline) const {
+  // A node that is slow, since its disk is, must get its time at last. But one that hangs must leave time to ask the
+  // others, who may lead by now.
+  const Duration longer = options_.attempt_timeout * (1 << std::min(timeouts, kMaxDoublings));
+  return std::min(longer, std::max(options_.attempt_timeout, (deadline - env_.clock.now()) / 2));
 }
 
 std::optional<Reply> MetaChannel::take_answer(const Address& from, Result<Reply> answer, LeaderSearch& search,

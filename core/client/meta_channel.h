@@ -25,7 +25,7 @@ struct MetaChannelOptions {
   // No node knows a leader for this long: kNoLeader.
   Duration leaderless_patience = seconds(4);
   // The first attempt at one node. A leader that hangs holds an operation up for this long; each further attempt at one
-  // that timed out has twice the time.
+  // that timed out has twice the time, while that leaves half of what is left of `timeout`.
   Duration attempt_timeout = seconds(2);
 };
 
@@ -66,6 +66,8 @@ class MetaChannel {
   // Takes in the answer of one attempt. The final reply, or nullopt where another attempt is due.
   std::optional<Reply> take_answer(const Address& from, Result<Reply> answer, LeaderSearch& search,
                                    bool& maybe_executed);
+  // How long the next attempt at a node may take that has timed out so often.
+  Duration patience(int timeouts, MonoTime deadline) const;
   // The error to give up with, or nullopt to go on.
   std::optional<Error> give_up(const LeaderSearch& search, MonoTime deadline, bool round_over) const;
 

@@ -134,6 +134,21 @@ TEST_F(MetaChannelTest, ALeaderThatIsSlowIsWaitedForLonger) {
   EXPECT_EQ(stat(), ErrorCode::kOk);
 }
 
+TEST_F(MetaChannelTest, ANodeThatHangsLeavesTimeToAskTheOthers) {
+  set_leader(kB);
+  const MonoTime elected = world_.clock.now() + seconds(7);
+  world_.transport.nodes[kA] = [this, elected](Request) {
+    return world_.clock.now() >= elected ? answer_stat() : answer_error(ErrorCode::kNotLeader, kB);
+  };
+  world_.transport.fate = [](const Address& to, const Request&) {
+    return to == kB ? Fate::kLoseRequest : Fate::kDeliver;
+  };
+  MetaChannel channel(world_.env,
+                      MetaChannelOptions{.nodes = {kA, kB, kC}, .principal = "someone", .timeout = seconds(12)});
+  wire::StatRequest request;
+  EXPECT_EQ(code_of(world_.run(channel.ask<wire::StatReply>(MessageType::kStat, request))), ErrorCode::kOk);
+}
+
 TEST_F(MetaChannelTest, ALeaderThatIsNamedButNeverAnswersEndsInATimeout) {
   set_leader(kA);
   world_.transport.fate = [](const Address& to, const Request&) {
