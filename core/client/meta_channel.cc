@@ -49,6 +49,7 @@ Task<MetaOutcome> MetaChannel::call(Request request) {
   LeaderSearch search(finder_, env_.clock.now());
   Backoff backoff(env_.random);
   bool maybe_executed = false;
+  MonoTime round_began = env_.clock.now();
   while (true) {
     const std::optional<Address> node = search.next();
     if (node) {
@@ -58,16 +59,14 @@ Task<MetaOutcome> MetaChannel::call(Request request) {
       std::optional<Reply> final = take_answer(*node, std::move(answer), search, maybe_executed);
       if (final) co_return MetaOutcome{std::move(*final), maybe_executed};
     }
-    // Only a whole round can tell that nobody knows a leader: nodes that hang may use the patience up before those who
-    // know one are asked.
-    const bool round_over = !node;
-    if (std::optional<Error> error = give_up(search, deadline, round_over)) {
+    if (std::optional<Error> error = node ? out_of_time(search, deadline) : give_up(search, deadline, round_began)) {
       co_return MetaOutcome{std::move(*error), maybe_executed};
     }
-    if (!round_over) continue;
+    if (node) continue;
     const Duration left = deadline - env_.clock.now();
     co_await sleep_for(env_.clock, std::min(backoff.next(), left));
     search.start_round();
+    round_began = env_.clock.now();
   }
 }
 
@@ -103,12 +102,18 @@ std::optional<Reply> MetaChannel::take_answer(const Address& from, Result<Reply>
   return std::move(answer).value();
 }
 
-std::optional<Error> MetaChannel::give_up(const LeaderSearch& search, MonoTime deadline, bool round_over) const {
-  const MonoTime now = env_.clock.now();
-  const bool hopeless = search.majority_refuses() || search.leaderless(now) >= options_.leaderless_patience;
-  if (round_over && hopeless) return Error(ErrorCode::kNoLeader, search.describe());
-  if (now >= deadline) return Error(ErrorCode::kTimeout, search.describe());
-  return std::nullopt;
+std::optional<Error> MetaChannel::give_up(const LeaderSearch& search, MonoTime deadline, MonoTime round_began) const {
+  // Only a whole round can tell that nobody knows a leader, and it tells of the time when it began: what a node said may
+  // be long past once another, which hangs, has used its time up.
+  if (search.majority_refuses() || search.leaderless(round_began) >= options_.leaderless_patience) {
+    return Error(ErrorCode::kNoLeader, search.describe());
+  }
+  return out_of_time(search, deadline);
+}
+
+std::optional<Error> MetaChannel::out_of_time(const LeaderSearch& search, MonoTime deadline) const {
+  if (env_.clock.now() < deadline) return std::nullopt;
+  return Error(ErrorCode::kTimeout, search.describe());
 }
 
 Task<Result<Reply>> MetaChannel::call_any(Request request) {

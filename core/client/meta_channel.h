@@ -68,8 +68,10 @@ class MetaChannel {
                                    bool& maybe_executed);
   // How long the next attempt at a node may take that has timed out so often.
   Duration patience(int timeouts, MonoTime deadline) const;
-  // The error to give up with, or nullopt to go on.
-  std::optional<Error> give_up(const LeaderSearch& search, MonoTime deadline, bool round_over) const;
+  // The error to give up with after a round, or nullopt to go on.
+  std::optional<Error> give_up(const LeaderSearch& search, MonoTime deadline, MonoTime round_began) const;
+  // The same within a round.
+  std::optional<Error> out_of_time(const LeaderSearch& search, MonoTime deadline) const;
 
   Env& env_;
   MetaChannelOptions options_;

@@ -168,10 +168,10 @@ Status ClientRequests::choose_servers(const Need& need, wire::Command& command) 
                                                                  .excluded = excluded,
                                                                  .seed = parts_.env.random.draw("meta.placement")});
   // Who was not heard of yet is not away: a block must not go short of a server that is about to speak up.
-  const bool just_started = now - parts_.started < parts_.options.server_silence_limit;
+  const bool just_listening = now - parts_.registry.listening_since() < parts_.options.server_silence_limit;
   const bool may_be_more = chosen.size() < need.wanted && parts_.registry.heard_of() < need.registered;
-  if (just_started && (may_be_more || chosen.size() < need.least)) {
-    return Error(ErrorCode::kUnavailable, "this metadata node has just started and waits for the chunk servers");
+  if (just_listening && (may_be_more || chosen.size() < need.least)) {
+    return Error(ErrorCode::kUnavailable, "this metadata node hears the chunk servers only since a moment, and waits");
   }
   if (chosen.size() < need.least) {
     return Error(

@@ -142,6 +142,7 @@ class MetaNode::Impl {
       led_term_ = status.term;
       parts_.proposer.lead();
       parts_.leases.clear();
+      parts_.registry.listen(env_.clock.now());
       duties_.lead();
     }
   }

@@ -79,8 +79,8 @@ struct MetaParts {
         replica(the_replica),
         reader(store, the_env.compute, the_replica, group),
         proposer(the_env, the_replica),
-        reclaim_wanted(the_env.clock),
-        started(the_env.clock.now()) {}
+        registry(the_env.clock.now(), the_options.server_silence_limit / 2),
+        reclaim_wanted(the_env.clock) {}
 
   bool is_leader() const { return replica.status().role == RaftRole::kLeader; }
   // The reply to a request that failed with `error`: names the leader where another node leads.
@@ -97,7 +97,6 @@ struct MetaParts {
   LeaseTracker leases;
   // Wakes the leader's reclaiming when something was deleted.
   Notifier reclaim_wanted;
-  MonoTime started;
   // Of the cluster, once it is known here. Never changes then.
   std::string cluster_uuid;
 };

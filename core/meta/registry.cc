@@ -23,6 +23,8 @@ const ServerRegistry::Server* ServerRegistry::find(ServerId server) const {
 void ServerRegistry::heard(const wire::HeartbeatRequest& heartbeat, MonoTime now) {
   const auto found = servers_.find(ServerId(heartbeat.server()));
   DOGFS_CHECK(found != servers_.end());
+  listen(now);
+  last_heard_ = now;
   Server& server = found->second;
   server.last_heartbeat = now;
   server.total_bytes = heartbeat.total_bytes();
@@ -49,9 +51,14 @@ std::vector<PlacementCandidate> ServerRegistry::candidates(MonoTime since) const
   return candidates;
 }
 
+void ServerRegistry::listen(MonoTime now) {
+  if (now - last_heard_ >= deafness_) listening_since_ = now;
+}
+
 size_t ServerRegistry::heard_of() const {
-  return static_cast<size_t>(
-      std::ranges::count_if(servers_, [](const auto& entry) { return entry.second.last_heartbeat.has_value(); }));
+  return static_cast<size_t>(std::ranges::count_if(servers_, [this](const auto& entry) {
+    return entry.second.last_heartbeat && *entry.second.last_heartbeat >= listening_since_;
+  }));
 }
 
 void ServerRegistry::confirm(const GarbageShard& shard) {

@@ -27,6 +27,9 @@ inline constexpr size_t kMaxWaitingConfirmations = 100'000;
 
 class ServerRegistry {
  public:
+  // A node that has heard of no server for `deafness` was cut off itself, or stopped: the silence tells nothing of them.
+  ServerRegistry(MonoTime now, Duration deafness) : deafness_(deafness), listening_since_(now), last_heard_(now) {}
+
   struct Server {
     uint64_t incarnation = 0;
     std::string address;
@@ -54,7 +57,11 @@ class ServerRegistry {
   // Servers that were heard of since `since`. Valid until this registry changes.
   std::vector<PlacementCandidate> candidates(MonoTime since) const;
 
-  // How many servers were heard of since this node started.
+  // Who was not heard of since then, or for a while, is away.
+  MonoTime listening_since() const { return listening_since_; }
+  // Begins to listen anew if the node is deaf: for one that is elected in the middle of that.
+  void listen(MonoTime now);
+  // How many servers were heard of since it began to listen.
   size_t heard_of() const;
 
   // Notes that `shard` is gone from its server.
@@ -66,6 +73,9 @@ class ServerRegistry {
   void forget_confirmed(const std::vector<GarbageShard>& shards);
 
  private:
+  Duration deafness_;
+  MonoTime listening_since_;
+  MonoTime last_heard_;
   std::map<ServerId, Server> servers_;
   std::set<GarbageShard> confirmed_;
 };

@@ -127,6 +127,22 @@ TEST_F(MetaChannelTest, NodesThatHangDoNotUseThePatienceUpBeforeTheLeaderIsAsked
   EXPECT_EQ(stat(), ErrorCode::kOk);
 }
 
+TEST_F(MetaChannelTest, WhatWasSaidBeforeANodeHungIsNotHeldAgainstALeaderThatWasElectedMeanwhile) {
+  set_leader(Address());
+  const MonoTime elected = world_.clock.now() + milliseconds(300);
+  world_.transport.nodes[kA] = [this, elected](Request) {
+    return world_.clock.now() >= elected ? answer_stat() : answer_error(ErrorCode::kNoLeader, Address());
+  };
+  world_.transport.fate = [](const Address& to, const Request&) {
+    return to == kC ? Fate::kLoseRequest : Fate::kDeliver;
+  };
+  MetaChannel channel(
+      world_.env,
+      MetaChannelOptions{.nodes = {kA, kB, kC}, .principal = "someone", .leaderless_patience = milliseconds(1500)});
+  wire::StatRequest request;
+  EXPECT_EQ(code_of(world_.run(channel.ask<wire::StatReply>(MessageType::kStat, request))), ErrorCode::kOk);
+}
+
 TEST_F(MetaChannelTest, ALeaderThatIsSlowIsWaitedForLonger) {
   world_.transport.delay = [](const Address& to, const Request&) {
     return to == kA ? Duration(milliseconds(3500)) : Duration(microseconds(200));

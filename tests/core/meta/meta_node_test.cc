@@ -331,6 +331,28 @@ TEST(MetaNode, ANewLeaderKnowsTheServersAtOnce) {
   EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk);
 }
 
+TEST(MetaNode, ALeaderThatWasCutOffItselfDoesNotTakeTheServersForDead) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  const wire::CreateFileResult file = cluster.create("/f");
+  cluster.world_.run_for(seconds(4));
+  cluster.metas_[cluster.leader()]->crash(sim::CrashKind::kPower);
+  cluster.world_.run_until([&] { return cluster.find_leader().has_value(); }, seconds(20));
+  cluster.target_ = cluster.leader();
+  wire::Mutation mutation;
+  mutation.mutable_allocate_block()->set_inode(file.inode());
+  mutation.mutable_allocate_block()->set_lease_epoch(file.lease_epoch());
+  const wire::MutateRequest request = cluster.next(mutation);
+  Request once = make_request(MessageType::kMutate, GroupId(), request);
+  once.principal = "alice";
+  Reply reply = cluster.ask_node(cluster.target_, std::move(once));
+  EXPECT_EQ(reply.error.code, ErrorCode::kUnavailable) << reply.error.to_string();
+  cluster.beat();
+  reply = cluster.ask(MessageType::kMutate, request);
+  EXPECT_EQ(reply.error.code, ErrorCode::kOk) << reply.error.to_string();
+}
+
 TEST(MetaNode, ServersOfAnotherClusterAndUnknownOnesAreRefused) {
   MetaCluster cluster(1);
   cluster.open_session();

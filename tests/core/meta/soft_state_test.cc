@@ -14,6 +14,7 @@ MonoTime at(int second) {
 
 constexpr InodeId kInode{7};
 constexpr Duration kLimit = seconds(60);
+constexpr Duration kDeafness = seconds(60);
 
 TEST(LeaseTracker, ALeaseIsOverdueOnlyAFullLimitAfterItWasFirstSeen) {
   LeaseTracker tracker;
@@ -67,7 +68,7 @@ wire::HeartbeatRequest heartbeat() {
 }
 
 TEST(ServerRegistry, OnlyServersThatWereHeardOfLatelyAreCandidates) {
-  ServerRegistry registry;
+  ServerRegistry registry(at(0), kDeafness);
   registry.learn(row(1));
   EXPECT_TRUE(registry.candidates(at(0)).empty()) << "registered, but never heard of";
   registry.heard(heartbeat(), at(10));
@@ -76,7 +77,7 @@ TEST(ServerRegistry, OnlyServersThatWereHeardOfLatelyAreCandidates) {
 }
 
 TEST(ServerRegistry, PlacementsCountAsLoadUntilTheNextHeartbeat) {
-  ServerRegistry registry;
+  ServerRegistry registry(at(0), kDeafness);
   registry.learn(row(1));
   registry.heard(heartbeat(), at(10));
   registry.placed_on(ServerId(1));
@@ -87,7 +88,7 @@ TEST(ServerRegistry, PlacementsCountAsLoadUntilTheNextHeartbeat) {
 }
 
 TEST(ServerRegistry, ANewIncarnationMustBeHeardOfItself) {
-  ServerRegistry registry;
+  ServerRegistry registry(at(0), kDeafness);
   registry.learn(row(2));
   registry.heard(heartbeat(), at(10));
   registry.learn(row(1));
@@ -97,8 +98,24 @@ TEST(ServerRegistry, ANewIncarnationMustBeHeardOfItself) {
   EXPECT_EQ(registry.find(ServerId(1))->address, "host:3");
 }
 
+TEST(ServerRegistry, ANodeThatWasCutOffListensAnew) {
+  ServerRegistry registry(at(0), seconds(2));
+  registry.learn(row(1));
+  registry.heard(heartbeat(), at(1));
+  registry.heard(heartbeat(), at(2));
+  registry.listen(at(3));
+  EXPECT_EQ(registry.listening_since(), at(0)) << "a moment's silence is none";
+  EXPECT_EQ(registry.heard_of(), 1u);
+  registry.listen(at(4));
+  EXPECT_EQ(registry.listening_since(), at(4)) << "elected while it is deaf";
+  EXPECT_EQ(registry.heard_of(), 0u) << "what was heard before tells nothing of who is away";
+  registry.heard(heartbeat(), at(5));
+  EXPECT_EQ(registry.listening_since(), at(5)) << "the silence ends";
+  EXPECT_EQ(registry.heard_of(), 1u);
+}
+
 TEST(ServerRegistry, ConfirmationsWaitUntilTheyAreInTheLog) {
-  ServerRegistry registry;
+  ServerRegistry registry(at(0), kDeafness);
   const GarbageShard shard{
       .server = ServerId(1), .block = BlockId(2), .index = ShardIndex(3), .generation = ShardGeneration(4)};
   registry.confirm(shard);
