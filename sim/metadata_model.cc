@@ -389,9 +389,10 @@ ModelAnswer MetadataModel::close_file(const wire::Command& command, const wire::
   return {};
 }
 
-bool MetadataModel::can_take_shards(uint64_t id) const {
+ErrorCode MetadataModel::check_takes_shards(uint64_t id) const {
   const auto server = servers_.find(id);
-  return server != servers_.end() && server->second.state == wire::LIVE;
+  if (server == servers_.end()) return ErrorCode::kConflict;
+  return server->second.state == wire::LIVE ? ErrorCode::kOk : ErrorCode::kUnavailable;
 }
 
 ModelAnswer MetadataModel::allocate_block(const wire::Command& command, const wire::AllocateBlock& operation,
@@ -405,9 +406,12 @@ ModelAnswer MetadataModel::allocate_block(const wire::Command& command, const wi
   const BlockLayout layout(geometry, operation.length() == 0 ? geometry.block_bytes : operation.length());
   const std::set<uint64_t> servers(command.placed_servers().begin(), command.placed_servers().end());
   const auto placed = static_cast<uint32_t>(command.placed_servers_size());
-  if (placed < layout.stored_data_shards() + 1 || placed > layout.stored_shards() || servers.size() != placed ||
-      !std::ranges::all_of(servers, [this](uint64_t server) { return can_take_shards(server); })) {
+  if (placed < layout.stored_data_shards() + 1 || placed > layout.stored_shards() || servers.size() != placed) {
     return refused(ErrorCode::kConflict);
+  }
+  for (const uint64_t server : command.placed_servers()) {
+    const ErrorCode takes = check_takes_shards(server);
+    if (takes != ErrorCode::kOk) return refused(takes);
   }
   ModelAnswer answer;
   answer.generations_open = true;
@@ -440,7 +444,9 @@ ModelAnswer MetadataModel::replace_target(const wire::Command& command, const wi
   std::map<uint32_t, uint64_t> targets;  // the last attempt of each index
   for (const Attempt& attempt : block->second) targets[attempt.index] = attempt.server;
   const bool taken = std::ranges::any_of(targets, [server](const auto& target) { return target.second == server; });
-  if (taken || !can_take_shards(server)) return refused(ErrorCode::kConflict);
+  const ErrorCode takes = check_takes_shards(server);
+  if (takes != ErrorCode::kOk) return refused(takes);
+  if (taken) return refused(ErrorCode::kConflict);
   ModelAnswer answer;
   answer.generations_open = true;
   wire::Shard& target = *answer.result.mutable_replace_target()->mutable_target();

@@ -138,7 +138,7 @@ class MetadataModel {
   bool is_attached(const Inode& inode) const;
   // What is wrong with the lease; nullopt if it holds.
   std::optional<ModelAnswer> check_lease(uint64_t inode, uint64_t epoch) const;
-  bool can_take_shards(uint64_t server) const;
+  ErrorCode check_takes_shards(uint64_t server) const;
   ErrorCode check_shards(const std::vector<Attempt>& attempts, const wire::EcPolicy& policy,
                          const wire::CommitBlock& operation) const;
 

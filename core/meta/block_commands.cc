@@ -47,11 +47,13 @@ wire::Shard new_attempt(ApplyContext& context, ShardIndex index, uint64_t server
   return shard;
 }
 
-Status check_registered(const MetaTables& tables, uint64_t server) {
+// The leader places by what it heard, and a server's state may change in the log before the command: that is for the
+// next try, which places anew.
+Status check_takes_shards(const MetaTables& tables, uint64_t server) {
   DOGFS_TRY(const std::optional<wire::ChunkServerRow> row, tables.server(ServerId(server)));
   if (!row) return refusal(ErrorCode::kConflict, "chunk server {} is not registered", server);
   if (row->state() != wire::LIVE) {
-    return refusal(ErrorCode::kConflict, "chunk server {} takes no shards", server);
+    return refusal(ErrorCode::kUnavailable, "chunk server {} takes no shards", server);
   }
   return ok();
 }
@@ -69,7 +71,7 @@ Status check_placement(const MetaTables& tables, const wire::Command& command, c
   const std::set<uint64_t> distinct(servers.begin(), servers.end());
   if (distinct.size() != count) return refusal(ErrorCode::kConflict, "a server was placed twice for one block");
   for (const uint64_t server : servers) {
-    DOGFS_TRYV(check_registered(tables, server));
+    DOGFS_TRYV(check_takes_shards(tables, server));
   }
   return ok();
 }
@@ -237,7 +239,7 @@ Result<wire::ReplaceTargetResult> replace_target(ApplyContext& context, const wi
     return refusal(ErrorCode::kConflict, "{} servers were placed for 1 shard", context.command.placed_servers_size());
   }
   const uint64_t server = context.command.placed_servers(0);
-  DOGFS_TRYV(check_registered(context.tables, server));
+  DOGFS_TRYV(check_takes_shards(context.tables, server));
   for (const wire::Shard& target : current_targets(block)) {
     if (target.server() == server) {
       return refusal(ErrorCode::kConflict, "server {} is a target of block {} already", server, block.block());
