@@ -70,7 +70,7 @@ BlockHealth Atlas::health_of(const KvReader& metadata, const wire::BlockRow& blo
     const Node* server = shard.server() == 0 ? nullptr : server_node(metadata, shard.server());
     if (server == nullptr) continue;
     const ShardKey key{health.block, ShardIndex(shard.index()), ShardGeneration(shard.generation())};
-    if (is_damaged(*server, key)) continue;
+    if (is_damaged(*server, key) || cluster_.is_retired(*server)) continue;
     ++health.intact;
     if (was_reachable(*server, since)) ++health.reachable;
   }

@@ -15,6 +15,13 @@ constexpr seconds kLeaderlessPatience(6);
 constexpr seconds kLeaseLimit(20);
 constexpr seconds kSessionLimit(30);
 constexpr seconds kWriterIdleLimit(20);
+constexpr seconds kServerDeadLimit(5);
+constexpr milliseconds kRepairGrace(4000);
+constexpr milliseconds kMassWait(10'000);
+constexpr milliseconds kRepairValidity(4000);
+constexpr seconds kScrubInterval(4);
+constexpr seconds kReportInterval(8);
+constexpr uint64_t kScrubBytesPerSecond = 16 * kMiB;
 
 }  // namespace
 
@@ -88,6 +95,10 @@ void Cluster::start_meta(Node& node) {
   }
   options.lease_limit = kLeaseLimit;
   options.session_limit = kSessionLimit;
+  options.server_dead_limit = kServerDeadLimit;
+  options.repair_limits.grace = kRepairGrace;
+  options.repair_limits.mass_wait = kMassWait;
+  options.repair_validity = kRepairValidity;
   MetaNode& meta = node.make<MetaNode>(node.env(), node.kv(), options, node.on_fatal());
   programs_[node.index()].meta = &meta;
   world_.spawn(node, expect_started(node, verdict_, meta.start()));
@@ -98,6 +109,9 @@ void Cluster::start_chunk(Node& node) {
   options.address = node.address();
   options.meta_nodes = meta_addresses();
   options.writer_idle_limit = kWriterIdleLimit;
+  options.scrub_interval = kScrubInterval;
+  options.report_interval = kReportInterval;
+  options.scrub_bytes_per_s = kScrubBytesPerSecond;
   std::vector<ChunkDisk> disks{{node.shards(), node.kv("records")}};
   ChunkServer& server = node.make<ChunkServer>(node.env(), std::move(disks), options, node.on_fatal());
   programs_[node.index()].chunk = &server;
@@ -144,6 +158,7 @@ bool Cluster::servers_ready() {
     if (!node->up()) return false;
   }
   for (const Node* node : chunk_nodes_) {
+    if (is_retired(*node)) continue;
     if (!node->up() || chunk(*node)->id().is_none()) return false;
   }
   return leader() != nullptr;

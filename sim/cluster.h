@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -50,10 +51,14 @@ class Cluster {
   void crash(Node& node, CrashKind kind);
   // Clients that are started from now on note in it what they ask of the metadata. It must outlive them.
   void record_history(History& history) { history_ = &history; }
+  // The node is gone for good.
+  void retire(const Node& node) { retired_.insert(node.index()); }
+  bool is_retired(const Node& node) const { return retired_.contains(node.index()); }
 
   // The metadata node that leads: of several that think so, the one of the highest term. Null if none does.
   Node* leader();
-  // Whether all metadata nodes and chunk servers are up, one leads, and every server is registered.
+  // Whether all metadata nodes and chunk servers but those that are gone for good are up, one leads, and every server is
+  // registered.
   bool servers_ready();
 
  private:
@@ -76,6 +81,7 @@ class Cluster {
   std::vector<Node*> chunk_nodes_;
   std::vector<Node*> client_nodes_;
   std::vector<Programs> programs_;  // by node index
+  std::set<NodeIndex> retired_;
   std::function<void(Node&)> on_client_start_;
   History* history_ = nullptr;
 };

@@ -28,7 +28,8 @@ std::string describe_fault(const proto::Fault& fault) {
     case proto::Fault::kFlap:
       return when + fmt::format("flapping link {} | {}", fault.flap().a(), fault.flap().b());
     case proto::Fault::kCrash:
-      return when + fmt::format("{} {}", fault.crash().power() ? "power cut of" : "kill", fault.crash().nodes());
+      return when + fmt::format("{} {}{}", fault.crash().power() ? "power cut of" : "kill", fault.crash().nodes(),
+                                fault.crash().forever() ? " for ever" : "");
     case proto::Fault::kNetwork:
       return when + fmt::format("network: {} lost, {} doubled, {} overtaken in a million, up to {} us",
                                 fault.network().loss_per_million(), fault.network().duplicate_per_million(),
@@ -180,12 +181,15 @@ void FaultInjector::begin_crash(Strike& strike) {
   }
   strike.who = names_of(strike.nodes);
   disturb(strike, strike.nodes);
-  for (Node* node : strike.nodes) cluster_.crash(*node, crash.power() ? CrashKind::kPower : CrashKind::kProcess);
+  for (Node* node : strike.nodes) {
+    cluster_.crash(*node, crash.power() ? CrashKind::kPower : CrashKind::kProcess);
+    if (crash.forever()) cluster_.retire(*node);
+  }
 }
 
 void FaultInjector::end_crash(Strike& strike) {
   for (Node* node : strike.nodes) {
-    if (!node->up()) cluster_.start(*node);
+    if (!node->up() && !cluster_.is_retired(*node)) cluster_.start(*node);
   }
 }
 

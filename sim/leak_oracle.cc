@@ -1,10 +1,13 @@
 #include "sim/leak_oracle.h"
 
+#include <algorithm>
 #include <set>
 
 #include "core/base/check.h"
 #include "core/chunk/shard_key.h"
 #include "core/meta/keys.h"
+#include "core/meta/risk.h"
+#include "core/meta/tables.h"
 #include "core/raft/raft.h"
 #include "core/wire/state.pb.h"
 
@@ -75,7 +78,7 @@ std::string LeakOracle::look_at_metadata(const KvReader& rows) const {
       {"sessions", count(rows, keys.sessions(SessionId()))},
       {"kept replies", count(rows, keys.all_replies())},
       {"deleted inodes that are not taken apart", count(rows, keys.detached_after(InodeId()))},
-      {"shards to be deleted", count(rows, keys.all_garbage())},
+      {"shards to be deleted", count_garbage(rows)},
       {"repairs", count(rows, keys.all_reserved())},
       {"blocks that were never committed", count_uncommitted_blocks(rows)},
   };
@@ -83,6 +86,32 @@ std::string LeakOracle::look_at_metadata(const KvReader& rows) const {
     if (number > 0) return fmt::format("{} {}", number, what);
   }
   return "";
+}
+
+// What a server that is gone for good should delete stays on record: the cluster cannot know that it never comes back.
+// And of a block that cannot be decoded nothing is given up that may yet be good.
+uint64_t LeakOracle::count_garbage(const KvReader& rows) const {
+  const MetaTables tables(rows, kGroup);
+  uint64_t found = 0;
+  scan(rows, tables.keys().all_garbage(), [&](std::string_view key, std::string_view value) {
+    wire::GarbageRow row;
+    DOGFS_CHECK(row.ParseFromArray(value.data(), static_cast<int>(value.size())));
+    const GarbageShard shard = garbage_shard(key);
+    const auto server = tables.server(shard.server);
+    const auto block = tables.block(shard.block);
+    DOGFS_CHECK(server.has_value() && server.value() && block.has_value());
+    const bool lost =
+        block.value() && block.value()->state() == wire::BlockRow::COMMITTED && risk_of(*block.value()) == Risk::kLost;
+    if (!is_gone(*server.value()) && !(row.replaced() && lost)) ++found;
+    return true;
+  });
+  return found;
+}
+
+bool LeakOracle::is_gone(const wire::ChunkServerRow& server) const {
+  const auto& nodes = cluster_.chunk_nodes();
+  const auto node = std::ranges::find_if(nodes, [&](const Node* each) { return each->name() == server.address(); });
+  return server.state() == wire::DEAD && node != nodes.end() && cluster_.is_retired(**node);
 }
 
 std::string LeakOracle::look_at_shards(const KvReader& rows) {
@@ -97,7 +126,14 @@ std::string LeakOracle::look_at_shards(const KvReader& rows) {
     }
     return true;
   });
+  // Those that are still to be deleted, where that is right, have been counted.
+  scan(rows, MetaKeys(kGroup).all_garbage(), [&listed](std::string_view key, std::string_view) {
+    const GarbageShard shard = garbage_shard(key);
+    listed.insert(shard_file_name({shard.block, shard.index, shard.generation}));
+    return true;
+  });
   for (Node* node : cluster_.chunk_nodes()) {
+    if (cluster_.is_retired(*node)) continue;
     for (const std::string& name : node->shard_disk()->list()) {
       if (!listed.contains(name)) return fmt::format("shard file {} on {}", name, node->name());
     }

@@ -1,11 +1,12 @@
 // Nothing stays for ever (P5): once everybody has been idle for as long as the limits say, there is no lease, no session,
 // no block that was never committed, nothing deleted that is not taken apart, no shard that the metadata does not list,
-// and no entry of the log in front of its beginning.
+// and no entry of the log in front of its beginning. Servers that are gone for good are left out: nobody can tidy up there.
 #pragma once
 
 #include <optional>
 #include <string>
 
+#include "core/wire/state.pb.h"
 #include "sim/cluster.h"
 
 namespace dogfs::sim {
@@ -23,6 +24,8 @@ class LeakOracle {
  private:
   std::string look();
   std::string look_at_metadata(const KvReader& rows) const;
+  uint64_t count_garbage(const KvReader& rows) const;
+  bool is_gone(const wire::ChunkServerRow& server) const;
   std::string look_at_shards(const KvReader& rows);
   std::string look_at_log(Node& node);
 

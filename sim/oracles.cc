@@ -1,11 +1,13 @@
 #include "sim/oracles.h"
 
+#include <set>
 #include <utility>
 
 #include "core/base/checksum.h"
 #include "core/env/sync.h"
 #include "core/meta/invariants.h"
 #include "core/meta/keys.h"
+#include "core/meta/risk.h"
 #include "core/wire/chunk.pb.h"
 #include "core/wire/rpc.h"
 #include "core/wire/state.pb.h"
@@ -135,6 +137,36 @@ void MetaOracle::check(Node& node) {
   }
 }
 
+bool HealOracle::is_whole() const {
+  return missing().empty();
+}
+
+std::string HealOracle::missing() const {
+  const Node* leader = cluster_.leader();
+  if (leader == nullptr) return "there is no leader";
+  KvDisk& disk = *const_cast<Node*>(leader)->kv_disk();
+  const MetaKeys keys(kGroup);
+  std::string missing;
+  // What is on servers that are gone for good is missing before anybody has found out.
+  std::set<uint64_t> gone;
+  for (const auto& [id, server] : rows_in<wire::ChunkServerRow>(disk, keys.servers())) {
+    for (const Node* node : cluster_.chunk_nodes()) {
+      if (cluster_.is_retired(*node) && node->name() == server.address()) gone.insert(id);
+    }
+  }
+  for (const auto& [id, block] : rows_in<wire::BlockRow>(disk, keys.blocks())) {
+    if (block.state() != wire::BlockRow::COMMITTED) continue;
+    if (block.reservations_size() > 0) missing += fmt::format(" block {} is being repaired;", id);
+    for (const wire::Shard& shard : block.shards()) {
+      const bool intact = shard.server() != 0 && shard.condition() == wire::Shard::INTACT;
+      if (intact && !gone.contains(shard.server())) continue;
+      missing += fmt::format(" block {} shard {} (server {}, {});", id, shard.index(), shard.server(),
+                             wire::Shard::Condition_Name(shard.condition()));
+    }
+  }
+  return missing;
+}
+
 std::vector<ShardOracle::Listed> ShardOracle::listed_shards() {
   std::vector<Listed> listed;
   const Node* leader = cluster_.leader();
@@ -145,7 +177,8 @@ std::vector<ShardOracle::Listed> ShardOracle::listed_shards() {
   for (const auto& [id, block] : rows_in<wire::BlockRow>(disk, keys.blocks())) {
     if (block.state() != wire::BlockRow::COMMITTED) continue;
     for (const wire::Shard& shard : block.shards()) {
-      if (shard.server() == 0) continue;
+      // What is known to be missing or damaged is not claimed to be there.
+      if (shard.server() == 0 || !is_intact(shard)) continue;
       for (Node* node : cluster_.chunk_nodes()) {
         if (node->name() != servers.at(shard.server()).address()) continue;
         const ShardKey key{BlockId(id), ShardIndex(shard.index()), ShardGeneration(shard.generation())};

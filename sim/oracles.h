@@ -3,6 +3,7 @@
 //   RaftOracle   Raft's safety properties over all members, after every event that changed one (core/raft/invariants.h)
 //   StateOracle  two members that have applied the same index have the same state; so does one member twice
 //   MetaOracle   the rows of the metadata agree with each other (core/meta/invariants.h), every few seconds
+//   HealOracle   what was lost is made whole again by itself
 //   ShardOracle  every shard that the metadata lists is sealed on its server and has the checksum that Raft holds
 #pragma once
 
@@ -75,6 +76,20 @@ class MetaOracle {
   Verdict& verdict_;
   VirtualTime next_{};
   size_t next_node_ = 0;
+};
+
+// Redundancy comes back by itself.
+class HealOracle {
+ public:
+  explicit HealOracle(Cluster& cluster) : cluster_(cluster) {}
+
+  // Whether every committed block has all its shards, by the leader's rows, and no repair is under way.
+  bool is_whole() const;
+  // What is not, for a failure.
+  std::string missing() const;
+
+ private:
+  Cluster& cluster_;
 };
 
 class ShardOracle {

@@ -13,6 +13,7 @@ constexpr seconds kStartLimit(30);
 constexpr seconds kLastOperationsLimit(120);
 // Once everybody is idle: the longest limit of anything that has one, one after the other, with room to spare.
 constexpr seconds kCleanUpLimit(240);
+constexpr milliseconds kHealLook(250);
 
 WorldOptions world_options(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace, Recording* recording) {
   WorldOptions options{.seed = seed, .trace = trace, .recording = recording, .link = link_quality(scenario.network())};
@@ -43,6 +44,7 @@ Run::Run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace, Re
       raft_oracle_(cluster_, verdict_),
       state_oracle_(cluster_, verdict_),
       meta_oracle_(cluster_, verdict_),
+      heal_oracle_(cluster_),
       shard_oracle_(cluster_, atlas_, verdict_),
       history_oracle_(cluster_, verdict_),
       leak_oracle_(cluster_),
@@ -156,11 +158,30 @@ void Run::verify_phase() {
   }
   if (!advance("the verification by the clients", bound, [this] { return clients_idle(); })) return;
   if (!advance("the agreement of the metadata nodes", bound, [this] { return state_oracle_.agree(); })) return;
+  if (scenario_.heal_within_ms() > 0 && !heal()) return;
   meta_oracle_.check_all();
   history_oracle_.check();
   bool audited = false;
   world_.spawn(auditor_, audit(audited));
   advance("the audit of the shards", bound, [&audited] { return audited; });
+}
+
+bool Run::heal() {
+  const VirtualTime end = world_.now() + milliseconds(scenario_.heal_within_ms());
+  while (!verdict_.failed() && !heal_oracle_.is_whole()) {
+    if (world_.now() >= end) {
+      verdict_.fail("heal", "not whole again:" + heal_oracle_.missing());
+      break;
+    }
+    const VirtualTime next = std::min<VirtualTime>(end, world_.now() + kHealLook);
+    advance_to(next);
+  }
+  return !verdict_.failed();
+}
+
+// Runs until `time`.
+void Run::advance_to(VirtualTime time) {
+  while (!verdict_.failed() && world_.simulator().step(time)) check_after_event();
 }
 
 Task<void> Run::audit(bool& done) {

@@ -75,6 +75,8 @@ class Run {
   void work_phase();
   void verify_phase();
   void clean_up_phase();
+  bool heal();
+  void advance_to(VirtualTime time);
   Task<void> audit(bool& done);
   RunResult result();
 
@@ -87,6 +89,7 @@ class Run {
   RaftOracle raft_oracle_;
   StateOracle state_oracle_;
   MetaOracle meta_oracle_;
+  HealOracle heal_oracle_;
   ShardOracle shard_oracle_;
   HistoryOracle history_oracle_;
   LeakOracle leak_oracle_;

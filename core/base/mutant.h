@@ -28,10 +28,13 @@ namespace dogfs {
   X(kReadBeforeTermCommit, "read-before-term-commit", "election_storm", "a new leader serves reads before it has committed in its term", "etcd #7331") \
   X(kRetryRunsTwice, "retry-runs-twice", "network_chaos", "a retried request is run again instead of being answered", "8") \
   X(kSealBeforeSync, "seal-before-sync", "power_cut", "a sealed shard is acknowledged before it is durable", "P2") \
-  X(kCommitUnsealed, "commit-unsealed", "servers_lost_during_write", "a block commit lists shards that were not sealed", "P2") \
+  X(kCommitUnsealed, "commit-unsealed", "crash_storm", "a block commit lists shards that were not sealed", "P2") \
   X(kCommitAtExactlyK, "commit-at-exactly-k", "crash_storm", "a block is acknowledged with no shard to spare", "HDFS-17365") \
   X(kReadUnchecked, "read-unchecked", "bit_rot", "a reader takes bytes without looking at their checksums", "P2") \
-  X(kDecodeOrder, "decode-order", "servers_lost_during_read", "a decoder takes its inputs in another order than its matrix", "HADOOP-19180")
+  X(kDecodeOrder, "decode-order", "servers_lost_during_read", "a decoder takes its inputs in another order than its matrix", "HADOOP-19180") \
+  X(kPublishUnchecked, "publish-unchecked-repair", "servers_die_for_good", "a shard rebuilt as another index is published unchecked", "HDFS-15240") \
+  X(kPurgeUnreachable, "purge-unreachable", "servers_unreachable", "good shards of a block are deleted since others are unreachable", "MinIO #14053") \
+  X(kFinishStaleRepair, "finish-stale-repair", "second_failure_during_repair", "a repair is published that was given up and started anew", "HDFS-15240")
 // clang-format on
 
 enum class Mutant : uint8_t {

@@ -4,9 +4,12 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/chunk/block_reporter.h"
 #include "core/chunk/disk_recovery.h"
 #include "core/chunk/identity.h"
 #include "core/chunk/membership.h"
+#include "core/chunk/repair_worker.h"
+#include "core/chunk/scrubber.h"
 #include "core/chunk/shard_reader.h"
 #include "core/chunk/shard_remover.h"
 #include "core/chunk/shard_writers.h"
@@ -30,7 +33,7 @@ class ChunkServer::Impl {
   Task<Result<Reply>> open_shard(Request request, MonoTime deadline);
   Task<Result<Reply>> append_shard(Request request, MonoTime deadline);
   Task<Result<Reply>> seal_shard(Request request, MonoTime deadline);
-  Task<Result<Reply>> read_shard(Request request);
+  Task<Result<Reply>> read_shard(Request request, MonoTime deadline);
   Task<Result<Reply>> abort_shard(Request request, MonoTime deadline);
   Status check_addressee(const wire::OpenShardRequest& message) const;
 
@@ -53,7 +56,11 @@ class ChunkServer::Impl {
   ShardReader reader_;
   ShardRemover remover_;
   DiskRecovery recovery_;
+  BackgroundPace pace_;
+  RepairWorker repairs_;
+  Scrubber scrubber_;
   Identity identity_;
+  BlockReporter reporter_;
   Membership membership_;
   bool fatal_ = false;
   bool inspecting_ = false;
@@ -87,10 +94,14 @@ ChunkServer::Impl::Impl(Env& env, const std::vector<ChunkDisk>& disks, ChunkOpti
       reader_(disks_, table_, options_.max_read_bytes),
       remover_(env, disks_, table_, turns_, writers_, reader_, stop_),
       recovery_(env, table_, turns_, writers_, remover_, stop_),
+      pace_(env.clock, stop_, options_.repair_bytes_per_s),
+      repairs_(env, table_, writers_, pace_, stop_, options_.max_repairs),
+      scrubber_(env, options_, disks_, table_, reader_, stop_),
       identity_(env, disks_),
+      reporter_(env, options_, identity_, table_, stop_),
       membership_(
-          env, options_, identity_, remover_, stop_, [this] { return load(); },
-          [this](const Error& error) { end(error); }),
+          env, options_, identity_, {remover_, repairs_, scrubber_, reporter_, table_}, stop_,
+          [this] { return load(); }, [this](const Error& error) { end(error); }),
       request_ended_(env.clock) {}
 
 Task<Status> ChunkServer::Impl::start(ChunkServer& handler) {
@@ -99,6 +110,8 @@ Task<Status> ChunkServer::Impl::start(ChunkServer& handler) {
   tasks_.spawn(writers_.run_idle_sweep());
   tasks_.spawn(remover_.run());
   tasks_.spawn(run_space_refresh());
+  scrubber_.start(tasks_);
+  tasks_.spawn(reporter_.run());
   // What cluster the shards are of is known from an earlier registration, or not before the first.
   if (!identity_.cluster_uuid().empty()) inspect_disks();
   membership_.start(tasks_, [this] { inspect_disks(); });
@@ -114,6 +127,7 @@ Task<Status> ChunkServer::Impl::recover() {
       continue;
     }
     remover_.set_incomplete();
+    reporter_.set_incomplete();
     disk->mark_bad(loaded.error());
     if (fatal_) co_return loaded;
   }
@@ -138,6 +152,7 @@ Task<void> ChunkServer::Impl::stop() {
   remover_.stop();
   while (active_requests_ > 0) co_await request_ended_.wait();
   co_await tasks_.join();
+  co_await repairs_.join();
   co_await writers_.join();
   for (const auto& disk : disks_) co_await disk->join();
 }
@@ -179,7 +194,7 @@ Task<Result<Reply>> ChunkServer::Impl::dispatch(Request request, MonoTime deadli
     case MessageType::kSealShard:
       co_return co_await seal_shard(std::move(request), deadline);
     case MessageType::kReadShard:
-      co_return co_await read_shard(std::move(request));
+      co_return co_await read_shard(std::move(request), deadline);
     case MessageType::kAbortShard:
       co_return co_await abort_shard(std::move(request), deadline);
     default:
@@ -208,6 +223,7 @@ Task<Result<Reply>> ChunkServer::Impl::open_shard(Request request, MonoTime dead
                     fmt::format("shard index {} of {} shards", key.index, geometry.total_shards()));
   }
   DOGFS_CO_TRYV(check_addressee(message));
+  pace_.client_at_work();
   ShardHeader header{.cluster_uuid = message.cluster_uuid(), .key = key, .geometry = geometry};
   DOGFS_CO_TRYV(co_await writers_.open(std::move(header), deadline));
   co_return make_reply(wire::OpenShardReply());
@@ -216,6 +232,7 @@ Task<Result<Reply>> ChunkServer::Impl::open_shard(Request request, MonoTime dead
 Task<Result<Reply>> ChunkServer::Impl::append_shard(Request request, MonoTime deadline) {
   DOGFS_CO_TRY(const wire::AppendShardRequest message, parse_message<wire::AppendShardRequest>(request.body));
   DOGFS_CO_TRY(const ShardKey key, shard_key_from_wire(message.key()));
+  pace_.client_at_work();
   ShardAppend append{.offset = message.offset(),
                      .payload = std::move(request.payload),
                      .piece_crcs = {message.piece_crc32c().begin(), message.piece_crc32c().end()}};
@@ -232,10 +249,15 @@ Task<Result<Reply>> ChunkServer::Impl::seal_shard(Request request, MonoTime dead
   co_return make_reply(wire::SealShardReply());
 }
 
-Task<Result<Reply>> ChunkServer::Impl::read_shard(Request request) {
+Task<Result<Reply>> ChunkServer::Impl::read_shard(Request request, MonoTime deadline) {
   DOGFS_CO_TRY(const wire::ReadShardRequest message, parse_message<wire::ReadShardRequest>(request.body));
   DOGFS_CO_TRY(const ShardKey key, shard_key_from_wire(message.key()));
   if (writers_.has(key)) co_return Error(ErrorCode::kNotSealed, to_string(key));
+  if (!message.background()) {
+    pace_.client_at_work();
+  } else if (!co_await pace_.take(message.length(), deadline)) {
+    co_return Error(ErrorCode::kBusy, "clients are at work");
+  }
   DOGFS_CO_TRY(ShardRead read, co_await reader_.read(key, ShardRange{message.offset(), message.length()}));
   wire::ReadShardReply reply;
   reply.set_payload_offset(read.offset);

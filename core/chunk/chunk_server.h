@@ -32,6 +32,15 @@ struct ChunkOptions {
   uint32_t max_open_writers = 512;
   uint64_t max_write_bytes = 64 * kMiB;  // received and not yet on disk
   uint64_t max_read_bytes = 64 * kMiB;   // asked of the disks at once
+  // Shards that are rebuilt here at once.
+  uint32_t max_repairs = 4;
+  // What repair reads and is read for, while clients are at work; without limit otherwise.
+  uint64_t repair_bytes_per_s = 64 * kMiB;
+  // Each disk is read through again and again at this rate, not more often than this.
+  uint64_t scrub_bytes_per_s = 8 * kMiB;
+  Duration scrub_interval = std::chrono::hours(24);
+  // How often the leader is told which shards are here.
+  Duration report_interval = std::chrono::minutes(10);
 };
 
 class ChunkServer final : public RequestHandler {

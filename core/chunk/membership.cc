@@ -13,15 +13,17 @@ constexpr Duration kRegisterTimeout = seconds(5);
 constexpr Duration kMinHeartbeatTimeout = seconds(1);
 // How many redirections are followed before the nodes are asked in turn again.
 constexpr int kMaxRedirects = 4;
+constexpr size_t kDamagePerHeartbeat = 100;
+constexpr size_t kMaxOutcomesPerHeartbeat = 500;
 
 }  // namespace
 
-Membership::Membership(Env& env, const ChunkOptions& options, Identity& identity, ShardRemover& remover,
-                       StopSignal& stop, std::function<Load()> load, std::function<void(const Error&)> on_fatal)
+Membership::Membership(Env& env, const ChunkOptions& options, Identity& identity, Workers workers, StopSignal& stop,
+                       std::function<Load()> load, std::function<void(const Error&)> on_fatal)
     : env_(env),
       options_(options),
       identity_(identity),
-      remover_(remover),
+      workers_(workers),
       stop_(stop),
       load_(std::move(load)),
       on_fatal_(std::move(on_fatal)) {}
@@ -99,26 +101,48 @@ Task<void> Membership::run_heartbeats(Address node) {
   }
 }
 
-Task<void> Membership::send_heartbeat(Address node) {
+wire::HeartbeatRequest Membership::make_heartbeat(const Said& said) {
   const Load load = load_();
-  const std::vector<ShardKey> gone = remover_.confirmed(kMaxShardsPerHeartbeat);
   wire::HeartbeatRequest message;
   message.set_server(identity_.server().value());
-  const uint64_t incarnation = incarnation_;
-  message.set_incarnation(incarnation);
+  message.set_incarnation(incarnation_);
   message.set_cluster_uuid(identity_.cluster_uuid());
   message.set_total_bytes(load.space.total_bytes);
   message.set_free_bytes(load.space.free_bytes);
   message.set_shards(load.shards);
   message.set_active_transfers(load.active_transfers);
-  for (const ShardKey& key : gone) *message.add_deleted() = shard_name_to_wire(key);
-  Request request = make_request(MessageType::kHeartbeat, GroupId(0), message);
+  for (const ShardKey& key : said.gone) *message.add_deleted() = shard_name_to_wire(key);
+  for (const wire::RepairOutcome& outcome : said.repairs) *message.add_repairs() = outcome;
+  message.set_last_scrub_ms(workers_.scrubber.last_pass_ms());
+  add_damage(message);
+  return message;
+}
+
+// The next few of the damaged shards, and after the last the first again: nobody asks for them.
+void Membership::add_damage(wire::HeartbeatRequest& message) {
+  const std::set<ShardKey>& damaged = workers_.table.damaged();
+  message.set_damaged_shards(damaged.size());
+  auto next = damaged.upper_bound(last_damage_);
+  for (size_t i = 0; i < std::min(damaged.size(), kDamagePerHeartbeat); ++i) {
+    if (next == damaged.end()) next = damaged.begin();
+    last_damage_ = *next++;
+    *message.add_damaged() = shard_name_to_wire(last_damage_);
+  }
+}
+
+Task<void> Membership::send_heartbeat(Address node) {
+  const Said said{.gone = workers_.remover.confirmed(kMaxShardsPerHeartbeat),
+                  .repairs = workers_.repairs.outcomes(kMaxOutcomesPerHeartbeat)};
+  const uint64_t incarnation = incarnation_;
+  Request request = make_request(MessageType::kHeartbeat, GroupId(0), make_heartbeat(said));
   const MonoTime deadline = env_.clock.now() + std::max<Duration>(options_.heartbeat_interval, kMinHeartbeatTimeout);
   Result<Reply> reply = co_await env_.transport.call(node, std::move(request), deadline);
   if (!reply.has_value() || stop_.stopping()) co_return;
   const auto typed = parse_reply<wire::HeartbeatReply>(std::move(reply).value());
   if (typed.has_value()) {
-    take_reply(typed.value().message, gone);
+    const wire::HeartbeatReply& message = typed.value().message;
+    if (message.leader()) workers_.reporter.heard(node, incarnation, message.applied_index());
+    take_reply(message, said);
     co_return;
   }
   env_.log.debug("chunk", "{} refuses the heartbeat: {}", node.value, typed.error().to_string());
@@ -143,21 +167,28 @@ void Membership::learn_nodes(const wire::HeartbeatReply& reply) {
   }
 }
 
-void Membership::take_reply(const wire::HeartbeatReply& reply, const std::vector<ShardKey>& reported) {
+void Membership::take_reply(const wire::HeartbeatReply& reply, const Said& said) {
   learn_nodes(reply);
   if (!reply.leader()) return;
   // The leader has heard. If it falls before it has written that down, its successor asks again.
-  remover_.reported(reported);
-  std::vector<ShardKey> deletions;
-  for (const wire::ShardName& name : reply.deletions()) {
+  workers_.remover.reported(said.gone);
+  workers_.repairs.reported(said.repairs);
+  workers_.remover.request(named_shards(reply.deletions()));
+  workers_.scrubber.verify_soon(named_shards(reply.verify()));
+  workers_.repairs.request({reply.repairs().begin(), reply.repairs().end()}, identity_.cluster_uuid());
+}
+
+std::vector<ShardKey> Membership::named_shards(const google::protobuf::RepeatedPtrField<wire::ShardName>& names) const {
+  std::vector<ShardKey> keys;
+  for (const wire::ShardName& name : names) {
     const Result<ShardKey> key = shard_key_from_wire(name);
     if (key.has_value()) {
-      deletions.push_back(key.value());
+      keys.push_back(key.value());
     } else {
-      env_.log.warning("chunk", "the metadata asks to delete what cannot be: {}", key.error().to_string());
+      env_.log.warning("chunk", "the metadata names a shard that cannot be: {}", key.error().to_string());
     }
   }
-  remover_.request(deletions);
+  return keys;
 }
 
 }  // namespace dogfs

@@ -8,8 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "core/chunk/block_reporter.h"
 #include "core/chunk/chunk_server.h"
 #include "core/chunk/identity.h"
+#include "core/chunk/repair_worker.h"
+#include "core/chunk/scrubber.h"
 #include "core/chunk/shard_remover.h"
 #include "core/chunk/stop_signal.h"
 #include "core/wire/meta.pb.h"
@@ -25,8 +28,16 @@ class Membership {
     uint32_t active_transfers = 0;
   };
 
+  // Who does what the leader asks for with its heartbeats, and knows what to say in them.
+  struct Workers {
+    ShardRemover& remover;
+    RepairWorker& repairs;
+    Scrubber& scrubber;
+    BlockReporter& reporter;
+    const ShardTable& table;
+  };
   // What is passed must outlive this object. `on_fatal`: this server must not take part, and must end.
-  Membership(Env& env, const ChunkOptions& options, Identity& identity, ShardRemover& remover, StopSignal& stop,
+  Membership(Env& env, const ChunkOptions& options, Identity& identity, Workers workers, StopSignal& stop,
              std::function<Load()> load, std::function<void(const Error&)> on_fatal);
 
   // Works until the stop signal, in tasks of `tasks`. `on_registered` runs after the first registration of this start.
@@ -39,12 +50,20 @@ class Membership {
   Task<void> run_heartbeats(Address node);
   void learn_nodes(const wire::HeartbeatReply& reply);
   Task<void> send_heartbeat(Address node);
-  void take_reply(const wire::HeartbeatReply& reply, const std::vector<ShardKey>& reported);
+  // What a heartbeat said that is to be forgotten once the leader has heard it.
+  struct Said {
+    std::vector<ShardKey> gone;
+    std::vector<wire::RepairOutcome> repairs;
+  };
+  wire::HeartbeatRequest make_heartbeat(const Said& said);
+  void add_damage(wire::HeartbeatRequest& message);
+  void take_reply(const wire::HeartbeatReply& reply, const Said& said);
+  std::vector<ShardKey> named_shards(const google::protobuf::RepeatedPtrField<wire::ShardName>& names) const;
 
   Env& env_;
   const ChunkOptions& options_;
   Identity& identity_;
-  ShardRemover& remover_;
+  Workers workers_;
   StopSignal& stop_;
   std::function<Load()> load_;
   std::function<void(const Error&)> on_fatal_;
@@ -55,6 +74,8 @@ class Membership {
   std::set<Address> nodes_;
   TaskGroup* tasks_ = nullptr;
   uint64_t incarnation_ = 0;
+  // Damage is reported a part at a time: the last that was.
+  ShardKey last_damage_;
   bool registered_ = false;
 };
 

@@ -13,6 +13,7 @@ void ShardTable::put(const ShardKey& key, const ShardEntry& entry) {
   erase(key);
   entries_[key] = entry;
   if (entry.state == ShardState::kSealed) ++sealed_;
+  if (entry.state == ShardState::kDamaged) damaged_.insert(key);
 }
 
 void ShardTable::set_state(const ShardKey& key, ShardState state) {
@@ -27,6 +28,7 @@ void ShardTable::erase(const ShardKey& key) {
   const auto found = entries_.find(key);
   if (found == entries_.end()) return;
   if (found->second.state == ShardState::kSealed) --sealed_;
+  damaged_.erase(key);
   entries_.erase(found);
 }
 

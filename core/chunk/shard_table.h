@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 
 #include "core/base/result.h"
 #include "core/chunk/shard_key.h"
@@ -38,9 +39,12 @@ class ShardTable {
   Error missing(const ShardKey& key) const;
 
   uint64_t sealed() const { return sealed_; }
+  const std::set<ShardKey>& damaged() const { return damaged_; }
+  const std::map<ShardKey, ShardEntry>& entries() const { return entries_; }
 
  private:
   std::map<ShardKey, ShardEntry> entries_;
+  std::set<ShardKey> damaged_;
   uint64_t sealed_ = 0;
 };
 

@@ -37,6 +37,7 @@ class BlockReader : public std::enable_shared_from_this<BlockReader> {
   Task<Status> refresh(std::shared_ptr<const FileBlock> seen);
   // Why a shard is known to be damaged, if it is: a damaged shard is not asked again.
   const Error* damage(const Shard& shard) const;
+  // Also tells the metadata, which has it looked at and repaired.
   void set_damaged(const Shard& shard, Error error);
   // The checksums of the shard's pieces; null before one of its reads has brought them.
   PieceSums sums(const Shard& shard) const;

@@ -38,14 +38,16 @@ struct KeyRange {
   std::string end;
 };
 
-// One shard that is to go, as its key names it.
-struct GarbageShard {
+// A shard of a server by its whole name.
+struct PlacedShard {
   ServerId server;
   BlockId block;
   ShardIndex index;
   ShardGeneration generation;
-  auto operator<=>(const GarbageShard&) const = default;
+  auto operator<=>(const PlacedShard&) const = default;
 };
+// One that is to go.
+using GarbageShard = PlacedShard;
 
 // What a part of a key says. Preconditions: the key is one of the table, made by MetaKeys.
 uint64_t last_id(std::string_view key);

@@ -7,6 +7,7 @@
 #include "core/meta/membership_requests.h"
 #include "core/meta/parts.h"
 #include "core/meta/read_requests.h"
+#include "core/meta/repairs.h"
 #include "core/meta/server_requests.h"
 #include "core/meta/state_machine.h"
 #include "core/wire/message_type.h"
@@ -42,8 +43,9 @@ class MetaNode::Impl {
         replica_(env, store, machine_, replica_options(options_), std::move(on_fatal)),
         parts_(env, store, options_, replica_, kGroup),
         clients_(parts_),
-        reads_(parts_),
-        servers_(parts_),
+        repairs_(parts_),
+        reads_(parts_, repairs_),
+        servers_(parts_, repairs_),
         membership_(parts_),
         duties_(parts_),
         idle_(env.clock) {}
@@ -52,6 +54,7 @@ class MetaNode::Impl {
     replica_.on_change([this](const ReplicaStatus& status) { observe(status); });
     DOGFS_CO_TRYV(co_await replica_.start());
     duties_.start();
+    repairs_.start();
     env_.transport.serve(handler);
     co_return ok();
   }
@@ -66,8 +69,10 @@ class MetaNode::Impl {
     env_.transport.stop_serving();
     stopping_ = true;
     duties_.request_stop();
+    repairs_.request_stop();
     co_await replica_.stop();
     co_await duties_.join();
+    co_await repairs_.join();
     while (active_ > 0) co_await idle_.wait();
   }
 
@@ -125,6 +130,12 @@ class MetaNode::Impl {
         return servers_.register_server(std::move(request), deadline);
       case MessageType::kHeartbeat:
         return servers_.heartbeat(std::move(request), deadline);
+      case MessageType::kReportDigests:
+        return servers_.report_digests(std::move(request));
+      case MessageType::kReportShards:
+        return servers_.report_shards(std::move(request));
+      case MessageType::kReportDamage:
+        return servers_.report_damage(std::move(request));
       default:
         return refuse_type(request.type);
     }
@@ -144,6 +155,7 @@ class MetaNode::Impl {
       parts_.leases.clear();
       parts_.registry.listen(env_.clock.now());
       duties_.lead();
+      repairs_.lead();
     }
   }
 
@@ -153,6 +165,7 @@ class MetaNode::Impl {
   Replica replica_;
   MetaParts parts_;
   ClientRequests clients_;
+  Repairs repairs_;
   ReadRequests reads_;
   ServerRequests servers_;
   MembershipRequests membership_;

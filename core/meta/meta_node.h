@@ -12,6 +12,7 @@
 #include "core/ec/geometry.h"
 #include "core/env/env.h"
 #include "core/env/kv_store.h"
+#include "core/meta/repair_planner.h"
 #include "core/raft/replica.h"
 
 namespace dogfs {
@@ -32,6 +33,11 @@ struct MetaOptions {
   Duration lease_limit = seconds(60);
   // A client session without any request for this long is forgotten.
   Duration session_limit = std::chrono::hours(1);
+  // A chunk server that has not been heard of for this long is declared dead.
+  Duration server_dead_limit = seconds(30);
+  RepairLimits repair_limits;
+  // How long the target of a repair may take (log time).
+  milliseconds repair_validity = std::chrono::minutes(10);
   // What the root directory of a new cluster prescribes. An existing cluster keeps what it has.
   Geometry default_policy = kDefaultGeometry;
 };

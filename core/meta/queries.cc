@@ -9,6 +9,7 @@
 #include "core/base/printable.h"
 #include "core/ec/policy_wire.h"
 #include "core/meta/resolve.h"
+#include "core/meta/risk.h"
 
 namespace dogfs {
 namespace {
@@ -261,7 +262,7 @@ Result<size_t> SummaryWalk::walk_file() {
 void SummaryWalk::add_block(const wire::BlockRow& block) {
   uint32_t durable = 0;
   for (const wire::Shard& shard : block.shards()) {
-    if (shard.server() == 0) continue;
+    if (!is_intact(shard)) continue;
     ++durable;
     sum_.set_stored_bytes(sum_.stored_bytes() + shard.length());
   }

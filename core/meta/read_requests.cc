@@ -112,6 +112,11 @@ Task<Reply> ReadRequests::cluster_status(Request request, MonoTime deadline) {
   reply.set_bytes(counters.bytes());
   reply.set_garbage_shards(counters.garbage_shards());
   reply.set_cluster_uuid(counters.cluster_uuid());
+  *reply.mutable_blocks_with_spares() = counters.blocks_with_spares();
+  reply.set_blocks_leaving(counters.blocks_leaving());
+  reply.set_blocks_lost(counters.blocks_lost());
+  reply.set_repairs(counters.reservations());
+  reply.set_safe_mode(parts_.is_leader() && repairs_.in_safe_mode());
   add_nodes(status, reply);
   add_servers(stored.value().servers, reply);
   co_return make_reply(reply);
@@ -142,6 +147,7 @@ void ReadRequests::add_servers(const std::vector<wire::ChunkServerRow>& rows, wi
     info.set_server(row.server());
     info.set_address(row.address());
     info.set_rack(row.rack());
+    info.set_state(row.state());
     info.set_last_heartbeat_ms(-1);
     const ServerRegistry::Server* server = parts_.registry.find(ServerId(row.server()));
     if (server == nullptr || !server->last_heartbeat) continue;
@@ -149,6 +155,8 @@ void ReadRequests::add_servers(const std::vector<wire::ChunkServerRow>& rows, wi
     info.set_total_bytes(server->total_bytes);
     info.set_free_bytes(server->free_bytes);
     info.set_shards(server->shards);
+    info.set_damaged_shards(server->damaged_shards);
+    info.set_last_scrub_ms(server->last_scrub_ms);
     info.set_alive(silent <= parts_.options.server_silence_limit);
     info.set_last_heartbeat_ms(count_ms(silent));
   }

@@ -2,13 +2,14 @@
 #pragma once
 
 #include "core/meta/parts.h"
+#include "core/meta/repairs.h"
 #include "core/wire/meta.pb.h"
 
 namespace dogfs {
 
 class ReadRequests {
  public:
-  explicit ReadRequests(MetaParts& parts) : parts_(parts) {}
+  ReadRequests(MetaParts& parts, const Repairs& repairs) : parts_(parts), repairs_(repairs) {}
 
   Task<Reply> stat(Request request, MonoTime deadline);
   Task<Reply> list(Request request, MonoTime deadline);
@@ -25,6 +26,7 @@ class ReadRequests {
   void add_servers(const std::vector<wire::ChunkServerRow>& rows, wire::ClusterStatusReply& reply) const;
 
   MetaParts& parts_;
+  const Repairs& repairs_;
 };
 
 }  // namespace dogfs

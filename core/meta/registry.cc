@@ -13,6 +13,7 @@ void ServerRegistry::learn(const wire::ChunkServerRow& row) {
   server.incarnation = row.incarnation();
   server.address = row.address();
   server.rack = row.rack();
+  server.state = row.state();
 }
 
 const ServerRegistry::Server* ServerRegistry::find(ServerId server) const {
@@ -32,6 +33,8 @@ void ServerRegistry::heard(const wire::HeartbeatRequest& heartbeat, MonoTime now
   server.shards = heartbeat.shards();
   server.active_transfers = heartbeat.active_transfers();
   server.placed_since = 0;
+  server.damaged_shards = heartbeat.damaged_shards();
+  server.last_scrub_ms = heartbeat.last_scrub_ms();
 }
 
 void ServerRegistry::placed_on(ServerId server) {
@@ -42,7 +45,7 @@ void ServerRegistry::placed_on(ServerId server) {
 std::vector<PlacementCandidate> ServerRegistry::candidates(MonoTime since) const {
   std::vector<PlacementCandidate> candidates;
   for (const auto& [id, server] : servers_) {
-    if (!server.last_heartbeat || *server.last_heartbeat < since) continue;
+    if (server.state != wire::LIVE || !server.last_heartbeat || *server.last_heartbeat < since) continue;
     candidates.push_back({.server = id,
                           .rack = server.rack,
                           .free_bytes = server.free_bytes,

@@ -34,6 +34,7 @@ class ServerRegistry {
     uint64_t incarnation = 0;
     std::string address;
     std::string rack;
+    wire::ServerState state = wire::LIVE;
     std::optional<MonoTime> last_heartbeat;
     uint64_t total_bytes = 0;
     uint64_t free_bytes = 0;
@@ -41,6 +42,8 @@ class ServerRegistry {
     uint64_t active_transfers = 0;
     // Shards that were placed there since its last heartbeat, which does not speak of them yet.
     uint64_t placed_since = 0;
+    uint64_t damaged_shards = 0;
+    int64_t last_scrub_ms = -1;
   };
 
   // Takes the identity of a server from its row. A newer incarnation forgets what was heard of the one before.
@@ -54,7 +57,9 @@ class ServerRegistry {
 
   void placed_on(ServerId server);
 
-  // Servers that were heard of since `since`. Valid until this registry changes.
+  const std::map<ServerId, Server>& servers() const { return servers_; }
+
+  // Servers that take shards and were heard of since `since`. Valid until this registry changes.
   std::vector<PlacementCandidate> candidates(MonoTime since) const;
 
   // Who was not heard of since then, or for a while, is away.

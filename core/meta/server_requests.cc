@@ -3,10 +3,48 @@
 #include <utility>
 
 #include "core/base/limits.h"
+#include "core/meta/block_report.h"
+#include "core/meta/repair_commands.h"
+#include "core/meta/risk.h"
 #include "core/raft/raft.h"
 #include "core/wire/rpc.h"
 
 namespace dogfs {
+namespace {
+
+// Rows of garbage that are looked at for one heartbeat.
+constexpr size_t kMaxGarbageLookedAt = 20'000;
+
+// Who has the index of a replaced shard now: nullopt where that is not known to be whole. None: the block is gone.
+Result<std::optional<ServerId>> successor_of(const MetaTables& tables, const GarbageShard& shard) {
+  DOGFS_TRY(const std::optional<wire::BlockRow> block, tables.block(shard.block));
+  const wire::Shard* listed = block ? find_shard(*block, shard.index.value()) : nullptr;
+  if (listed == nullptr) return std::optional<ServerId>(ServerId());
+  if (!is_intact(*listed)) return std::optional<ServerId>();
+  return std::optional<ServerId>(ServerId(listed->server()));
+}
+
+}  // namespace
+
+Result<std::vector<DueGarbage>> due_garbage(const MetaTables& tables, ServerId server, int64_t now_ms, size_t limit) {
+  std::vector<std::pair<GarbageShard, bool>> aged;
+  size_t seen = 0;
+  DOGFS_TRYV(scan_rows<wire::GarbageRow>(tables.reader(), tables.keys().garbage_of(server),
+                                         [&](std::string_view key, const wire::GarbageRow& row) {
+                                           if (row.due_ms() <= now_ms)
+                                             aged.emplace_back(garbage_shard(key), row.replaced());
+                                           return aged.size() < limit && ++seen < kMaxGarbageLookedAt;
+                                         }));
+  std::vector<DueGarbage> due;
+  for (const auto& [shard, replaced] : aged) {
+    std::optional<ServerId> successor = ServerId();
+    if (replaced) {
+      DOGFS_TRY(successor, successor_of(tables, shard));
+    }
+    if (successor) due.push_back({.shard = shard, .successor = *successor});
+  }
+  return due;
+}
 
 Task<Reply> ServerRequests::register_server(Request request, MonoTime deadline) {
   Result<wire::RegisterServerRequest> parsed = parse_message<wire::RegisterServerRequest>(request.body);
@@ -25,7 +63,8 @@ Task<Reply> ServerRequests::heartbeat(Request request, MonoTime deadline) {
   const Result<wire::HeartbeatRequest> parsed = parse_message<wire::HeartbeatRequest>(request.body);
   if (!parsed) co_return error_reply(parsed.error());
   const wire::HeartbeatRequest& message = parsed.value();
-  if (message.deleted_size() > kMaxShardsPerHeartbeat) {
+  if (message.deleted_size() > kMaxShardsPerHeartbeat || message.repairs_size() > kMaxShardsPerHeartbeat ||
+      message.damaged_size() > kMaxShardsPerHeartbeat) {
     co_return error_reply(Error(ErrorCode::kLimitExceeded, "too many shards in one heartbeat"));
   }
   const Status known_cluster = co_await learn_cluster_uuid();
@@ -50,9 +89,74 @@ Task<Reply> ServerRequests::heartbeat(Request request, MonoTime deadline) {
                              .index = ShardIndex(shard.index()),
                              .generation = ShardGeneration(shard.generation())});
   }
+  repairs_.hear(message);
+  repairs_.tell(server, reply);
+  reply.set_applied_index(parts_.replica.status().applied.value());
   const Status added = co_await add_deletions(server, reply);
   if (!added) co_return error_reply(added.error());
   co_return make_reply(reply);
+}
+
+// Only the present process of a server speaks for it, and only a leader listens.
+Status ServerRequests::check_reporter(uint64_t server, uint64_t incarnation) const {
+  if (!parts_.is_leader()) return Error(ErrorCode::kNotLeader);
+  const ServerRegistry::Server* known = parts_.registry.find(ServerId(server));
+  if (known == nullptr) return Error(ErrorCode::kUnavailable, "the chunk server has not been heard of");
+  if (known->incarnation == incarnation) return ok();
+  return Error(ErrorCode::kConflict, fmt::format("another process has registered as chunk server {} since", server));
+}
+
+Task<Reply> ServerRequests::report_digests(Request request) {
+  const Result<wire::ReportDigestsRequest> parsed = parse_message<wire::ReportDigestsRequest>(request.body);
+  if (!parsed) co_return error_reply(parsed.error());
+  const wire::ReportDigestsRequest& message = parsed.value();
+  if (message.buckets_size() > kMaxReportBuckets) {
+    co_return error_reply(Error(ErrorCode::kLimitExceeded, "too many buckets in one report"));
+  }
+  const Status known = check_reporter(message.server(), message.incarnation());
+  if (!known) co_return parts_.refuse(known.error());
+  std::map<uint64_t, ShardDigest> reported;
+  for (const auto& bucket : message.buckets()) {
+    reported[bucket.bucket()] = {.low = bucket.low(), .high = bucket.high(), .shards = bucket.shards()};
+  }
+  using Digests = std::map<uint64_t, ShardDigest>;
+  const ServerId server(message.server());
+  const Result<Digests> listed = co_await parts_.reader.read<Digests>(
+      [server](const MetaTables& tables) { return listed_digests(tables, server); });
+  if (!listed) co_return error_reply(listed.error());
+  wire::ReportDigestsReply reply;
+  for (const uint64_t bucket : differing_buckets(listed.value(), reported)) reply.add_differing(bucket);
+  co_return make_reply(reply);
+}
+
+Task<Reply> ServerRequests::report_shards(Request request) {
+  const Result<wire::ReportShardsRequest> parsed = parse_message<wire::ReportShardsRequest>(request.body);
+  if (!parsed) co_return error_reply(parsed.error());
+  const wire::ReportShardsRequest& message = parsed.value();
+  if (message.shards_size() > kMaxShardsPerReport) {
+    co_return error_reply(Error(ErrorCode::kLimitExceeded, "too many shards in one report"));
+  }
+  const Status known = check_reporter(message.server(), message.incarnation());
+  if (!known) co_return parts_.refuse(known.error());
+  Result<ReportFindings> findings = co_await parts_.reader.read<ReportFindings>(
+      [&message](const MetaTables& tables) { return read_report(tables, message); });
+  if (!findings) co_return error_reply(findings.error());
+  if (parts_.is_leader()) {
+    repairs_.take_report(ServerId(message.server()), {message.incarnation(), message.sequence()},
+                         std::move(findings).value());
+  }
+  co_return make_reply(wire::ReportShardsReply());
+}
+
+Task<Reply> ServerRequests::report_damage(Request request) {
+  const Result<wire::ReportDamageRequest> parsed = parse_message<wire::ReportDamageRequest>(request.body);
+  if (!parsed) co_return error_reply(parsed.error());
+  if (!parts_.is_leader()) co_return parts_.refuse(Error(ErrorCode::kNotLeader));
+  if (parts_.registry.find(ServerId(parsed.value().server())) == nullptr) {
+    co_return error_reply(Error(ErrorCode::kInvalidArgument, "the chunk server is not known"));
+  }
+  repairs_.suspect(ServerId(parsed.value().server()), parsed.value().shard());
+  co_return make_reply(wire::ReportDamageReply());
 }
 
 Task<Status> ServerRequests::learn_cluster_uuid() {
@@ -96,25 +200,31 @@ Task<Result<bool>> ServerRequests::learn(ServerId server, uint64_t incarnation) 
 }
 
 Task<Status> ServerRequests::add_deletions(ServerId server, wire::HeartbeatReply& reply) {
-  using Shards = std::vector<GarbageShard>;
+  if (repairs_.in_safe_mode()) co_return ok();
+  const int64_t unstamped_ms = parts_.proposer.unstamped_ms();
+  using Shards = std::vector<DueGarbage>;
   DOGFS_CO_TRY(const Shards garbage,
-               co_await parts_.reader.read<Shards>([server](const MetaTables& tables) -> Result<Shards> {
-                 Shards shards;
-                 const KeyRange range = tables.keys().garbage_of(server);
-                 DOGFS_TRYV(tables.reader().scan(range.begin, range.end, [&](std::string_view key, std::string_view) {
-                   shards.push_back(garbage_shard(key));
-                   return shards.size() < kMaxShardsPerHeartbeat;
-                 }));
-                 return shards;
+               co_await parts_.reader.read<Shards>([&](const MetaTables& tables) -> Result<Shards> {
+                 DOGFS_TRY(const std::optional<wire::CountersRow> counters, tables.counters());
+                 if (!counters) return Shards();
+                 return due_garbage(tables, server, counters->log_time_ms() + unstamped_ms, kMaxShardsPerHeartbeat);
                }));
-  for (const GarbageShard& shard : garbage) {
-    if (parts_.registry.is_confirmed(shard)) continue;
+  for (const DueGarbage& each : garbage) {
+    if (parts_.registry.is_confirmed(each.shard) || !may_delete(each)) continue;
     wire::ShardName& name = *reply.add_deletions();
-    name.set_block(shard.block.value());
-    name.set_index(shard.index.value());
-    name.set_generation(shard.generation.value());
+    name.set_block(each.shard.block.value());
+    name.set_index(each.shard.index.value());
+    name.set_generation(each.shard.generation.value());
   }
   co_return ok();
+}
+
+// The server of what took a shard's place must be there now, as far as this leader has heard.
+bool ServerRequests::may_delete(const DueGarbage& garbage) const {
+  if (garbage.successor.is_none()) return true;
+  const ServerRegistry::Server* server = parts_.registry.find(garbage.successor);
+  return server != nullptr && server->last_heartbeat &&
+         parts_.env.clock.now() - *server->last_heartbeat <= parts_.options.server_silence_limit;
 }
 
 }  // namespace dogfs

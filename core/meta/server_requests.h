@@ -7,19 +7,38 @@
 
 #include "core/base/limits.h"
 #include "core/meta/parts.h"
+#include "core/meta/repairs.h"
 #include "core/wire/meta.pb.h"
 
 namespace dogfs {
 
+// A shard that may be deleted now.
+struct DueGarbage {
+  GarbageShard shard;
+  // It was replaced by the shard of this server; none: nothing took its place.
+  ServerId successor;
+};
+
+// The garbage of `server` that is due at log time `now_ms`, at most `limit`. A replaced shard whose successor is not
+// known to be whole is not due: it may be the last good copy of its index.
+Result<std::vector<DueGarbage>> due_garbage(const MetaTables& tables, ServerId server, int64_t now_ms, size_t limit);
+
 class ServerRequests {
  public:
-  explicit ServerRequests(MetaParts& parts) : parts_(parts) {}
+  ServerRequests(MetaParts& parts, Repairs& repairs) : parts_(parts), repairs_(repairs) {}
 
   Task<Reply> register_server(Request request, MonoTime deadline);
 
   // Fails with kWrongCluster, with kNotFound from a leader that certainly knows no such server (it must register), and
   // with kConflict when another process has registered as this server since.
   Task<Reply> heartbeat(Request request, MonoTime deadline);
+
+  // The two halves of a block report (block_report.h). kConflict from a server that has registered again since.
+  Task<Reply> report_digests(Request request);
+  Task<Reply> report_shards(Request request);
+
+  // A reader's word that a shard is damaged: its server will look. Answered at once.
+  Task<Reply> report_damage(Request request);
 
  private:
   // Checks who the server is, against the rows if need be. False: this node is behind and cannot tell.
@@ -28,8 +47,11 @@ class ServerRequests {
   Task<Result<bool>> learn(ServerId server, uint64_t incarnation);
   Task<Status> learn_cluster_uuid();
   Task<Status> add_deletions(ServerId server, wire::HeartbeatReply& reply);
+  bool may_delete(const DueGarbage& garbage) const;
+  Status check_reporter(uint64_t server, uint64_t incarnation) const;
 
   MetaParts& parts_;
+  Repairs& repairs_;
 };
 
 }  // namespace dogfs

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/base/mutant.h"
 #include "core/meta/block_index.h"
+#include "core/meta/garbage.h"
 #include "core/meta/risk.h"
 
 namespace dogfs {
@@ -39,6 +41,11 @@ Status sweep_block(ApplyContext& context, BlockId id, uint64_t server, wire::Sha
   if (shard->condition() == wire::Shard::DAMAGED || shard->condition() == condition) return ok();
   unindex(context, block);
   shard->set_condition(condition);
+  if (mutant_active(Mutant::kPurgeUnreachable) && risk_of(block) == Risk::kLost) {
+    for (wire::Shard& lost : *block.mutable_shards()) {
+      if (lost.server() != 0 && is_intact(lost)) add_garbage(context, id, lost);
+    }
+  }
   put_indexed(context, block);
   return ok();
 }

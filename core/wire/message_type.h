@@ -24,9 +24,12 @@ namespace dogfs {
   X(kMembership, 108, MembershipRequest, MembershipReply)                 \
   X(kChangeMembership, 109, ChangeMembershipRequest, MembershipReply)     \
   X(kTransferLeadership, 110, TransferLeadershipRequest, MembershipReply) \
+  X(kReportDamage, 111, ReportDamageRequest, ReportDamageReply)           \
   /* chunk server to metadata */                                          \
   X(kRegisterServer, 200, RegisterServerRequest, RegisterServerReply)     \
   X(kHeartbeat, 201, HeartbeatRequest, HeartbeatReply)                    \
+  X(kReportDigests, 202, ReportDigestsRequest, ReportDigestsReply)        \
+  X(kReportShards, 203, ReportShardsRequest, ReportShardsReply)           \
   /* client or chunk server to chunk server */                            \
   X(kOpenShard, 300, OpenShardRequest, OpenShardReply)                    \
   X(kAppendShard, 301, AppendShardRequest, AppendShardReply)              \

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "runtime/cli/fsck.h"
 #include "runtime/cli/paths.h"
 #include "runtime/cli/units.h"
 
@@ -37,7 +38,7 @@ uint32_t needed_shards(const wire::BlockLocation& block) {
 
 uint32_t stored_shards(const wire::BlockLocation& block) {
   return static_cast<uint32_t>(std::count_if(block.shards().begin(), block.shards().end(),
-                                             [](const wire::Shard& shard) { return shard.server() != 0; }));
+                                             [](const wire::Shard& shard) { return is_intact(shard); }));
 }
 
 void print_block(const wire::BlockLocation& block) {
@@ -47,10 +48,8 @@ void print_block(const wire::BlockLocation& block) {
                     block.length(), stored, block.shards_size(), stored > needed ? stored - needed : 0));
   for (const wire::Shard& shard : block.shards()) {
     const bool parity = shard.index() >= block.policy().data_shards();
-    const std::string place = shard.server() == 0 ? std::string("missing")
-                                                  : fmt::format("server {} {}", shard.server(), shard.server_address());
     print(fmt::format("    {:>2} {:<6} {:>9} bytes  crc {:08x}  {}\n", shard.index(), parity ? "parity" : "data",
-                      shard.length(), shard.crc32c(), place));
+                      shard.length(), shard.crc32c(), describe_place(shard)));
   }
 }
 
@@ -120,8 +119,39 @@ void print_meta_nodes(const wire::ClusterStatusReply& status) {
 
 std::string last_seen(const wire::ChunkServerInfo& server) {
   if (server.last_heartbeat_ms() < 0) return "not heard of yet";
-  return fmt::format("{}, heard {:.1f} s ago", server.alive() ? "alive" : "DEAD",
-                     static_cast<double>(server.last_heartbeat_ms()) / 1000);
+  std::string text = fmt::format("{}, heard {:.1f} s ago", server.alive() ? "alive" : "SILENT",
+                                 static_cast<double>(server.last_heartbeat_ms()) / 1000);
+  if (server.damaged_shards() > 0) text += fmt::format(", {} shards damaged", server.damaged_shards());
+  return text;
+}
+
+std::string_view state_name(wire::ServerState state) {
+  switch (state) {
+    case wire::DEAD:
+      return "DEAD, ";
+    case wire::DRAINING:
+      return "draining, ";
+    case wire::MAINTENANCE:
+      return "in maintenance, ";
+    case wire::REMOVED:
+      return "removed, ";
+    default:
+      return "";
+  }
+}
+
+// The queue of repairs, most urgent first.
+void print_repairs(const wire::ClusterStatusReply& status) {
+  std::string text;
+  if (status.blocks_lost() > 0) text += fmt::format("{} blocks LOST, ", status.blocks_lost());
+  for (int spares = 0; spares < status.blocks_with_spares_size(); ++spares) {
+    if (status.blocks_with_spares(spares) == 0) continue;
+    text += fmt::format("{} blocks with {} spares, ", status.blocks_with_spares(spares), spares);
+  }
+  if (status.blocks_leaving() > 0) text += fmt::format("{} blocks to move, ", status.blocks_leaving());
+  if (text.empty()) text = "nothing, ";
+  print(fmt::format("to repair: {}{} shards under way{}\n", text, status.repairs(),
+                    status.safe_mode() ? "; in safe mode: waiting for the servers" : ""));
 }
 
 void print_servers(const wire::ClusterStatusReply& status) {
@@ -133,7 +163,7 @@ void print_servers(const wire::ClusterStatusReply& status) {
   for (const wire::ChunkServerInfo& server : status.servers()) {
     print(fmt::format("  {:>3}  {:<24} {:<12} {:>8} shards  {:>6} free of {:>6}  {}\n", server.server(),
                       server.address(), server.rack(), server.shards(), human_bytes(server.free_bytes()),
-                      human_bytes(server.total_bytes()), last_seen(server)));
+                      human_bytes(server.total_bytes()), std::string(state_name(server.state())) + last_seen(server)));
     total += server.alive() ? server.total_bytes() : 0;
     free += server.alive() ? server.free_bytes() : 0;
   }
@@ -173,6 +203,7 @@ Task<void> print_cluster_status(Session& session, InspectOptions options) {
   } else {
     print_meta_nodes(status);
     print_servers(status);
+    print_repairs(status);
     print(fmt::format("files: {} files and {} directories, {} bytes in {} blocks; {} shards to be deleted\n",
                       status.files(), status.directories(), human_bytes(status.bytes()), status.blocks(),
                       status.garbage_shards()));

@@ -5,6 +5,7 @@
 
 #include "runtime/cli/admin.h"
 #include "runtime/cli/cluster.h"
+#include "runtime/cli/fsck.h"
 #include "runtime/cli/get.h"
 #include "runtime/cli/inspect.h"
 #include "runtime/cli/list.h"
@@ -36,7 +37,8 @@ Examples:
   dogfs cat /data/src.tar | tar t         a file into a pipe
   dogfs stat /data/src.tar                its blocks, and on which servers their shards are
   dogfs du -h /data                       how much it is, and how many losses its weakest block survives
-  dogfs status                            who leads, which servers live
+  dogfs status                            who leads, which servers live, what is being repaired
+  dogfs fsck /data                        which blocks lack shards
 
 Exit codes:
     0  done
@@ -165,6 +167,11 @@ void add_inspection_commands(CLI::App& app, CommandLine& line) {
   command = add_command(app, "status", "Show the cluster: its leader, servers and space", "dogfs status");
   command->add_flag("--json", status->json, "One JSON object, for programs");
   on_call(command, line, status, print_cluster_status);
+
+  auto fsck = std::make_shared<FsckOptions>();
+  command = add_command(app, "fsck", "Show which blocks lack shards, and where", "dogfs fsck /data");
+  command->add_option("PATH", fsck->path, "What to check")->capture_default_str();
+  on_call(command, line, fsck, check_files);
 }
 
 void add_membership_commands(CLI::App& meta, CommandLine& line) {

@@ -14,6 +14,7 @@ constexpr size_t kMaxClusterNameBytes = 64;
 constexpr size_t kMaxMetaNodes = 15;
 constexpr size_t kMaxDisks = 64;
 constexpr unsigned kMaxDevServers = 64;
+constexpr unsigned kMaxPatienceSeconds = 86'400;
 
 Error bad_flag(std::string_view flag, std::string_view why) {
   return Error(ErrorCode::kInvalidArgument, std::string(flag) + ": " + std::string(why));
@@ -126,6 +127,12 @@ Result<MetaConfig> check_meta(const MetaFlags& flags, const CommonFlags& common)
   config.nodes = std::move(nodes).value();
   config.join = flags.join;
   if (flags.lease_drift_bound_ms > 0) config.lease_drift_bound = milliseconds(flags.lease_drift_bound_ms);
+  if (flags.dead_after_s == 0 || flags.dead_after_s > kMaxPatienceSeconds) {
+    return bad_flag("--dead-after", "1 to 86400 seconds");
+  }
+  if (flags.repair_grace_s > kMaxPatienceSeconds) return bad_flag("--repair-grace", "at most 86400 seconds");
+  config.dead_after = seconds(flags.dead_after_s);
+  config.repair_grace = seconds(flags.repair_grace_s);
   config.directory = flags.directory;
   config.cluster = common.cluster;
   return config;

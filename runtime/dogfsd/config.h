@@ -29,6 +29,8 @@ struct MetaFlags {
   std::string port_file;
   bool join = false;
   unsigned lease_drift_bound_ms = 0;  // 0: no leases
+  unsigned dead_after_s = 30;
+  unsigned repair_grace_s = 300;
 };
 
 struct ChunkFlags {
@@ -55,6 +57,8 @@ struct MetaConfig {
   bool join = false;
   std::optional<Duration> lease_drift_bound;
   std::string directory;
+  Duration dead_after = seconds(30);
+  milliseconds repair_grace = seconds(300);
   std::string cluster;
   LogLevel log_level = LogLevel::kInfo;
 };

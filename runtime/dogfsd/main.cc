@@ -75,6 +75,16 @@ void define_meta(CLI::App& app, MetaFlags& flags) {
       ->envname("DOGFS_PORT_FILE");
 }
 
+void define_healing(CLI::App& app, MetaFlags& flags) {
+  app.add_option("--dead-after", flags.dead_after_s, "Seconds of silence after which a chunk server counts as dead")
+      ->envname("DOGFS_DEAD_AFTER")
+      ->capture_default_str();
+  app.add_option("--repair-grace", flags.repair_grace_s,
+                 "Seconds that a dead server has to come back before blocks with two spares or more are repaired")
+      ->envname("DOGFS_REPAIR_GRACE")
+      ->capture_default_str();
+}
+
 void define_chunk(CLI::App& app, ChunkFlags& flags) {
   app.add_option("--meta", flags.meta, "The metadata nodes: host:port,host:port,...")
       ->required()
@@ -121,6 +131,7 @@ void define(CommandLine& line) {
   line.chunk_command = app.add_subcommand("chunk", "Run a chunk server");
   line.dev_command = app.add_subcommand("dev", "Run a whole cluster in this process, on loopback");
   define_meta(*line.meta_command, line.meta);
+  define_healing(*line.meta_command, line.meta);
   define_chunk(*line.chunk_command, line.chunk);
   define_dev(*line.dev_command, line.dev);
 }

@@ -25,6 +25,8 @@ MetaOptions meta_options(const MetaConfig& config) {
   options.nodes = config.nodes;
   options.join = config.join;
   options.lease_drift_bound = config.lease_drift_bound;
+  options.server_dead_limit = config.dead_after;
+  options.repair_limits.grace = config.repair_grace;
   return options;
 }
 

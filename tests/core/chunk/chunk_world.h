@@ -149,14 +149,32 @@ class FakeMeta final : public RequestHandler {
   std::vector<wire::HeartbeatRequest> heartbeats;
   std::set<ShardKey> deletions;  // asked for until they are confirmed
   std::set<ShardKey> deleted;
+  std::vector<wire::RepairOrder> repairs;  // ordered until their outcomes are heard
+  std::vector<wire::RepairOutcome> outcomes;
+  std::vector<ShardKey> suspects;  // told once
+  std::set<ShardKey> damaged;
+  std::vector<wire::ReportDigestsRequest> digest_reports;
+  std::vector<uint64_t> differing;  // buckets
+  std::vector<wire::ReportShardsRequest> shard_reports;
 
   Task<Reply> handle(Request request, MonoTime) override {
     if (request.type == MessageType::kRegisterServer) co_return register_server(request);
+    if (request.type == MessageType::kReportDigests) co_return report_digests(request);
+    if (request.type == MessageType::kReportShards) {
+      shard_reports.push_back(parse_message<wire::ReportShardsRequest>(request.body).value());
+      co_return make_reply(wire::ReportShardsReply());
+    }
     co_return heartbeat(request);
   }
   void receive(Request) override {}
 
  private:
+  Reply report_digests(const Request& request) {
+    digest_reports.push_back(parse_message<wire::ReportDigestsRequest>(request.body).value());
+    wire::ReportDigestsReply reply;
+    for (const uint64_t bucket : differing) reply.add_differing(bucket);
+    return make_reply(reply);
+  }
   Reply register_server(const Request& request) {
     registrations.push_back(parse_message<wire::RegisterServerRequest>(request.body).value());
     if (refusal) {
@@ -176,6 +194,7 @@ class FakeMeta final : public RequestHandler {
     if (heartbeat_refusal) return error_reply(*heartbeat_refusal);
     wire::HeartbeatReply reply;
     reply.set_leader(leads);
+    reply.set_applied_index(heartbeats.size());
     if (leads) {
       for (const wire::ShardName& name : heartbeats.back().deleted()) {
         deleted.insert(shard_key_from_wire(name).value());
@@ -183,7 +202,20 @@ class FakeMeta final : public RequestHandler {
       }
     }
     for (const ShardKey& key : deletions) *reply.add_deletions() = shard_name_to_wire(key);
+    for (const wire::ShardName& name : heartbeats.back().damaged()) damaged.insert(shard_key_from_wire(name).value());
+    if (leads) take_outcomes(heartbeats.back());
+    for (const wire::RepairOrder& order : repairs) *reply.add_repairs() = order;
+    for (const ShardKey& key : suspects) *reply.add_verify() = shard_name_to_wire(key);
+    suspects.clear();
     return make_reply(reply);
+  }
+  void take_outcomes(const wire::HeartbeatRequest& heartbeat) {
+    for (const wire::RepairOutcome& outcome : heartbeat.repairs()) {
+      outcomes.push_back(outcome);
+      std::erase_if(repairs, [&](const wire::RepairOrder& order) {
+        return order.shard().SerializeAsString() == outcome.shard().SerializeAsString();
+      });
+    }
   }
 };
 

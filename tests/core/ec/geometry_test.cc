@@ -237,5 +237,19 @@ TEST(Geometry, UnknownMatrixIsRefused) {
   }
 }
 
+// HDFS-16272: the length of a block group, as a product of ints, overflowed.
+TEST(BlockLayoutTest, Hdfs16272LengthsBeyondFourGibibytesAddUp) {
+  Geometry geometry = kDefaultGeometry;
+  geometry.block_bytes = geometry.stripe_bytes() * 10'000;
+  const uint64_t length = geometry.block_bytes - geometry.cell_bytes - 5;
+  ASSERT_GT(length, uint64_t{1} << 33);
+  const BlockLayout layout(geometry, length);
+  uint64_t sum = 0;
+  for (uint32_t index = 0; index < geometry.data_shards; ++index) sum += layout.shard_length(ShardIndex(index));
+  EXPECT_EQ(sum, length);
+  EXPECT_EQ(layout.shard_length(ShardIndex(geometry.data_shards)), layout.shard_length(ShardIndex(0)));
+  EXPECT_EQ(layout.block_offset(ShardIndex(0), geometry.cell_bytes * 9'999), geometry.stripe_bytes() * 9'999);
+}
+
 }  // namespace
 }  // namespace dogfs

@@ -1,0 +1,104 @@
+#include "core/chunk/block_reporter.h"
+
+#include "core/wire/rpc.h"
+
+namespace dogfs {
+namespace {
+
+// Shards that are summed up before others get their turn.
+constexpr size_t kShardsPerStep = 20'000;
+constexpr Duration kReportTimeout = seconds(10);
+// A difference is looked at again after this part of the interval: it counts when it is seen twice.
+constexpr int kSoonerWhenDifferent = 4;
+
+}  // namespace
+
+void BlockReporter::heard(const Address& leader, uint64_t incarnation, uint64_t applied_index) {
+  leader_ = leader;
+  incarnation_ = incarnation;
+  heard_index_ = applied_index;
+}
+
+Task<void> BlockReporter::run() {
+  Duration wait = options_.report_interval / kSoonerWhenDifferent;
+  while (co_await stop_.sleep(wait)) {
+    if (leader_.value.empty()) continue;
+    const Result<bool> same = co_await report();
+    if (!same.has_value()) env_.log.debug("chunk", "the block report ended: {}", same.error().to_string());
+    const bool sooner = !same.has_value() || !same.value();
+    wait = sooner ? options_.report_interval / kSoonerWhenDifferent : options_.report_interval;
+  }
+}
+
+Task<BlockReporter::Digests> BlockReporter::sum_up() {
+  Digests digests;
+  ShardKey at;
+  for (bool more = true; more && !stop_.stopping();) {
+    size_t steps = 0;
+    auto entry = table_.entries().lower_bound(at);
+    for (; entry != table_.entries().end() && steps < kShardsPerStep; ++entry, ++steps) {
+      if (entry->second.state != ShardState::kSealed) continue;
+      const ShardKey& key = entry->first;
+      digests[report_bucket(key.block)].add(key.block, key.index, key.generation, entry->second.crc);
+    }
+    more = entry != table_.entries().end();
+    if (more) {
+      at = entry->first;
+      co_await stop_.sleep(milliseconds(1));
+    }
+  }
+  co_return digests;
+}
+
+Task<Result<bool>> BlockReporter::report() {
+  const uint64_t heard_index = heard_index_;
+  const Address leader = leader_;
+  ++sequence_;
+  const Digests digests = co_await sum_up();
+  wire::ReportDigestsRequest message;
+  message.set_server(identity_.server().value());
+  message.set_incarnation(incarnation_);
+  message.set_sequence(sequence_);
+  for (const auto& [bucket, digest] : digests) {
+    wire::ReportDigestsRequest::Bucket& sum = *message.add_buckets();
+    sum.set_bucket(bucket);
+    sum.set_low(digest.low);
+    sum.set_high(digest.high);
+    sum.set_shards(digest.shards);
+  }
+  Request request = make_request(MessageType::kReportDigests, GroupId(0), message);
+  DOGFS_CO_TRY(Reply raw, co_await env_.transport.call(leader, std::move(request), env_.clock.now() + kReportTimeout));
+  DOGFS_CO_TRY(const TypedReply<wire::ReportDigestsReply> reply, parse_reply<wire::ReportDigestsReply>(std::move(raw)));
+  for (const uint64_t bucket : reply.message.differing()) {
+    if (stop_.stopping()) co_return Error(ErrorCode::kShuttingDown);
+    DOGFS_CO_TRYV(co_await report_bucket_of(bucket, heard_index, leader));
+  }
+  co_return reply.message.differing().empty();
+}
+
+Task<Status> BlockReporter::report_bucket_of(uint64_t bucket, uint64_t heard_index, Address leader) {
+  wire::ReportShardsRequest message;
+  message.set_server(identity_.server().value());
+  message.set_incarnation(incarnation_);
+  message.set_sequence(sequence_);
+  message.set_bucket(bucket);
+  message.set_heard_index(heard_index);
+  message.set_incomplete(incomplete_);
+  auto entry =
+      table_.entries().lower_bound(ShardKey{BlockId(bucket * kBlocksPerReportBucket), ShardIndex(), ShardGeneration()});
+  for (; entry != table_.entries().end() && report_bucket(entry->first.block) == bucket; ++entry) {
+    if (entry->second.state == ShardState::kDeleting) continue;
+    wire::ReportedShard& shard = *message.add_shards();
+    *shard.mutable_shard() = shard_name_to_wire(entry->first);
+    shard.set_length(entry->second.length);
+    shard.set_crc32c(entry->second.crc);
+    shard.set_damaged(entry->second.state == ShardState::kDamaged);
+    shard.set_unverified(entry->second.state == ShardState::kUnverified);
+  }
+  Request request = make_request(MessageType::kReportShards, GroupId(0), message);
+  DOGFS_CO_TRY(Reply raw, co_await env_.transport.call(leader, std::move(request), env_.clock.now() + kReportTimeout));
+  DOGFS_CO_TRYV(parse_reply<wire::ReportShardsReply>(std::move(raw)));
+  co_return ok();
+}
+
+}  // namespace dogfs

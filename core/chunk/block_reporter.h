@@ -1,0 +1,52 @@
+// Tells the leader, now and then, which shards this server has: digests of buckets of block ids first, and the shards of
+// those buckets where the leader's map says otherwise. What comes of that is the metadata's to decide; nothing is changed
+// here. Belongs to the node's executor.
+#pragma once
+
+#include <map>
+
+#include "core/base/shard_digest.h"
+#include "core/chunk/chunk_server.h"
+#include "core/chunk/identity.h"
+#include "core/chunk/shard_table.h"
+#include "core/chunk/stop_signal.h"
+#include "core/wire/meta.pb.h"
+
+namespace dogfs {
+
+class BlockReporter {
+ public:
+  // What is passed must outlive this object.
+  BlockReporter(Env& env, const ChunkOptions& options, const Identity& identity, const ShardTable& table,
+                StopSignal& stop)
+      : env_(env), options_(options), identity_(identity), table_(table), stop_(stop) {}
+
+  // The leader's reply to a heartbeat of `incarnation`: who leads, and what it has applied.
+  void heard(const Address& leader, uint64_t incarnation, uint64_t applied_index);
+  // A disk could not be read: what is not known may be there.
+  void set_incomplete() { incomplete_ = true; }
+
+  // Works until the stop signal.
+  Task<void> run();
+
+ private:
+  using Digests = std::map<uint64_t, ShardDigest>;
+
+  // Whether nothing differed.
+  Task<Result<bool>> report();
+  Task<Digests> sum_up();
+  Task<Status> report_bucket_of(uint64_t bucket, uint64_t heard_index, Address leader);
+
+  Env& env_;
+  const ChunkOptions& options_;
+  const Identity& identity_;
+  const ShardTable& table_;
+  StopSignal& stop_;
+  bool incomplete_ = false;
+  Address leader_;
+  uint64_t incarnation_ = 0;
+  uint64_t heard_index_ = 0;
+  uint64_t sequence_ = 0;
+};
+
+}  // namespace dogfs

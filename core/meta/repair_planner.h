@@ -1,0 +1,76 @@
+// Which shards to rebuild next, and where: a pure function of the map's rows and of what the leader knows of the
+// servers at this moment.
+//
+// Blocks come in the order of their risk and are taken in that order, as far as the limits allow:
+//   - so many repairs for the whole cluster, for each target, and for each server that is read from. A server at its
+//     limit is busy, which is not missing: its shards count as intact, and a block that needs it waits (HDFS-16566).
+//   - a server that fell silent may come back: what is unreachable is left alone for a grace, unless the block is at its
+//     last spare
+//   - when many servers vanish at once, they are more likely cut off than dead: only blocks without any spare are
+//     repaired until it is clear that they are gone
+//   - a block whose sources cannot be reached now waits: unknown is not absent.
+// Each missing shard gets one target, and nothing else does (HDFS-14768).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/base/time.h"
+#include "core/wire/state.pb.h"
+
+namespace dogfs {
+
+struct RepairLimits {
+  uint32_t cluster = 256;
+  uint32_t per_target = 8;
+  uint32_t per_source = 32;
+  milliseconds grace = std::chrono::minutes(5);
+  // Many: more than this part of the servers, and at least two, died within `mass_wait`.
+  uint32_t many_percent = 34;
+  milliseconds mass_wait = std::chrono::minutes(15);
+};
+
+// A server as the planner sees it.
+struct RepairServer {
+  std::string rack;
+  wire::ServerState state = wire::LIVE;
+  int64_t state_since_ms = 0;  // log time
+  bool reachable = false;      // heard of lately
+  uint64_t free_bytes = 0;
+  uint32_t rebuilding = 0;  // repairs that it is the target of
+  uint32_t reading = 0;     // repairs that may read from it
+};
+
+struct PlannedRepair {
+  BlockId block;
+  ShardIndex index;
+  ServerId target;
+  ServerId replaced_server;
+  ShardGeneration replaced_generation;
+  bool operator==(const PlannedRepair&) const = default;
+};
+
+struct RepairSituation {
+  std::vector<wire::BlockRow> blocks;  // committed, by risk
+  std::map<ServerId, RepairServer> servers;
+  // Targets that failed a repair of a block lately.
+  std::map<BlockId, std::vector<ServerId>> failed_targets;
+  uint32_t under_way = 0;
+  int64_t now_ms = 0;  // log time
+  uint64_t seed = 0;
+};
+
+// Changes nothing but its own copy.
+std::vector<PlannedRepair> plan_repairs(RepairSituation situation, const RepairLimits& limits);
+
+// Whether so many servers died of late that this is taken for a fault of the network.
+bool many_vanished(const std::map<ServerId, RepairServer>& servers, int64_t now_ms, const RepairLimits& limits);
+
+// The shards that a repair of `index` can read, least busy server first.
+std::vector<wire::Shard> repair_sources(const wire::BlockRow& block, ShardIndex index,
+                                        const std::map<ServerId, RepairServer>& servers);
+
+}  // namespace dogfs

@@ -1,0 +1,125 @@
+// Damage that is found before anybody needs the shard, and the pace of work in the background.
+#include "core/chunk/scrubber.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "core/chunk/token_bucket.h"
+#include "tests/core/chunk/chunk_world.h"
+
+namespace dogfs {
+namespace {
+
+ChunkOptions scrubbing(Duration interval) {
+  ChunkOptions options;
+  options.scrub_interval = interval;
+  return options;
+}
+
+class ScrubberTest : public ::testing::Test {
+ protected:
+  explicit ScrubberTest(Duration interval = seconds(10)) : w_(1, 1, scrubbing(interval)) {}
+  void SetUp() override {
+    ASSERT_TRUE(w_.wait_registered());
+    for (uint64_t block = 1; block <= 5; ++block) {
+      ASSERT_EQ(w_.write(ChunkWorld::key(block), ChunkWorld::data(block, 200'000)), ErrorCode::kOk);
+    }
+  }
+  // Changes one stored byte.
+  void rot(const ShardKey& key) {
+    auto file = w_.node.shard_disk("disk0")->open(shard_file_name(key)).value();
+    for (std::string* bytes : {&file->seen, &file->durable}) {
+      char& byte = bytes->at(kShardHeaderBytes + 100'000);
+      byte = static_cast<char>(byte ^ 4);
+    }
+  }
+
+  ChunkWorld w_;
+};
+
+class LazyScrubberTest : public ScrubberTest {
+ protected:
+  LazyScrubberTest() : ScrubberTest(std::chrono::hours(1000)) {}
+};
+
+TEST_F(ScrubberTest, RotIsFoundReportedAndNotServed) {
+  rot(ChunkWorld::key(3));
+  ASSERT_TRUE(w_.world.run_until([this] { return !w_.meta.damaged.empty(); }, kPatience));
+  EXPECT_EQ(w_.meta.damaged, std::set<ShardKey>{ChunkWorld::key(3)});
+  EXPECT_EQ(w_.code(MessageType::kReadShard, ChunkWorld::read_request(ChunkWorld::key(3), 0, 10)), ErrorCode::kCorrupt);
+  EXPECT_EQ(w_.code(MessageType::kReadShard, ChunkWorld::read_request(ChunkWorld::key(4), 0, 10)), ErrorCode::kOk);
+}
+
+TEST_F(ScrubberTest, DamageIsReportedAgainUntilItIsDeleted) {
+  rot(ChunkWorld::key(3));
+  ASSERT_TRUE(w_.world.run_until([this] { return !w_.meta.damaged.empty(); }, kPatience));
+  w_.meta.damaged.clear();
+  ASSERT_TRUE(w_.world.run_until([this] { return !w_.meta.damaged.empty(); }, kPatience));
+  w_.meta.deletions = {ChunkWorld::key(3)};
+  ASSERT_TRUE(w_.world.run_until([this] { return w_.meta.deleted.contains(ChunkWorld::key(3)); }, kPatience));
+  EXPECT_EQ(w_.meta.heartbeats.back().damaged_shards(), 0u);
+}
+
+TEST_F(ScrubberTest, AFileThatIsGoneIsDamage) {
+  ASSERT_TRUE(w_.node.shard_disk("disk0")->remove(shard_file_name(ChunkWorld::key(2))).has_value());
+  ASSERT_TRUE(w_.world.run_until([this] { return !w_.meta.damaged.empty(); }, kPatience));
+}
+
+TEST_F(ScrubberTest, OneReadErrorIsNoDamage) {
+  int errors = 1;
+  w_.faults[0].decide = [&errors](const std::string& operation) {
+    return operation == "read" && errors-- > 0 ? DiskFaults::Fate::kFail : DiskFaults::Fate::kProceed;
+  };
+  w_.world.run_for(seconds(40));
+  EXPECT_LE(errors, 0);
+  EXPECT_TRUE(w_.meta.damaged.empty());
+}
+
+TEST_F(ScrubberTest, TheLastPassIsRememberedOverARestart) {
+  ASSERT_TRUE(w_.world.run_until(
+      [this] { return !w_.meta.heartbeats.empty() && w_.meta.heartbeats.back().last_scrub_ms() >= 0; }, kPatience));
+  w_.restart(sim::CrashKind::kProcess);
+  ASSERT_TRUE(w_.wait_registered());
+  const size_t before = w_.meta.heartbeats.size();
+  ASSERT_TRUE(w_.world.run_until([&] { return w_.meta.heartbeats.size() > before; }, kPatience));
+  EXPECT_GE(w_.meta.heartbeats.back().last_scrub_ms(), 0);
+}
+
+TEST_F(LazyScrubberTest, WhatAReaderSuspectsIsLookedAtAtOnce) {
+  w_.world.run_for(seconds(20));
+  rot(ChunkWorld::key(5));
+  w_.world.run_for(seconds(60));
+  EXPECT_TRUE(w_.meta.damaged.empty()) << "the pass is over, and the next is far";
+  w_.meta.suspects = {ChunkWorld::key(4), ChunkWorld::key(5)};
+  ASSERT_TRUE(w_.world.run_until([this] { return !w_.meta.damaged.empty(); }, kPatience));
+  EXPECT_EQ(w_.meta.damaged, std::set<ShardKey>{ChunkWorld::key(5)});
+}
+
+// The model: what was taken by some moment is at most the burst and the rate's worth of the time since.
+RC_GTEST_PROP(TokenBucketProperty, NeverLetsMoreThroughThanTheRateAndTheBurst, ()) {
+  const auto rate = *rc::gen::inRange<uint64_t>(1, 1'000'000);
+  const auto burst = *rc::gen::inRange<uint64_t>(1, 1'000'000);
+  TokenBucket bucket(rate, burst);
+  MonoTime now{};
+  uint64_t taken = 0;
+  for (int i = 0; i < 50; ++i) {
+    now += milliseconds(*rc::gen::inRange(0, 2000));
+    const auto bytes = *rc::gen::inRange<uint64_t>(0, 500'000);
+    now += bucket.take(bytes, now);
+    taken += bytes;
+    const double seconds_passed = std::chrono::duration<double>(now.time_since_epoch()).count();
+    RC_ASSERT(static_cast<double>(taken) <=
+              static_cast<double>(burst) + seconds_passed * static_cast<double>(rate) + 2);
+  }
+}
+
+TEST(TokenBucketTest, AFullBucketLetsABurstThroughAtOnce) {
+  TokenBucket bucket(1000, 500);
+  const MonoTime now = MonoTime{} + seconds(100);
+  EXPECT_EQ(bucket.take(500, now), Duration(0));
+  EXPECT_EQ(bucket.take(500, now), milliseconds(500));
+  EXPECT_EQ(bucket.take(0, now + seconds(5)), Duration(0));
+}
+
+}  // namespace
+}  // namespace dogfs

@@ -1,0 +1,235 @@
+// What to rebuild next, and where.
+#include "core/meta/repair_planner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <set>
+
+#include "core/meta/repair_commands.h"
+#include "core/meta/risk.h"
+
+namespace dogfs {
+namespace {
+
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr uint32_t kData = 3;
+constexpr uint32_t kParity = 2;
+constexpr int64_t kNow = 10'000'000;
+
+// RS(3,2) blocks, shard i on server i + 1.
+wire::BlockRow make_block(uint64_t id) {
+  wire::BlockRow block;
+  block.set_block(id);
+  block.set_state(wire::BlockRow::COMMITTED);
+  block.mutable_policy()->set_data_shards(kData);
+  block.mutable_policy()->set_parity_shards(kParity);
+  for (uint32_t index = 0; index < kData + kParity; ++index) {
+    wire::Shard& shard = *block.add_shards();
+    shard.set_index(index);
+    shard.set_server(index + 1);
+    shard.set_generation(id * 100 + index);
+    shard.set_length(1000);
+  }
+  return block;
+}
+
+class Planner : public ::testing::Test {
+ protected:
+  Planner() {
+    for (uint64_t id = 1; id <= 10; ++id) {
+      situation.servers[ServerId(id)] = {
+          .rack = "/r" + std::to_string(id), .state_since_ms = 0, .reachable = true, .free_bytes = 1 << 20};
+    }
+    situation.now_ms = kNow;
+  }
+  // The server died `ago` ago; the shards that blocks have there are unreachable.
+  void kill(uint64_t id, milliseconds ago) {
+    RepairServer& server = situation.servers.at(ServerId(id));
+    server.state = wire::DEAD;
+    server.state_since_ms = kNow - ago.count();
+    server.reachable = false;
+    for (wire::BlockRow& block : situation.blocks) {
+      for (wire::Shard& shard : *block.mutable_shards()) {
+        if (shard.server() == id) shard.set_condition(wire::Shard::UNREACHABLE);
+      }
+    }
+  }
+  std::vector<PlannedRepair> plan() const { return plan_repairs(situation, limits); }
+
+  static constexpr milliseconds kLong = std::chrono::hours(2);
+  RepairSituation situation;
+  RepairLimits limits;
+};
+
+TEST_F(Planner, AWholeBlockNeedsNothing) {
+  situation.blocks = {make_block(1)};
+  EXPECT_THAT(plan(), IsEmpty());
+}
+
+TEST_F(Planner, AMissingShardGetsOneTargetThatHoldsNoOther) {
+  situation.blocks = {make_block(1)};
+  kill(2, kLong);
+  const auto planned = plan();
+  ASSERT_THAT(planned, SizeIs(1));
+  EXPECT_EQ(planned[0].index, ShardIndex(1));
+  EXPECT_EQ(planned[0].replaced_server, ServerId(2));
+  EXPECT_GT(planned[0].target.value(), 5u);
+}
+
+TEST_F(Planner, WhoMayComeBackIsWaitedForButNotAtTheLastSpare) {
+  limits.grace = std::chrono::minutes(5);
+  limits.many_percent = 100;
+  wire::BlockRow wide = make_block(1);
+  wide.mutable_policy()->set_parity_shards(3);
+  wire::Shard& extra = *wide.add_shards();
+  extra.set_index(5);
+  extra.set_server(6);
+  extra.set_generation(1);
+  situation.blocks = {wide};
+  kill(1, std::chrono::minutes(1));
+  EXPECT_THAT(plan(), IsEmpty()) << "two spares are left";
+  kill(2, std::chrono::minutes(1));
+  EXPECT_THAT(plan(), SizeIs(2)) << "the last spare";
+}
+
+TEST_F(Planner, WhenManyVanishAtOnceOnlyBlocksWithoutASpareAreRepaired) {
+  situation.blocks = {make_block(1)};
+  wire::BlockRow spared = make_block(2);
+  spared.mutable_shards(0)->set_server(10);
+  situation.blocks.push_back(spared);
+  for (const uint64_t server : {1, 2, 6, 7}) kill(server, std::chrono::minutes(1));
+  const auto planned = plan();
+  for (const PlannedRepair& repair : planned) EXPECT_EQ(repair.block, BlockId(1));
+  EXPECT_THAT(planned, SizeIs(2));
+  for (auto& [id, server] : situation.servers) {
+    if (server.state == wire::DEAD) server.state_since_ms = kNow - limits.mass_wait.count();
+  }
+  EXPECT_THAT(plan(), SizeIs(3)) << "it is clear by now that they are gone";
+}
+
+// HDFS-16566: shards of busy servers were counted as missing, and rebuilt.
+TEST_F(Planner, Hdfs16566ABusySourceIsNotMissing) {
+  situation.blocks = {make_block(1)};
+  kill(2, kLong);
+  for (const uint64_t server : {1, 3, 4, 5}) situation.servers.at(ServerId(server)).reading = limits.per_source;
+  EXPECT_THAT(plan(), IsEmpty());
+  situation.servers.at(ServerId(5)).reading = 0;
+  EXPECT_THAT(plan(), IsEmpty()) << "three are needed";
+  situation.servers.at(ServerId(4)).reading = 0;
+  situation.servers.at(ServerId(3)).reading = 0;
+  EXPECT_THAT(plan(), SizeIs(1));
+}
+
+// HDFS-14768: with a busy or a decommissioning server in play, more targets than missing shards were chosen.
+TEST_F(Planner, Hdfs14768TheTargetsAreNeverMoreThanTheMissing) {
+  situation.blocks = {make_block(1)};
+  kill(2, kLong);
+  situation.servers.at(ServerId(1)).reading = limits.per_source;
+  situation.servers.at(ServerId(4)).state = wire::DRAINING;
+  situation.blocks[0].mutable_shards(3)->set_condition(wire::Shard::LEAVING);
+  const auto planned = plan();
+  ASSERT_THAT(planned, SizeIs(2));
+  EXPECT_EQ(planned[0].index, ShardIndex(1));
+  EXPECT_EQ(planned[1].index, ShardIndex(3));
+  EXPECT_NE(planned[0].target, planned[1].target);
+}
+
+TEST_F(Planner, ADamagedShardGoesElsewhereOrBackToItsOwnServer) {
+  situation.blocks = {make_block(1)};
+  situation.blocks[0].mutable_shards(0)->set_condition(wire::Shard::DAMAGED);
+  for (uint64_t id = 6; id <= 10; ++id) situation.servers.erase(ServerId(id));
+  const auto planned = plan();
+  ASSERT_THAT(planned, SizeIs(1));
+  EXPECT_EQ(planned[0].target, ServerId(1));
+}
+
+TEST_F(Planner, SourcesThatAreOutOfReachAreWaitedFor) {
+  situation.blocks = {make_block(1)};
+  kill(2, kLong);
+  situation.servers.at(ServerId(3)).reachable = false;
+  situation.servers.at(ServerId(4)).reachable = false;
+  EXPECT_THAT(plan(), IsEmpty());
+}
+
+TEST_F(Planner, ATargetThatFailedIsPassedOver) {
+  situation.blocks = {make_block(1)};
+  kill(2, kLong);
+  for (uint64_t id = 7; id <= 10; ++id) situation.servers.erase(ServerId(id));
+  situation.failed_targets[BlockId(1)] = {ServerId(6)};
+  EXPECT_THAT(plan(), IsEmpty());
+}
+
+TEST_F(Planner, WhatIsReservedIsNotPlannedAgain) {
+  situation.blocks = {make_block(1)};
+  kill(2, kLong);
+  wire::RepairReservation& reservation = *situation.blocks[0].add_reservations();
+  reservation.set_index(1);
+  reservation.set_target(9);
+  EXPECT_THAT(plan(), IsEmpty());
+}
+
+TEST_F(Planner, ABlockThatCannotBeDecodedIsLeftAlone) {
+  situation.blocks = {make_block(1)};
+  for (const uint64_t server : {1, 2, 3}) kill(server, kLong);
+  EXPECT_THAT(plan(), IsEmpty());
+}
+
+TEST_F(Planner, AShardThatIsOnlyToBeMovedIsCopiedFromItself) {
+  wire::BlockRow block = make_block(1);
+  block.mutable_shards(4)->set_condition(wire::Shard::LEAVING);
+  situation.servers.at(ServerId(5)).reading = 7;
+  EXPECT_EQ(repair_sources(block, ShardIndex(4), situation.servers).front().index(), 4u);
+}
+
+// Whatever the situation: limits hold, and each repair is one that the log would take.
+RC_GTEST_PROP(PlannerProperty, EveryRepairIsWithinTheLimitsAndFits, ()) {
+  RepairSituation situation;
+  situation.now_ms = kNow;
+  situation.seed = *rc::gen::arbitrary<uint64_t>();
+  const RepairLimits limits{.cluster = *rc::gen::inRange(1u, 12u),
+                            .per_target = *rc::gen::inRange(1u, 4u),
+                            .per_source = *rc::gen::inRange(1u, 6u)};
+  for (uint64_t id = 1; id <= 9; ++id) {
+    situation.servers[ServerId(id)] = {.rack = "/r" + std::to_string(id % 4),
+                                       .state = static_cast<wire::ServerState>(*rc::gen::inRange(0, 4)),
+                                       .state_since_ms = kNow - *rc::gen::inRange(0, 2'000'000),
+                                       .reachable = *rc::gen::inRange(0, 4) > 0,
+                                       .free_bytes = *rc::gen::element<uint64_t>(0, 1 << 20),
+                                       .rebuilding = 0,
+                                       .reading = 0};
+  }
+  for (uint64_t id = 1; id <= 6; ++id) {
+    wire::BlockRow block = make_block(id);
+    for (wire::Shard& shard : *block.mutable_shards()) {
+      shard.set_condition(
+          static_cast<wire::Shard::Condition>(*rc::gen::weightedElement<int>({{6, wire::Shard::INTACT},
+                                                                              {1, wire::Shard::UNREACHABLE},
+                                                                              {1, wire::Shard::DAMAGED},
+                                                                              {1, wire::Shard::LEAVING}})));
+    }
+    situation.blocks.push_back(block);
+  }
+  const std::vector<PlannedRepair> planned = plan_repairs(situation, limits);
+  RC_ASSERT(planned.size() <= limits.cluster);
+  std::map<ServerId, uint32_t> rebuilding;
+  std::set<std::pair<BlockId, ServerId>> placed;
+  for (const PlannedRepair& repair : planned) {
+    const wire::BlockRow& block = situation.blocks[repair.block.value() - 1];
+    const wire::Shard& shard = *find_shard(block, repair.index.value());
+    RC_ASSERT(!is_intact(shard) || shard.condition() == wire::Shard::LEAVING);
+    RC_ASSERT(intact_shards(block) >= needed_shards(block));
+    RC_ASSERT(may_host(block, repair.index.value(), repair.target.value()));
+    RC_ASSERT(placed.emplace(repair.block, repair.target).second);
+    RC_ASSERT(++rebuilding[repair.target] <= limits.per_target);
+    RC_ASSERT(situation.servers.at(repair.target).state == wire::LIVE);
+    RC_ASSERT(situation.servers.at(repair.target).reachable);
+  }
+  RC_ASSERT(plan_repairs(situation, limits) == planned);
+}
+
+}  // namespace
+}  // namespace dogfs
