@@ -26,7 +26,7 @@ struct MetaChannelOptions {
   Duration leaderless_patience = seconds(4);
   // The first attempt at one node. A leader that hangs holds an operation up for this long; each further attempt at one
   // that timed out has twice the time, while that leaves half of what is left of `timeout`.
-  Duration attempt_timeout = seconds(2);
+  Duration attempt_timeout = seconds(1);
 };
 
 // How a request ended.

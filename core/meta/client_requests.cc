@@ -102,8 +102,8 @@ Task<Reply> ClientRequests::mutate(Request request, MonoTime deadline) {
   Reply reply = parts_.answer(co_await parts_.proposer.propose(std::move(command), deadline));
   if (reply.error.code != ErrorCode::kOk) co_return reply;
   if (lease) parts_.leases.renew(lease->inode, lease->epoch, parts_.env.clock.now());
-  if (placed) fill_addresses(reply);
   if (may_leave_garbage(operation)) parts_.reclaim_wanted.notify_all();
+  if (placed) co_return co_await with_addresses(std::move(reply), deadline);
   co_return reply;
 }
 
@@ -186,19 +186,46 @@ Status ClientRequests::choose_servers(const Need& need, wire::Command& command) 
   return ok();
 }
 
-void ClientRequests::fill_addresses(Reply& reply) const {
+Task<Reply> ClientRequests::with_addresses(Reply reply, MonoTime deadline) {
   wire::MutateReply message;
-  if (!message.ParseFromString(reply.body)) return;
-  const auto fill = [&](wire::Shard& shard) {
-    const ServerRegistry::Server* server = parts_.registry.find(ServerId(shard.server()));
-    if (server != nullptr) shard.set_server_address(server->address);
-  };
+  if (!message.ParseFromString(reply.body)) co_return reply;
   wire::MutationResult& result = *message.mutable_result();
+  std::vector<wire::Shard*> targets;
   if (result.has_allocate_block()) {
-    for (wire::Shard& target : *result.mutable_allocate_block()->mutable_targets()) fill(target);
+    for (wire::Shard& target : *result.mutable_allocate_block()->mutable_targets()) targets.push_back(&target);
   }
-  if (result.has_replace_target()) fill(*result.mutable_replace_target()->mutable_target());
+  if (result.has_replace_target()) targets.push_back(result.mutable_replace_target()->mutable_target());
+  // An earlier leader may have chosen servers that this one has not heard of yet.
+  std::vector<ServerId> strangers;
+  for (const wire::Shard* target : targets) {
+    const ServerId server(target->server());
+    if (!server.is_none() && parts_.registry.find(server) == nullptr) strangers.push_back(server);
+  }
+  if (!strangers.empty()) {
+    const Status learnt = co_await learn(std::move(strangers), deadline);
+    if (!learnt) co_return parts_.refuse(learnt.error());
+  }
+  for (wire::Shard* target : targets) {
+    const ServerRegistry::Server* server = parts_.registry.find(ServerId(target->server()));
+    if (server != nullptr) target->set_server_address(server->address);
+  }
   reply.body = message.SerializeAsString();
+  co_return reply;
+}
+
+Task<Status> ClientRequests::learn(std::vector<ServerId> servers, MonoTime deadline) {
+  using Rows = std::vector<wire::ChunkServerRow>;
+  DOGFS_CO_TRYV(co_await parts_.replica.read_barrier(deadline));
+  DOGFS_CO_TRY(const Rows rows, co_await parts_.reader.read<Rows>([&servers](const MetaTables& tables) -> Result<Rows> {
+    Rows found;
+    for (const ServerId server : servers) {
+      DOGFS_TRY(std::optional<wire::ChunkServerRow> row, tables.server(server));
+      if (row) found.push_back(std::move(*row));
+    }
+    return found;
+  }));
+  for (const wire::ChunkServerRow& row : rows) parts_.registry.learn(row);
+  co_return ok();
 }
 
 Task<Reply> ClientRequests::renew_leases(Request request, MonoTime deadline) {

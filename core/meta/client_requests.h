@@ -36,8 +36,10 @@ class ClientRequests {
   Status choose_servers(const Need& need, wire::Command& command);
   // Whether the request took effect before: this is a retry, and its reply is kept.
   Task<Result<bool>> is_answered(const wire::Command& command, MonoTime deadline);
-  // Puts the present addresses of the targets into the reply to an allocation.
-  void fill_addresses(Reply& reply) const;
+  // The reply to an allocation, with the present addresses of its targets.
+  Task<Reply> with_addresses(Reply reply, MonoTime deadline);
+  // Has the registry know `servers`, which the log names, although they have not been heard of here.
+  Task<Status> learn(std::vector<ServerId> servers, MonoTime deadline);
 
   MetaParts& parts_;
 };

@@ -353,6 +353,32 @@ TEST(MetaNode, ALeaderThatWasCutOffItselfDoesNotTakeTheServersForDead) {
   EXPECT_EQ(reply.error.code, ErrorCode::kOk) << reply.error.to_string();
 }
 
+TEST(MetaNode, ARetriedAllocationNamesServersThatTheNewLeaderHasNotHeardOf) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  const size_t first = cluster.leader();
+  for (int i = 0; i < 5; ++i) {
+    cluster.servers_.push_back(
+        cluster.ask_for<wire::RegisterServerReply>(MessageType::kRegisterServer, cluster.registration(i)));
+    cluster.ask_node(first,
+                     make_request(MessageType::kHeartbeat, GroupId(), cluster.heartbeat_of(cluster.servers_.back())));
+  }
+  const wire::CreateFileResult file = cluster.create("/f");
+  wire::Mutation mutation;
+  mutation.mutable_allocate_block()->set_inode(file.inode());
+  mutation.mutable_allocate_block()->set_lease_epoch(file.lease_epoch());
+  const wire::MutateRequest request = cluster.next(mutation);
+  const Reply reply = cluster.ask(MessageType::kMutate, request);
+  ASSERT_EQ(reply.error.code, ErrorCode::kOk) << reply.error.to_string();
+  cluster.metas_[first]->crash(sim::CrashKind::kPower);
+  cluster.world_.run_until([&] { return cluster.find_leader().has_value(); }, seconds(20));
+  EXPECT_EQ(cluster.ask(MessageType::kMutate, request).body, reply.body);
+  wire::MutateReply message;
+  ASSERT_TRUE(message.ParseFromString(reply.body));
+  ASSERT_EQ(message.result().allocate_block().targets_size(), 5);
+  EXPECT_THAT(message.result().allocate_block().targets(0).server_address(), HasSubstr("chunk-"));
+}
+
 TEST(MetaNode, ServersOfAnotherClusterAndUnknownOnesAreRefused) {
   MetaCluster cluster(1);
   cluster.open_session();
