@@ -13,6 +13,15 @@ LeaderFinder::LeaderFinder(std::vector<Address> nodes) : nodes_(std::move(nodes)
   DOGFS_CHECK(!nodes_.empty(), "a client needs the address of a metadata node");
 }
 
+void LeaderFinder::found(const Address& leader) {
+  named(leader);
+  leader_ = leader;
+}
+
+void LeaderFinder::named(const Address& leader) {
+  if (std::ranges::find(nodes_, leader) == nodes_.end()) members_changed_ = true;
+}
+
 void LeaderFinder::lost(const Address& node) {
   if (leader_ == node) leader_.reset();
 }
@@ -38,6 +47,7 @@ void LeaderSearch::redirected(const Address& from, const Address& leader, MonoTi
   say(from, known ? "names " + leader.value : "knows no leader");
   if (!known) return;
   leader_known_at_ = now;
+  finder_.named(leader);
   // A node that was asked in this round already, and denied or did not answer, is not worth a second try before the
   // next one: two nodes that each take the other for the leader would keep the operation going between them.
   if (!asked_.contains(leader)) finder_.found(leader);
@@ -74,7 +84,7 @@ int LeaderSearch::timeouts(const Address& node) const {
 }
 
 bool LeaderSearch::majority_refuses() const {
-  if (finder_.leader()) return false;
+  if (finder_.leader() || finder_.members_changed()) return false;
   const size_t nodes = finder_.nodes().size();
   const auto refusing = static_cast<size_t>(std::ranges::count_if(finder_.nodes(), [this](const Address& node) {
     const auto it = said_.find(node);

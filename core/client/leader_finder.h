@@ -26,13 +26,18 @@ class LeaderFinder {
   const std::vector<Address>& nodes() const { return nodes_; }
   const std::optional<Address>& leader() const { return leader_; }
 
-  void found(const Address& leader) { leader_ = leader; }
+  void found(const Address& leader);
+  // A node says that `leader` leads.
+  void named(const Address& leader);
+  // Whether a node leads or led that the client was not told of: those that it was told of may be members no more.
+  bool members_changed() const { return members_changed_; }
   // `node` does not lead, or does not answer.
   void lost(const Address& node);
 
  private:
   std::vector<Address> nodes_;
   std::optional<Address> leader_;
+  bool members_changed_ = false;
 };
 
 // How long a node must refuse connections to count as down: one refusal may be a restart's last moment.
@@ -61,7 +66,7 @@ class LeaderSearch {
   // How long no node has known a leader.
   Duration leaderless(MonoTime now) const { return now - leader_known_at_; }
   // Whether nobody leads and no election can succeed: of the nodes that the client was told of, so many refuse
-  // connections, and have for kRefusalConfirmation, that the others are no majority.
+  // connections, and have for kRefusalConfirmation, that the others are no majority. Never once the members have changed.
   bool majority_refuses() const;
 
   // "1 of 3 metadata nodes answered (a: knows no leader; b: unavailable; c: not asked)".

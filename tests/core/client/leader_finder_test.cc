@@ -144,5 +144,17 @@ TEST_F(RefusalTest, OfTheListedNodesIsNoMatterWhileAnotherLeads) {
   EXPECT_FALSE(search_.majority_refuses());
 }
 
+TEST_F(RefusalTest, OfTheListedNodesIsNoMatterOnceTheMembersHaveChanged) {
+  search_.redirected(kC, Address{"d"}, kStart);
+  search_.failed(Address{"d"}, Error(ErrorCode::kConnectionLost), kStart);
+  LeaderSearch next(finder_, kStart);
+  for (const Duration after : {Duration(0), Duration(seconds(1))}) {
+    next.failed(kA, Error(ErrorCode::kRefused), kStart + after);
+    next.failed(kB, Error(ErrorCode::kRefused), kStart + after);
+    next.redirected(kC, Address(), kStart + after);
+  }
+  EXPECT_FALSE(next.majority_refuses());
+}
+
 }  // namespace
 }  // namespace dogfs
