@@ -29,9 +29,9 @@ class MetaChannelTest : public testing::Test {
   MetaChannelTest() { set_leader(kA); }
 
   // `leader` answers, the others name it. An empty address: nobody leads.
-  void set_leader(Address leader) {
+  void set_leader(const Address& leader) {
     for (const Address& node : {kA, kB, kC}) {
-      world_.transport.nodes[node] = [node, leader](Request) {
+      world_.transport.nodes[node] = [node, leader](const Request&) {
         return node == leader ? answer_stat() : answer_error(ErrorCode::kNotLeader, leader);
       };
     }
@@ -89,7 +89,7 @@ TEST_F(MetaChannelTest, WithoutALeaderItGivesUpAfterAWhile) {
 
 // What a metadata node answers that knows no leader.
 void say_no_leader(World& world, const Address& node) {
-  world.transport.nodes[node] = [](Request) { return answer_error(ErrorCode::kNoLeader, Address()); };
+  world.transport.nodes[node] = [](const Request&) { return answer_error(ErrorCode::kNoLeader, Address()); };
 }
 
 TEST_F(MetaChannelTest, AMajorityThatRefusesConnectionsEndsItAtOnceAndItSaysWho) {
@@ -130,7 +130,7 @@ TEST_F(MetaChannelTest, NodesThatHangDoNotUseThePatienceUpBeforeTheLeaderIsAsked
 TEST_F(MetaChannelTest, WhatWasSaidBeforeANodeHungIsNotHeldAgainstALeaderThatWasElectedMeanwhile) {
   set_leader(Address());
   const MonoTime elected = world_.clock.now() + milliseconds(300);
-  world_.transport.nodes[kA] = [this, elected](Request) {
+  world_.transport.nodes[kA] = [this, elected](const Request&) {
     return world_.clock.now() >= elected ? answer_stat() : answer_error(ErrorCode::kNoLeader, Address());
   };
   world_.transport.fate = [](const Address& to, const Request&) {
@@ -153,7 +153,7 @@ TEST_F(MetaChannelTest, ALeaderThatIsSlowIsWaitedForLonger) {
 TEST_F(MetaChannelTest, ANodeThatHangsLeavesTimeToAskTheOthers) {
   set_leader(kB);
   const MonoTime elected = world_.clock.now() + seconds(7);
-  world_.transport.nodes[kA] = [this, elected](Request) {
+  world_.transport.nodes[kA] = [this, elected](const Request&) {
     return world_.clock.now() >= elected ? answer_stat() : answer_error(ErrorCode::kNotLeader, kB);
   };
   world_.transport.fate = [](const Address& to, const Request&) {
@@ -177,7 +177,7 @@ TEST_F(MetaChannelTest, ALeaderThatIsNamedButNeverAnswersEndsInATimeout) {
 
 TEST_F(MetaChannelTest, AFinalErrorIsNotRetried) {
   for (const Address& node : {kA, kB, kC}) {
-    world_.transport.nodes[node] = [](Request) { return answer_error(ErrorCode::kNotFound, Address()); };
+    world_.transport.nodes[node] = [](const Request&) { return answer_error(ErrorCode::kNotFound, Address()); };
   }
   EXPECT_EQ(stat(), ErrorCode::kNotFound);
   EXPECT_EQ(world_.transport.calls, 1u);
@@ -185,7 +185,7 @@ TEST_F(MetaChannelTest, AFinalErrorIsNotRetried) {
 
 TEST_F(MetaChannelTest, AnOverloadedLeaderIsAskedAgainLater) {
   auto refusals = std::make_shared<int>(3);
-  world_.transport.nodes[kA] = [refusals](Request) {
+  world_.transport.nodes[kA] = [refusals](const Request&) {
     return (*refusals)-- > 0 ? answer_error(ErrorCode::kOverloaded, Address()) : answer_stat();
   };
   EXPECT_EQ(stat(), ErrorCode::kOk);
@@ -204,7 +204,7 @@ TEST_F(MetaChannelTest, EveryRequestNamesItsPrincipal) {
 TEST_F(MetaChannelTest, AnyNodeAnswersWhatIsAskedOfAny) {
   set_leader(kC);
   world_.transport.nodes.erase(kA);
-  world_.transport.nodes[kB] = [](Request) { return answer_stat(); };
+  world_.transport.nodes[kB] = [](const Request&) { return answer_stat(); };
   Request request = make_request(MessageType::kClusterStatus, GroupId(), wire::ClusterStatusRequest());
   const Result<Reply> reply = world_.run(channel_.call_any(std::move(request)));
   EXPECT_EQ(code_of(reply), ErrorCode::kOk);
