@@ -22,7 +22,7 @@ namespace dogfs::fuzz {
 namespace {
 
 constexpr size_t kMostCommands = 64;
-constexpr int kServers = 4;
+constexpr size_t kServers = 4;
 constexpr uint32_t kShardCrc = 7;
 constexpr Geometry kGeometry{.data_shards = 2, .parity_shards = 1, .cell_bytes = 4096, .block_bytes = 4 * 4096};
 
@@ -32,8 +32,8 @@ std::vector<wire::Command> first_commands() {
   commands[0].mutable_initialize_cluster()->set_uuid(std::string(16, 'C'));
   *commands[0].mutable_initialize_cluster()->mutable_default_policy() = geometry_to_wire(kGeometry);
   commands[1].mutable_open_session();
-  for (int i = 0; i < kServers; ++i) {
-    wire::RegisterServer& server = *commands[static_cast<size_t>(2 + i)].mutable_register_server();
+  for (size_t i = 0; i < kServers; ++i) {
+    wire::RegisterServer& server = *commands[2 + i].mutable_register_server();
     server.set_uuid(std::string(16, static_cast<char>('A' + i)));
     server.set_address("server:1");
     server.set_rack("/rack");

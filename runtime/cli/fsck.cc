@@ -115,7 +115,7 @@ std::string_view health_name(BlockHealth health) {
 
 std::string describe_place(const wire::Shard& shard) {
   if (shard.server() == 0) return "missing";
-  const std::string place = fmt::format("server {} {}", shard.server(), shard.server_address());
+  std::string place = fmt::format("server {} {}", shard.server(), shard.server_address());
   switch (shard.condition()) {
     case wire::Shard::UNREACHABLE:
       return "unreachable on " + place;

@@ -27,7 +27,7 @@ class RepairCommands : public ::testing::Test {
     file = machine.create("/f").result.create_file();
     block = commit_block({1, 2, 3, 4, 5});
   }
-  ~RepairCommands() override { EXPECT_THAT(check_meta_invariants(machine.rows, GroupId()).value(), IsEmpty()); }
+  void TearDown() override { EXPECT_THAT(check_meta_invariants(machine.rows, GroupId()).value(), IsEmpty()); }
 
   uint64_t commit_block(std::vector<uint64_t> servers) {
     const auto allocated = machine.allocate(file, 0, std::move(servers)).result.allocate_block();
