@@ -1,6 +1,5 @@
 #include "core/meta/block_report.h"
 
-#include <type_traits>
 #include <utility>
 
 namespace dogfs {
@@ -8,13 +7,6 @@ namespace {
 
 // Of one server; what is beyond is looked at by a later report.
 constexpr size_t kMaxRemembered = 100'000;
-
-PlacedShard name_of(const wire::ServerShard& shard) {
-  return {.server = ServerId(shard.server()),
-          .block = BlockId(shard.block()),
-          .index = ShardIndex(shard.index()),
-          .generation = ShardGeneration(shard.generation())};
-}
 
 wire::ServerShard reported_shard(const wire::ReportShardsRequest& report, const wire::ReportedShard& each) {
   wire::ServerShard shard;
@@ -31,17 +23,17 @@ void sort_out(const wire::ReportedShard& each, const wire::ServerShard& shard, R
               ReportFindings& findings) {
   switch (kind) {
     case ReportedShard::kListed:
-      if (each.damaged()) findings.damaged.insert(name_of(shard));
+      if (each.damaged()) findings.damaged.insert(placed_shard(shard));
       return;
     case ReportedShard::kAdoptable:
-      if (!each.damaged() && !each.unverified()) findings.adoptable.emplace(name_of(shard), shard);
+      if (!each.damaged() && !each.unverified()) findings.adoptable.emplace(placed_shard(shard), shard);
       return;
     case ReportedShard::kSuperseded:
     case ReportedShard::kAbandoned:
-      if (!each.unverified()) findings.unwanted.emplace(name_of(shard), shard);
+      if (!each.unverified()) findings.unwanted.emplace(placed_shard(shard), shard);
       return;
     case ReportedShard::kImpossible:
-      findings.impossible.insert(name_of(shard));
+      findings.impossible.insert(placed_shard(shard));
       return;
     case ReportedShard::kReserved:
     case ReportedShard::kGarbage:
@@ -67,18 +59,20 @@ Status find_absent(const MetaTables& tables, const wire::ReportShardsRequest& re
                                          });
 }
 
+PlacedShard key_of(const PlacedShard& shard) {
+  return shard;
+}
+PlacedShard key_of(const std::pair<const PlacedShard, wire::ServerShard>& shard) {
+  return shard.first;
+}
+
 template <class Shards>
 void keep_seen(Shards& shards, const std::set<PlacedShard>& before, std::set<PlacedShard>& now) {
-  for (auto shard = shards.begin(); shard != shards.end();) {
-    PlacedShard name;
-    if constexpr (std::is_same_v<Shards, std::set<PlacedShard>>) {
-      name = *shard;
-    } else {
-      name = shard->first;
-    }
-    if (now.size() < kMaxRemembered) now.insert(name);
-    shard = before.contains(name) ? std::next(shard) : shards.erase(shard);
-  }
+  std::erase_if(shards, [&](const auto& shard) {
+    const PlacedShard key = key_of(shard);
+    if (now.size() < kMaxRemembered) now.insert(key);
+    return !before.contains(key);
+  });
 }
 
 }  // namespace
@@ -116,7 +110,7 @@ Result<ReportFindings> read_report(const MetaTables& tables, const wire::ReportS
   std::set<PlacedShard> there;
   for (const wire::ReportedShard& each : report.shards()) {
     const wire::ServerShard shard = reported_shard(report, each);
-    there.insert(name_of(shard));
+    there.insert(placed_shard(shard));
     DOGFS_TRY(const ReportedShard kind, classify(tables, *counters, shard));
     sort_out(each, shard, kind, findings);
   }

@@ -192,11 +192,7 @@ Task<void> Duties::confirm_deletions() {
     const std::vector<GarbageShard> shards = parts_.registry.confirmed(kMaxConfirmedPerCommand);
     wire::Command command;
     for (const GarbageShard& shard : shards) {
-      wire::ConfirmDeleted::Entry& entry = *command.mutable_confirm_deleted()->add_shards();
-      entry.set_server(shard.server.value());
-      entry.set_block(shard.block.value());
-      entry.set_index(shard.index.value());
-      entry.set_generation(shard.generation.value());
+      set_placed_shard(shard, *command.mutable_confirm_deleted()->add_shards());
     }
     if (!co_await propose(std::move(command))) co_return;
     parts_.registry.forget_confirmed(shards);

@@ -26,6 +26,7 @@
 #include <string_view>
 
 #include "core/base/ids.h"
+#include "core/meta/placed_shard.h"
 #include "core/meta/risk.h"
 
 namespace dogfs {
@@ -37,17 +38,6 @@ struct KeyRange {
   std::string begin;
   std::string end;
 };
-
-// A shard of a server by its whole name.
-struct PlacedShard {
-  ServerId server;
-  BlockId block;
-  ShardIndex index;
-  ShardGeneration generation;
-  auto operator<=>(const PlacedShard&) const = default;
-};
-// One that is to go.
-using GarbageShard = PlacedShard;
 
 // What a part of a key says. Preconditions: the key is one of the table, made by MetaKeys.
 uint64_t last_id(std::string_view key);

@@ -27,13 +27,6 @@ constexpr size_t kMaxSuspects = 10'000;
 constexpr size_t kMaxWaitingDamage = 100'000;
 constexpr Duration kFailureMemory = seconds(30);
 
-PlacedShard placed_shard(ServerId server, const wire::ShardName& name) {
-  return {.server = server,
-          .block = BlockId(name.block()),
-          .index = ShardIndex(name.index()),
-          .generation = ShardGeneration(name.generation())};
-}
-
 // The blocks of at most `limit` rows of `range`; `next` is where the next read goes on, empty at the end.
 Result<std::vector<wire::BlockRow>> blocks_in(const MetaTables& tables, const KeyRange& range, size_t limit,
                                               std::string& next) {
@@ -161,10 +154,7 @@ void Repairs::tell(ServerId server, wire::HeartbeatReply& reply) {
   // Each is told once: a reader that finds the damage again says so again.
   auto suspect = suspects_.lower_bound(PlacedShard{.server = server, .block = {}, .index = {}, .generation = {}});
   while (suspect != suspects_.end() && suspect->server == server && reply.verify_size() < kMaxShardsPerHeartbeat) {
-    wire::ShardName& name = *reply.add_verify();
-    name.set_block(suspect->block.value());
-    name.set_index(suspect->index.value());
-    name.set_generation(suspect->generation.value());
+    *reply.add_verify() = shard_name(*suspect);
     suspect = suspects_.erase(suspect);
   }
 }
@@ -215,7 +205,7 @@ Task<void> Repairs::round() {
   co_await plan(picture.value());
 }
 
-Result<Repairs::Picture> Repairs::look(const MetaTables& tables) const {
+Result<Repairs::Picture> Repairs::look_at_repairs(const MetaTables& tables) {
   Picture picture;
   DOGFS_TRY(const std::optional<wire::CountersRow> counters, tables.counters());
   if (counters) picture.counters = *counters;
@@ -226,6 +216,12 @@ Result<Repairs::Picture> Repairs::look(const MetaTables& tables) const {
                                              }));
   std::string next;
   DOGFS_TRY(picture.reserved, blocks_in(tables, tables.keys().all_reserved(), kMaxReservedBlocks, next));
+  return picture;
+}
+
+Result<Repairs::Picture> Repairs::look(const MetaTables& tables) const {
+  DOGFS_TRY(Picture picture, look_at_repairs(tables));
+  std::string next;
   // What cannot be decoded stands last.
   const KeyRange repairable{tables.keys().all_at_risk().begin, tables.keys().at_risk(Risk::kLost).begin};
   DOGFS_TRY(picture.at_risk, blocks_in(tables, repairable, kWindowBlocks, next));
@@ -313,11 +309,7 @@ Task<void> Repairs::take_damage() {
     if (fresh.value().empty()) continue;
     wire::Command command;
     for (const PlacedShard& shard : fresh.value()) {
-      wire::ServerShard& marked = *command.mutable_mark_damaged()->add_shards();
-      marked.set_server(shard.server.value());
-      marked.set_block(shard.block.value());
-      marked.set_index(shard.index.value());
-      marked.set_generation(shard.generation.value());
+      set_placed_shard(shard, *command.mutable_mark_damaged()->add_shards());
     }
     if (!co_await propose(std::move(command))) co_return;
   }
@@ -413,8 +405,7 @@ Task<void> Repairs::plan(const Picture& picture) {
     co_await propose(std::move(command));
   }
   // The orders are of what is reserved by now.
-  const auto query = [this](const MetaTables& tables) { return look(tables); };
-  const Result<Picture> after = co_await parts_.reader.read<Picture>(query);
+  const Result<Picture> after = co_await parts_.reader.read<Picture>(&Repairs::look_at_repairs);
   if (after && parts_.is_leader()) make_orders(after.value());
 }
 

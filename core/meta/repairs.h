@@ -60,6 +60,8 @@ class Repairs {
 
   Task<void> run();
   Task<void> round();
+  // All but the blocks at risk.
+  static Result<Picture> look_at_repairs(const MetaTables& tables);
   Result<Picture> look(const MetaTables& tables) const;
   Task<void> judge_servers(const std::vector<wire::ChunkServerRow>& rows);
   std::optional<wire::ServerState> judge(const wire::ChunkServerRow& row) const;

@@ -15,13 +15,6 @@ Status check_count(int count) {
   return Error(ErrorCode::kInvalidArgument, fmt::format("at most {} shards in one command", kMaxReportedPerCommand));
 }
 
-GarbageShard as_garbage(const wire::ServerShard& shard) {
-  return {.server = ServerId(shard.server()),
-          .block = BlockId(shard.block()),
-          .index = ShardIndex(shard.index()),
-          .generation = ShardGeneration(shard.generation())};
-}
-
 bool is_listed_as(const wire::Shard& listed, const wire::ServerShard& shard) {
   return listed.index() == shard.index() && listed.server() == shard.server() &&
          listed.generation() == shard.generation();
@@ -71,7 +64,7 @@ Result<ReportedShard> classify(const MetaTables& tables, const wire::CountersRow
   if (shard.block() >= counters.next_block() || shard.generation() >= counters.next_generation()) {
     return ReportedShard::kImpossible;
   }
-  DOGFS_TRY(const bool garbage, tables.is_garbage(as_garbage(shard)));
+  DOGFS_TRY(const bool garbage, tables.is_garbage(placed_shard(shard)));
   if (garbage) return ReportedShard::kGarbage;
   DOGFS_TRY(const std::optional<wire::BlockRow> block, tables.block(BlockId(shard.block())));
   if (!block) return ReportedShard::kAbandoned;
@@ -116,7 +109,7 @@ Status discard_reported(ApplyContext& context, const wire::DiscardShards& operat
     wire::GarbageRow row;
     row.set_due_ms(context.log_time_ms() + kUnknownGraceMs);
     row.set_replaced(kind == ReportedShard::kSuperseded);
-    add_garbage(context, as_garbage(shard), row);
+    add_garbage(context, placed_shard(shard), row);
   }
   return ok();
 }

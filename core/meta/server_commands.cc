@@ -79,10 +79,7 @@ Status confirm_deleted(ApplyContext& context, const wire::ConfirmDeleted& operat
     return Error(ErrorCode::kInvalidArgument, "too many shards in one command");
   }
   for (const auto& entry : operation.shards()) {
-    const GarbageShard shard{.server = ServerId(entry.server()),
-                             .block = BlockId(entry.block()),
-                             .index = ShardIndex(entry.index()),
-                             .generation = ShardGeneration(entry.generation())};
+    const GarbageShard shard = placed_shard(entry);
     DOGFS_TRY(const bool known, context.tables.is_garbage(shard));
     if (!known) continue;
     context.tables.erase(context.tables.keys().garbage(shard));

@@ -24,6 +24,10 @@ Result<std::optional<ServerId>> successor_of(const MetaTables& tables, const Gar
   return std::optional<ServerId>(ServerId(listed->server()));
 }
 
+Error registered_again(ServerId server) {
+  return {ErrorCode::kConflict, fmt::format("another process has registered as chunk server {} since", server)};
+}
+
 }  // namespace
 
 Result<std::vector<DueGarbage>> due_garbage(const MetaTables& tables, ServerId server, int64_t now_ms, size_t limit) {
@@ -84,10 +88,7 @@ Task<Reply> ServerRequests::heartbeat(Request request, MonoTime deadline) {
   reply.set_leader(parts_.is_leader());
   if (!reply.leader()) co_return make_reply(reply);
   for (const wire::ShardName& shard : message.deleted()) {
-    parts_.registry.confirm({.server = server,
-                             .block = BlockId(shard.block()),
-                             .index = ShardIndex(shard.index()),
-                             .generation = ShardGeneration(shard.generation())});
+    parts_.registry.confirm(placed_shard(server, shard));
   }
   repairs_.hear(message);
   repairs_.tell(server, reply);
@@ -103,7 +104,7 @@ Status ServerRequests::check_reporter(uint64_t server, uint64_t incarnation) con
   const ServerRegistry::Server* known = parts_.registry.find(ServerId(server));
   if (known == nullptr) return Error(ErrorCode::kUnavailable, "the chunk server has not been heard of");
   if (known->incarnation == incarnation) return ok();
-  return Error(ErrorCode::kConflict, fmt::format("another process has registered as chunk server {} since", server));
+  return registered_again(ServerId(server));
 }
 
 Task<Reply> ServerRequests::report_digests(Request request) {
@@ -184,8 +185,7 @@ Task<Result<bool>> ServerRequests::identify(uint64_t id, uint64_t incarnation, M
     known = parts_.registry.find(server);
   }
   if (known->incarnation > incarnation) {
-    co_return Error(ErrorCode::kConflict,
-                    fmt::format("another process has registered as chunk server {} since", server));
+    co_return registered_again(server);
   }
   co_return true;
 }
@@ -211,10 +211,7 @@ Task<Status> ServerRequests::add_deletions(ServerId server, wire::HeartbeatReply
                }));
   for (const DueGarbage& each : garbage) {
     if (parts_.registry.is_confirmed(each.shard) || !may_delete(each)) continue;
-    wire::ShardName& name = *reply.add_deletions();
-    name.set_block(each.shard.block.value());
-    name.set_index(each.shard.index.value());
-    name.set_generation(each.shard.generation.value());
+    *reply.add_deletions() = shard_name(each.shard);
   }
   co_return ok();
 }

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
 
 #include "core/env/sync.h"
 
@@ -13,10 +12,6 @@ namespace dogfs::cli {
 namespace {
 
 constexpr Duration kRetryInterval = milliseconds(500);
-
-void print(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-}
 
 std::string_view role_name(wire::MembershipReply::Role role) {
   switch (role) {
@@ -35,7 +30,7 @@ std::string state_of(const wire::MembershipReply& reply, const wire::MembershipR
   if (member.node() == reply.leader()) return "leads";
   if (member.silent_ms() < 0) return "";
   const uint64_t behind = reply.last_index() - std::min(reply.last_index(), member.match_index());
-  const std::string lag = behind == 0 ? "has everything" : fmt::format("{} entries behind", behind);
+  std::string lag = behind == 0 ? "has everything" : fmt::format("{} entries behind", behind);
   if (member.silent_ms() < 1000) return lag;
   return fmt::format("{}, SILENT for {:.1f} s", lag, static_cast<double>(member.silent_ms()) / 1000);
 }

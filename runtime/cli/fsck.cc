@@ -4,16 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 
 #include "runtime/cli/paths.h"
 
 namespace dogfs::cli {
 namespace {
-
-void print(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-}
 
 struct Tally {
   uint64_t files = 0;
@@ -22,14 +17,6 @@ struct Tally {
 
   uint64_t& of(BlockHealth health) { return blocks.at(static_cast<size_t>(health)); }
 };
-
-uint32_t intact_shards(const wire::BlockLocation& block) {
-  return static_cast<uint32_t>(std::count_if(block.shards().begin(), block.shards().end(), is_intact));
-}
-
-uint32_t needed_shards(const wire::BlockLocation& block) {
-  return static_cast<uint32_t>(block.shards_size()) - block.policy().parity_shards();
-}
 
 void print_block(const Session& session, const std::string& path, const wire::BlockLocation& block) {
   print(fmt::format("{}: block {} at {}: {}, {} of {} shards, {} needed\n", session.shown_name(path), block.block(),
@@ -89,6 +76,14 @@ void print_tally(Tally& tally) {
 
 bool is_intact(const wire::Shard& shard) {
   return shard.server() != 0 && (shard.condition() == wire::Shard::INTACT || shard.condition() == wire::Shard::LEAVING);
+}
+
+uint32_t intact_shards(const wire::BlockLocation& block) {
+  return static_cast<uint32_t>(std::ranges::count_if(block.shards(), is_intact));
+}
+
+uint32_t needed_shards(const wire::BlockLocation& block) {
+  return static_cast<uint32_t>(block.shards_size()) - block.policy().parity_shards();
 }
 
 BlockHealth health_of(const wire::BlockLocation& block) {

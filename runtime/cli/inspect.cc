@@ -4,7 +4,6 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "runtime/cli/fsck.h"
 #include "runtime/cli/paths.h"
@@ -12,10 +11,6 @@
 
 namespace dogfs::cli {
 namespace {
-
-void print(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-}
 
 void print_json(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
@@ -30,19 +25,8 @@ std::string describe_policy(const wire::EcPolicy& policy) {
                      human_bytes(policy.cell_bytes()), human_bytes(policy.block_bytes()));
 }
 
-// How many shards of a committed block decode it.
-uint32_t needed_shards(const wire::BlockLocation& block) {
-  const uint64_t cell = std::max<uint64_t>(block.policy().cell_bytes(), 1);
-  return static_cast<uint32_t>(std::min<uint64_t>(block.policy().data_shards(), (block.length() + cell - 1) / cell));
-}
-
-uint32_t stored_shards(const wire::BlockLocation& block) {
-  return static_cast<uint32_t>(std::count_if(block.shards().begin(), block.shards().end(),
-                                             [](const wire::Shard& shard) { return is_intact(shard); }));
-}
-
 void print_block(const wire::BlockLocation& block) {
-  const uint32_t stored = stored_shards(block);
+  const uint32_t stored = intact_shards(block);
   const uint32_t needed = needed_shards(block);
   print(fmt::format("  block {} at {}: {} bytes, {} of {} shards stored, {} spare\n", block.block(), block.offset(),
                     block.length(), stored, block.shards_size(), stored > needed ? stored - needed : 0));

@@ -3,17 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "runtime/cli/paths.h"
 #include "runtime/cli/units.h"
 
 namespace dogfs::cli {
 namespace {
-
-void print(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-}
 
 // The columns of one page are aligned with each other.
 struct Widths {

@@ -1,6 +1,7 @@
 #include "runtime/cli/report.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <system_error>
 
 #include "runtime/cli/names.h"
@@ -28,6 +29,10 @@ int gravity(ExitCode code) {
 }
 
 }  // namespace
+
+void print(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
 
 ExitCode exit_code_of(ErrorCode code) {
   switch (code) {

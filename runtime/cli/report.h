@@ -1,4 +1,4 @@
-// What a command tells its user about failures, and the exit code that comes of them.
+// What a command tells its user: what was asked for, failures, and the exit code that comes of them.
 #pragma once
 
 #include <string>
@@ -17,6 +17,9 @@ enum class ExitCode : int {
   kTryAgain = 75,     // the cluster cannot serve now: no leader, or it does not answer (EX_TEMPFAIL)
   kInterrupted = 130  // Ctrl-C
 };
+
+// To standard output.
+void print(std::string_view text);
 
 ExitCode exit_code_of(ErrorCode code);
 // The one to report of two: the graver.

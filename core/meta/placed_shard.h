@@ -1,0 +1,54 @@
+// A shard of a server by its whole name, and its names in messages.
+#pragma once
+
+#include <compare>
+
+#include "core/base/ids.h"
+#include "core/wire/meta.pb.h"
+
+namespace dogfs {
+
+struct PlacedShard {
+  ServerId server;
+  BlockId block;
+  ShardIndex index;
+  ShardGeneration generation;
+  auto operator<=>(const PlacedShard&) const = default;
+};
+// One that is to go.
+using GarbageShard = PlacedShard;
+
+// From a message that names the server too: wire::ServerShard, wire::ConfirmDeleted::Entry.
+template <class Message>
+PlacedShard placed_shard(const Message& message) {
+  return {.server = ServerId(message.server()),
+          .block = BlockId(message.block()),
+          .index = ShardIndex(message.index()),
+          .generation = ShardGeneration(message.generation())};
+}
+
+// The inverse; leaves the message's other fields as they are.
+template <class Message>
+void set_placed_shard(const PlacedShard& shard, Message& message) {
+  message.set_server(shard.server.value());
+  message.set_block(shard.block.value());
+  message.set_index(shard.index.value());
+  message.set_generation(shard.generation.value());
+}
+
+inline PlacedShard placed_shard(ServerId server, const wire::ShardName& name) {
+  return {.server = server,
+          .block = BlockId(name.block()),
+          .index = ShardIndex(name.index()),
+          .generation = ShardGeneration(name.generation())};
+}
+
+inline wire::ShardName shard_name(const PlacedShard& shard) {
+  wire::ShardName name;
+  name.set_block(shard.block.value());
+  name.set_index(shard.index.value());
+  name.set_generation(shard.generation.value());
+  return name;
+}
+
+}  // namespace dogfs
