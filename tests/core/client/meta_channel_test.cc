@@ -138,7 +138,7 @@ TEST_F(MetaChannelTest, WhatWasSaidBeforeANodeHungIsNotHeldAgainstALeaderThatWas
   };
   MetaChannel channel(
       world_.env,
-      MetaChannelOptions{.nodes = {kA, kB, kC}, .principal = "someone", .leaderless_patience = milliseconds(1500)});
+      MetaChannelOptions{.nodes = {kA, kB, kC}, .principal = "someone", .leaderless_patience = milliseconds(500)});
   wire::StatRequest request;
   EXPECT_EQ(code_of(world_.run(channel.ask<wire::StatReply>(MessageType::kStat, request))), ErrorCode::kOk);
 }
