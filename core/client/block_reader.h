@@ -2,7 +2,7 @@
 //
 // A read of a stretch asks the data shards that hold it. One that fails, is damaged, or is late against what reads take
 // of late (hedging) is made up for by others, and the stretch decoded; stripe_choice.h decides whom to ask. A server
-// that does not have the shard means stale locations, which are fetched again. Belongs to the node's executor.
+// that does not have the shard means stale locations, which are fetched again; so they are before a block is called lost. Belongs to the node's executor.
 #pragma once
 
 #include <map>
@@ -23,9 +23,9 @@ class BlockReader : public std::enable_shared_from_this<BlockReader> {
 
   // The bytes of `range`, which is not empty and lies in the block. It is read at once: callers keep it to a few
   // stripes. Fails with
-  //   kDataLoss     fewer than d shards are intact: what failed and why is in the text
+  //   kDataLoss     fewer than d shards are intact, where the metadata locates them now: what failed and why is in the text
   //   kUnavailable  enough may be intact, but they could not be reached after several tries
-  //   kGone         the block is not part of the file any more, and its shards are gone
+  //   kGone         the block is not part of the file any more, and too few of its shards are there
   Task<Result<BytesChain>> read(BlockRange range);
 
   const FileBlock& block() const { return *block_; }

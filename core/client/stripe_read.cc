@@ -73,19 +73,23 @@ Task<Result<BytesChain>> StripeRead::run() {
       co_await changed_.wait_until(next_lateness());
       mark_late();
     }
-    if (stale_ && !relocated_ && co_await relocate()) continue;
-    if (possibly_intact() < required_ || round == kMaxRounds) break;
+    if (stale_ || is_lost()) {
+      const Result<bool> moved = co_await relocate();
+      if (!moved && moved.error().code == ErrorCode::kGone) co_return fail(moved.error());
+      if (moved && !moved.value() && is_lost()) co_return fail(failure(ErrorCode::kDataLoss));
+      if (moved && moved.value() && round < kMaxRounds) continue;
+    }
+    if (round >= kMaxRounds) break;
     co_await sleep_for(context.env.clock, backoff.next());
   }
-  const bool lost = possibly_intact() < required_;
-  end();
-  co_return failure(lost ? ErrorCode::kDataLoss : ErrorCode::kUnavailable);
+  co_return fail(failure(ErrorCode::kUnavailable));
 }
 
 // --- Asking --------------------------------------------------------------------------------------------------------
 
 // Forgets failures that may have passed.
 void StripeRead::begin_round() {
+  stale_ = false;
   for (Source& source : sources_) {
     if (!source.shard.is_stored()) {
       source.failure = Error(ErrorCode::kNotFound, "stored nowhere");
@@ -193,12 +197,12 @@ bool StripeRead::is_pending() const {
   return std::ranges::any_of(sources_, &Source::is_pending);
 }
 
-Task<bool> StripeRead::relocate() {
-  relocated_ = true;
-  const Status refreshed = co_await block_->refresh(located_);
-  if (!refreshed) co_return false;
+Task<Result<bool>> StripeRead::relocate() {
+  // Others may have fetched them before this read saw what it saw: news, but not the last word.
+  const bool fetched_by_others = block_->located() != located_;
+  DOGFS_CO_TRYV(co_await block_->refresh(located_));
   located_ = block_->located();
-  bool moved = false;
+  bool moved = fetched_by_others;
   for (Source& source : sources_) {
     const Shard& fresh = located_->shard(source.shard.index);
     if (fresh == source.shard) continue;
@@ -270,12 +274,16 @@ Task<Status> StripeRead::decode() {
 
 // --- Failing -------------------------------------------------------------------------------------------------------
 
-uint32_t StripeRead::possibly_intact() const {
-  const auto is_lost = [](const Source& source) {
-    if (!source.failure) return false;
-    return is_damage(source.failure->code) || is_stale(source.failure->code);
+bool StripeRead::is_lost() const {
+  const auto is_intact = [](const Source& source) {
+    return !source.failure || (!is_damage(source.failure->code) && !is_stale(source.failure->code));
   };
-  return static_cast<uint32_t>(sources_.size() - static_cast<size_t>(std::ranges::count_if(sources_, is_lost)));
+  return std::ranges::count_if(sources_, is_intact) < static_cast<ptrdiff_t>(required_);
+}
+
+Error StripeRead::fail(Error error) {
+  end();
+  return error;
 }
 
 Error StripeRead::failure(ErrorCode code) const {

@@ -50,13 +50,15 @@ class StripeRead : public std::enable_shared_from_this<StripeRead> {
   std::vector<ShardOutlook> outlooks() const;
   bool is_pending() const;
   MonoTime next_lateness() const;
-  // True if shards were located anew and are worth asking again.
-  Task<bool> relocate();
+  // Fetches the locations again. True if they are others, and worth asking.
+  Task<Result<bool>> relocate();
   Task<Result<BytesChain>> deliver();
   Task<Status> decode();
   Error failure(ErrorCode code) const;
-  // Shards that are not known to be lost.
-  uint32_t possibly_intact() const;
+  Error fail(Error error);
+  // Fewer shards than decode it are where they were located and whole. Before this is called a loss, the locations
+  // must be as the metadata has them now: repair puts a shard in place of each damaged one.
+  bool is_lost() const;
   void end();
 
   std::shared_ptr<BlockReader> block_;
@@ -64,9 +66,8 @@ class StripeRead : public std::enable_shared_from_this<StripeRead> {
   const BlockRange range_;
   const uint32_t required_;  // d
   std::vector<Source> sources_;
-  bool stale_ = false;      // a server did not have what it should
-  bool relocated_ = false;  // locations were fetched again for this read
-  bool ended_ = false;      // what still arrives is dropped
+  bool stale_ = false;  // a server did not have what it should, in this round
+  bool ended_ = false;  // what still arrives is dropped
   Notifier changed_;
 };
 

@@ -281,6 +281,33 @@ TEST_F(FileReaderTest, StaleLocationsAreFetchedAgain) {
   EXPECT_TRUE(got.value() == data_);
 }
 
+// Of a block that is being repaired while it is read, other shards may be whole than those that were when it was opened.
+TEST_F(FileReaderTest, DamageOfShardsThatWereReplacedSinceIsNoLoss) {
+  write_file(kBlock);
+  const std::unique_ptr<FileReader> reader = open();
+  for (const size_t i : {0, 1, 2}) {
+    wire::Shard& row = block().shards[i];
+    FakeShard whole = shard(i);
+    shard(i).bytes[7] ^= 1;
+    if (i == 2) continue;
+    row.set_generation(row.generation() + 1000);
+    cluster_.server(row.server()).shards[{block().block, row.index(), row.generation()}] = std::move(whole);
+  }
+  const Result<std::string> got = read(*reader, 0, kBlock);
+  ASSERT_TRUE(got.has_value()) << got.error().to_string();
+  EXPECT_TRUE(got.value() == data_);
+}
+
+TEST_F(FileReaderTest, WithoutTheMetadataDamageIsNotCalledLoss) {
+  write_file(kBlock);
+  const std::unique_ptr<FileReader> reader = open();
+  for (const size_t i : {0, 1, 2}) shard(i).bytes[7] ^= 1;
+  world_.transport.fate = [](const Address&, const Request& request) {
+    return request.type == MessageType::kReadShard ? Fate::kDeliver : Fate::kRefuse;
+  };
+  EXPECT_EQ(code_of(read(*reader, 0, kBlock)), ErrorCode::kUnavailable);
+}
+
 // --- Slowness ------------------------------------------------------------------------------------------------------
 
 TEST_F(FileReaderTest, AHungServerCostsOneHedgeAndIsThenAskedLast) {
