@@ -43,6 +43,14 @@ void Raft::on_election_timeout() {
   campaign();
 }
 
+// A learner, or one who was removed, goes on listening. But while a node does not know that the configuration without it
+// is committed, it may be the only one that can finish the change: the others may need its vote, which it refuses them
+// if their logs are shorter (thesis, 4.2.2). It does not count itself.
+bool Raft::may_stand() const {
+  if (quorum_.contains(options_.self)) return true;
+  return !is_configuration_committed() && log_.configurations().at(commit_).configuration.is_voter(options_.self);
+}
+
 // Asks whether an election could be won, without entering a new term: a node that cannot win disturbs nobody.
 void Raft::become_pre_candidate() {
   leave_role();

@@ -87,11 +87,25 @@ void Raft::go_on_with_membership() {
     append_configuration(leave_joint(configuration()));
     return broadcast_appends();
   }
-  std::erase_if(progress_, [this](const auto& item) { return !configuration().is_member(item.first); });
+  let_go_of_former_members();
   if (quorum_.contains(options_.self)) return;
   broadcast_heartbeat();
   if (const NodeId successor = best_successor(); !successor.is_none()) tell_to_stand(successor);
   become_follower(term_, NodeId());
+}
+
+// Each is told once that its leaving is committed: a node that does not know goes on standing for election (may_stand).
+void Raft::let_go_of_former_members() {
+  for (auto item = progress_.begin(); item != progress_.end();) {
+    const auto& [peer, progress] = *item;
+    if (configuration().is_member(peer)) {
+      ++item;
+      continue;
+    }
+    const LogIndex previous = progress.next().previous();
+    if (previous >= log_.base().index) send_append_behind(peer, previous, {});
+    item = progress_.erase(item);
+  }
 }
 
 }  // namespace dogfs::raft

@@ -20,7 +20,10 @@ Violation check_standing(const NodeView& view) {
   if (view.role == RaftRole::kFollower) return std::nullopt;
   const ConfigurationHistory& history = view.log->configurations();
   if (history.latest().is_voter(view.node)) return std::nullopt;
-  if (view.role == RaftRole::kLeader && history.latest_index() > view.commit) return std::nullopt;
+  if (history.latest_index() > view.commit) {
+    if (view.role == RaftRole::kLeader || history.at(view.commit).configuration.is_voter(view.node))
+      return std::nullopt;
+  }
   return fmt::format("node {} is {} without a vote: {}", view.node, role_name(view.role), describe(history.latest()));
 }
 

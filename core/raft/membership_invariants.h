@@ -12,7 +12,8 @@ namespace dogfs::raft {
 
 struct NodeView;
 
-// Who has no vote neither stands for election nor leads, but for a leader whose removal is not committed yet.
+// Who has no vote neither stands for election nor leads, but for a leader or former voter who does not know its removal
+// to be committed.
 std::optional<std::string> check_standing(const NodeView& view);
 
 // A leader that has just moved its commit index: a quorum of its configuration must have that durably, in each half of a

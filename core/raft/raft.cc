@@ -58,8 +58,7 @@ void Raft::tick(MonoTime now) {
 
 void Raft::campaign() {
   if (role_ == RaftRole::kLeader) return;
-  // A learner, or one who was removed, could not lead. It goes on listening.
-  if (!quorum_.contains(options_.self)) return restart_election_timer();
+  if (!may_stand()) return restart_election_timer();
   become_pre_candidate();
 }
 

@@ -232,6 +232,7 @@ class Raft {
   void restart_election_timer();
   bool hears_a_leader() const;
   void on_election_timeout();
+  bool may_stand() const;
   void become_pre_candidate();
   void become_candidate(Campaign campaign);
   void become_leader();
@@ -253,6 +254,7 @@ class Raft {
   void send_appends(NodeId peer);
   bool send_append(NodeId peer, Send mode);
   void send_entries(NodeId peer, std::vector<Entry> entries);
+  void send_append_behind(NodeId peer, LogIndex previous, std::vector<Entry> entries);
   void broadcast_heartbeat();
   void advance_commit();
   void commit_to(LogIndex index);
@@ -265,6 +267,7 @@ class Raft {
   void adopt_configuration();
   void add_progress_of_members(LogIndex next);
   void go_on_with_membership();
+  void let_go_of_former_members();
   void append_configuration(Configuration configuration);
   Status check_may_change() const;
   Status check_caught_up(const std::vector<NodeId>& promoted) const;

@@ -105,13 +105,17 @@ bool Raft::send_append(NodeId peer, Send mode) {
 
 void Raft::send_entries(NodeId peer, std::vector<Entry> entries) {
   Progress& progress = progress_.at(peer);
-  Message append = make_message(MessageKind::kAppend, peer);
   const LogIndex previous = progress.next().previous();
-  append.log = LogPosition{previous, log_.term_at(previous)};
-  append.commit = commit_;
   size_t bytes = 0;
   for (const Entry& entry : entries) bytes += entry.bytes();
   progress.sent(entries.empty() ? previous : entries.back().index, bytes);
+  send_append_behind(peer, previous, std::move(entries));
+}
+
+void Raft::send_append_behind(NodeId peer, LogIndex previous, std::vector<Entry> entries) {
+  Message append = make_message(MessageKind::kAppend, peer);
+  append.log = LogPosition{previous, log_.term_at(previous)};
+  append.commit = commit_;
   append.entries = std::move(entries);
   send(std::move(append));
 }

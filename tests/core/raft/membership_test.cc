@@ -284,6 +284,28 @@ TEST(Thesis4_2_2, ALeaderDoesNotCountItselfForAConfigurationThatItIsNotIn) {
   EXPECT_EQ(group.raft(1).commit(), group.raft(1).log().last_index());
 }
 
+TEST(Thesis4_2_2, ALeaderThatIsRemovedStandsAgainUntilThatIsCommitted) {
+  Group group(2);
+  ASSERT_TRUE(group.change(NodeId(1), {.remove = nodes({1})}).has_value());
+  while (group.configuration(1).is_joint()) {
+    for (const uint64_t id : {1, 2}) group.persist_all(NodeId(id));
+    const Message message = group.network().front();
+    group.network().pop_front();
+    group.deliver(message);
+  }
+  // Only node 1 has the last configuration. Node 2 knows the joint one, and has too short a log for the vote of node 1.
+  group.persist_all(NodeId(1));
+  group.network().clear();
+  group.crash(NodeId(1), 0, LogIndex());
+  group.restart(NodeId(1));
+  ASSERT_TRUE(group.configuration(2).is_joint());
+  ASSERT_FALSE(group.configuration(1).is_member(NodeId(1)));
+  group.live(seconds(5));
+  EXPECT_EQ(group.leader(), NodeId(2));
+  EXPECT_EQ(group.configuration(2).voters, nodes({2}));
+  EXPECT_EQ(group.raft(1).role(), RaftRole::kFollower);
+}
+
 TEST(Thesis4_2_3, ARemovedNodeThatWasNotToldDisruptsNobody) {
   Group group(4);
   ASSERT_TRUE(group.change(NodeId(1), {.remove = nodes({4})}).has_value());
