@@ -99,7 +99,7 @@ class Model {
       return;
     }
     // Whether a server may be removed depends on where shards are, which the model does not follow.
-    modelled_ = modelled_ && command.set_server_state().state() != wire::REMOVED;
+    modelled_ = modelled_ && command.administer_server().wanted() != wire::REMOVED;
     if (!modelled_) return;
     wire::MutateReply body;
     DOGFS_CHECK(!command.has_mutation() || body.ParseFromString(reply.body()));

@@ -133,7 +133,7 @@ void draw_repair_command(Input& input, wire::Command& command) {
       shard.set_crc32c(kShardCrc);
     }
   };
-  switch (input.below(8)) {
+  switch (input.below(9)) {
     case 0:
       command.mutable_set_server_state()->set_server(input.below(kMostServers + 1));
       command.mutable_set_server_state()->set_incarnation(input.below(3));
@@ -172,6 +172,11 @@ void draw_repair_command(Input& input, wire::Command& command) {
       return draw_server_shards(*command.mutable_mark_damaged()->mutable_shards());
     case 6:
       return draw_server_shards(*command.mutable_adopt_shards()->mutable_shards());
+    case 7:
+      command.mutable_administer_server()->set_server(input.below(kMostServers + 1));
+      command.mutable_administer_server()->set_wanted(static_cast<wire::ServerState>(input.below(6)));
+      command.mutable_administer_server()->set_maintenance_ms(static_cast<int64_t>(input.number()));
+      return;
     default:
       return draw_server_shards(*command.mutable_discard_shards()->mutable_shards());
   }

@@ -9,6 +9,7 @@
 #include "core/meta/apply_context.h"
 #include "core/meta/block_commands.h"
 #include "core/meta/path.h"
+#include "core/meta/server_states.h"
 #include "core/meta/session_commands.h"
 
 namespace dogfs::sim {
@@ -127,6 +128,8 @@ void MetadataModel::apply_own(const wire::Command& command, Applied& applied) {
       return register_server(command.register_server());
     case wire::Command::kSetServerState:
       return set_server_state(command.set_server_state());
+    case wire::Command::kAdministerServer:
+      return administer_server(command.administer_server());
     case wire::Command::kExpireSessions:
       return expire_sessions(command.expire_sessions());
     case wire::Command::kExpireLease: {
@@ -149,17 +152,32 @@ void MetadataModel::register_server(const wire::RegisterServer& operation) {
   for (auto& [id, server] : servers_) {
     if (server.uuid != operation.uuid()) continue;
     ++server.incarnation;
-    if (server.state == wire::DEAD) server.state = wire::LIVE;
+    if (server.state == wire::DEAD) server.state = server.wanted;
     return;
   }
-  servers_[next_server_++] = {operation.uuid(), 1, wire::LIVE};
+  servers_[next_server_++] = {operation.uuid(), 1, wire::LIVE, wire::LIVE};
 }
 
 void MetadataModel::set_server_state(const wire::SetServerState& operation) {
   const auto server = servers_.find(operation.server());
-  if (server == servers_.end() || !wire::ServerState_IsValid(operation.state())) return;
+  if (server == servers_.end()) return;
   if (operation.incarnation() != 0 && operation.incarnation() != server->second.incarnation) return;
-  if (server->second.state != wire::REMOVED) server->second.state = operation.state();
+  wire::ServerState& state = server->second.state;
+  if (operation.state() == wire::DEAD && (state == wire::LIVE || state == wire::DRAINING)) state = wire::DEAD;
+  if (operation.state() == wire::LIVE && state == wire::DEAD) state = server->second.wanted;
+}
+
+// None is removed in the histories that the model is asked about: whether it may be depends on where shards are.
+void MetadataModel::administer_server(const wire::AdministerServer& operation) {
+  const auto server = servers_.find(operation.server());
+  if (server == servers_.end()) return;
+  const wire::ServerState wanted = operation.wanted();
+  if (wanted != wire::LIVE && wanted != wire::DRAINING && wanted != wire::MAINTENANCE) return;
+  const bool dead = server->second.state == wire::DEAD;
+  const bool bad_time = operation.maintenance_ms() < 1 || operation.maintenance_ms() > kMaxMaintenanceMs;
+  if (wanted == wire::MAINTENANCE && (dead || bad_time)) return;
+  server->second.wanted = wanted;
+  if (!dead) server->second.state = wanted;
 }
 
 void MetadataModel::expire_sessions(const wire::ExpireSessions& operation) {

@@ -96,6 +96,7 @@ class MetadataModel {
     std::string uuid;
     uint64_t incarnation = 0;
     wire::ServerState state = wire::LIVE;
+    wire::ServerState wanted = wire::LIVE;
   };
   struct Lookup {
     ErrorCode code = ErrorCode::kOk;  // of the path itself, or of the way
@@ -112,6 +113,7 @@ class MetadataModel {
   void apply_own(const wire::Command& command, Applied& applied);
   void register_server(const wire::RegisterServer& operation);
   void set_server_state(const wire::SetServerState& operation);
+  void administer_server(const wire::AdministerServer& operation);
   void expire_sessions(const wire::ExpireSessions& operation);
 
   ModelAnswer make_directory(const wire::Command& command, const wire::MakeDirectory& operation);

@@ -177,8 +177,10 @@ Task<Result<wire::SummaryReply>> Client::summary(std::string path) {
   co_return co_await impl_->ask<wire::SummaryReply>(MessageType::kSummary, std::move(request));
 }
 
-Task<Result<wire::ClusterStatusReply>> Client::status() {
-  return impl_->ask_any<wire::ClusterStatusReply>(MessageType::kClusterStatus, wire::ClusterStatusRequest());
+Task<Result<wire::ClusterStatusReply>> Client::status(bool count_blocks) {
+  wire::ClusterStatusRequest request;
+  request.set_count_blocks(count_blocks);
+  return impl_->ask_any<wire::ClusterStatusReply>(MessageType::kClusterStatus, request);
 }
 
 Task<Result<wire::MembershipReply>> Client::membership() {
@@ -192,6 +194,10 @@ Task<Result<wire::MembershipReply>> Client::membership() {
 
 Task<Result<wire::MembershipReply>> Client::change_membership(wire::ChangeMembershipRequest change) {
   return impl_->ask_leader<wire::MembershipReply>(MessageType::kChangeMembership, std::move(change));
+}
+
+Task<Result<wire::AdministerServerReply>> Client::administer_server(wire::AdministerServerRequest request) {
+  return impl_->ask_leader<wire::AdministerServerReply>(MessageType::kAdministerServer, std::move(request));
 }
 
 Task<Result<wire::MembershipReply>> Client::transfer_leadership(uint64_t target) {

@@ -93,8 +93,8 @@ class Client {
   Task<Status> recover_lease(std::string path);
   Task<Result<wire::GetBlocksReply>> blocks(std::string path, uint64_t offset, uint64_t length);
   Task<Result<wire::SummaryReply>> summary(std::string path);
-  // Asks whichever node answers, the leader first.
-  Task<Result<wire::ClusterStatusReply>> status();
+  // Asks whichever node answers, the leader first. `count_blocks`: of the servers that are not LIVE.
+  Task<Result<wire::ClusterStatusReply>> status(bool count_blocks = false);
 
   // Who is in the metadata group. As the leader knows it, or else whichever node answers.
   Task<Result<wire::MembershipReply>> membership();
@@ -102,6 +102,9 @@ class Client {
   Task<Result<wire::MembershipReply>> change_membership(wire::ChangeMembershipRequest change);
   // 0: to the voter with the most of the log.
   Task<Result<wire::MembershipReply>> transfer_leadership(uint64_t target);
+  // What the operator wants of a chunk server. Resumes when it is committed. kConflict, kNoSpace: its blocks cannot bear
+  // that, for the reason that the text says.
+  Task<Result<wire::AdministerServerReply>> administer_server(wire::AdministerServerRequest request);
 
   // Ends what runs in the background (lease renewal). Precondition: no operation is under way.
   Task<void> stop();

@@ -121,6 +121,7 @@ class Checker {
     check_counters();
     check_replies();
     check_derived();
+    check_servers();
     return std::move(violations_);
   }
 
@@ -381,6 +382,30 @@ class Checker {
       const bool found_again = shard != nullptr && shard->server() == reservation.target();
       expect(found_again || may_host(block, reservation.index(), reservation.target()),
              "I11: server {} gets a second shard of block {}", reservation.target(), id);
+    }
+  }
+
+  bool is_removed(uint64_t server) const {
+    const auto row = rows_.servers.find(ServerId(server));
+    return row != rows_.servers.end() && row->second.state() == wire::REMOVED;
+  }
+
+  void check_servers() {
+    for (const auto& [id, row] : rows_.servers) {
+      expect(row.state() == row.wanted() || row.state() == wire::DEAD, "I12: server {} is not what it should be", id);
+    }
+    for (const auto& [id, block] : rows_.blocks) {
+      for (const wire::Shard& shard : block.shards()) {
+        expect(!is_removed(shard.server()), "I12: block {} has a shard on removed server {}", id, shard.server());
+      }
+      for (const wire::RepairReservation& reservation : block.reservations()) {
+        expect(!is_removed(reservation.target()), "I12: block {} is rebuilt on removed server {}", id,
+               reservation.target());
+      }
+    }
+    for (const GarbageShard& shard : rows_.garbage) {
+      expect(!is_removed(shard.server.value()) || rows_.servers.at(shard.server).sweeping(),
+             "I12: removed server {} keeps garbage of block {}", shard.server, shard.block);
     }
   }
 

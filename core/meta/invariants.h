@@ -17,6 +17,8 @@
 //       risk, those with reservations, and the counts of these.
 //   I11 Reservations are of different indices that the block has, on servers that hold no shard of it, but for a
 //       damaged one that is rebuilt in place.
+//   I12 A server is what its operator wants, or dead. One that was removed has no shard and gets none, and once that was
+//       swept there is no garbage on it either.
 #pragma once
 
 #include <string>

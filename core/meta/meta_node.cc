@@ -8,6 +8,7 @@
 #include "core/meta/parts.h"
 #include "core/meta/read_requests.h"
 #include "core/meta/repairs.h"
+#include "core/meta/server_admin.h"
 #include "core/meta/server_requests.h"
 #include "core/meta/state_machine.h"
 #include "core/wire/message_type.h"
@@ -47,6 +48,7 @@ class MetaNode::Impl {
         reads_(parts_, repairs_),
         servers_(parts_, repairs_),
         membership_(parts_),
+        admin_(parts_),
         duties_(parts_),
         idle_(env.clock) {}
 
@@ -126,6 +128,8 @@ class MetaNode::Impl {
         return membership_.change(std::move(request), deadline);
       case MessageType::kTransferLeadership:
         return membership_.transfer(std::move(request), deadline);
+      case MessageType::kAdministerServer:
+        return admin_.administer(std::move(request), deadline);
       case MessageType::kRegisterServer:
         return servers_.register_server(std::move(request), deadline);
       case MessageType::kHeartbeat:
@@ -169,6 +173,7 @@ class MetaNode::Impl {
   ReadRequests reads_;
   ServerRequests servers_;
   MembershipRequests membership_;
+  ServerAdmin admin_;
   Duties duties_;
   // Requests under way; stop() waits for them.
   size_t active_ = 0;

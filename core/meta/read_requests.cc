@@ -1,6 +1,7 @@
 #include "core/meta/read_requests.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "core/meta/queries.h"
@@ -22,17 +23,25 @@ int64_t count_ms(Duration duration) {
 struct StoredStatus {
   wire::CountersRow counters;
   std::vector<wire::ChunkServerRow> servers;
+  // Of the servers whose blocks were counted.
+  std::map<uint64_t, int64_t> blocks;
 };
 
-Result<StoredStatus> read_status(const MetaTables& tables) {
+Result<StoredStatus> read_status(const MetaTables& tables, bool count_blocks) {
   StoredStatus status;
   DOGFS_TRY(const std::optional<wire::CountersRow> counters, tables.counters());
   if (counters) status.counters = *counters;
-  DOGFS_TRYV(scan_rows<wire::ChunkServerRow>(tables.reader(), tables.keys().servers(),
-                                             [&](std::string_view, wire::ChunkServerRow row) {
-                                               status.servers.push_back(std::move(row));
-                                               return true;
-                                             }));
+  DOGFS_TRY(status.servers, tables.servers());
+  if (!count_blocks) return status;
+  for (const wire::ChunkServerRow& row : status.servers) {
+    if (row.state() == wire::LIVE) continue;
+    int64_t& blocks = status.blocks[row.server()];
+    const KeyRange range = tables.keys().listed_of(ServerId(row.server()), BlockId());
+    DOGFS_TRYV(tables.reader().scan(range.begin, range.end, [&](std::string_view, std::string_view) {
+      ++blocks;
+      return true;
+    }));
+  }
   return status;
 }
 
@@ -98,7 +107,8 @@ Task<Reply> ReadRequests::cluster_status(Request request, MonoTime deadline) {
     const Result<LogIndex> current = co_await parts_.replica.read_barrier(limit);
     reply.set_from_leader(current.has_value());
   }
-  const Result<StoredStatus> stored = co_await parts_.reader.read<StoredStatus>(read_status);
+  const Result<StoredStatus> stored = co_await parts_.reader.read<StoredStatus>(
+      [&parsed](const MetaTables& tables) { return read_status(tables, parsed.value().count_blocks()); });
   if (!stored) co_return error_reply(stored.error());
   const ReplicaStatus status = parts_.replica.status();
   reply.set_answered_by(parts_.options.self.value());
@@ -118,7 +128,11 @@ Task<Reply> ReadRequests::cluster_status(Request request, MonoTime deadline) {
   reply.set_repairs(counters.reservations());
   reply.set_safe_mode(parts_.is_leader() && repairs_.in_safe_mode());
   add_nodes(status, reply);
-  add_servers(stored.value().servers, reply);
+  add_servers(stored.value().servers, counters.log_time_ms() + parts_.proposer.unstamped_ms(), reply);
+  for (wire::ChunkServerInfo& server : *reply.mutable_servers()) {
+    const auto counted = stored.value().blocks.find(server.server());
+    server.set_blocks(counted == stored.value().blocks.end() ? -1 : counted->second);
+  }
   co_return make_reply(reply);
 }
 
@@ -140,7 +154,8 @@ void ReadRequests::add_nodes(const ReplicaStatus& status, wire::ClusterStatusRep
   }
 }
 
-void ReadRequests::add_servers(const std::vector<wire::ChunkServerRow>& rows, wire::ClusterStatusReply& reply) const {
+void ReadRequests::add_servers(const std::vector<wire::ChunkServerRow>& rows, int64_t log_now_ms,
+                               wire::ClusterStatusReply& reply) const {
   const MonoTime now = parts_.env.clock.now();
   for (const wire::ChunkServerRow& row : rows) {
     wire::ChunkServerInfo& info = *reply.add_servers();
@@ -148,6 +163,8 @@ void ReadRequests::add_servers(const std::vector<wire::ChunkServerRow>& rows, wi
     info.set_address(row.address());
     info.set_rack(row.rack());
     info.set_state(row.state());
+    info.set_wanted(row.wanted());
+    if (row.wanted() == wire::MAINTENANCE) info.set_maintenance_left_ms(row.maintenance_until_ms() - log_now_ms);
     info.set_last_heartbeat_ms(-1);
     const ServerRegistry::Server* server = parts_.registry.find(ServerId(row.server()));
     if (server == nullptr || !server->last_heartbeat) continue;

@@ -23,7 +23,8 @@ class ReadRequests {
   Task<Reply> answer(Request request, MonoTime deadline,
                      Result<ReplyMessage> (*query)(const MetaTables&, const RequestMessage&));
   void add_nodes(const ReplicaStatus& status, wire::ClusterStatusReply& reply) const;
-  void add_servers(const std::vector<wire::ChunkServerRow>& rows, wire::ClusterStatusReply& reply) const;
+  void add_servers(const std::vector<wire::ChunkServerRow>& rows, int64_t log_now_ms,
+                   wire::ClusterStatusReply& reply) const;
 
   MetaParts& parts_;
   const Repairs& repairs_;

@@ -196,6 +196,7 @@ Task<void> Repairs::round() {
   if (!picture || stopping_ || !parts_.is_leader()) co_return;
   for (const wire::ChunkServerRow& row : picture.value().servers) parts_.registry.learn(row);
   co_await judge_servers(picture.value().servers);
+  co_await end_maintenance(picture.value());
   co_await sweep(picture.value().servers);
   co_await take_damage();
   co_await take_findings();
@@ -209,11 +210,7 @@ Result<Repairs::Picture> Repairs::look_at_repairs(const MetaTables& tables) {
   Picture picture;
   DOGFS_TRY(const std::optional<wire::CountersRow> counters, tables.counters());
   if (counters) picture.counters = *counters;
-  DOGFS_TRYV(scan_rows<wire::ChunkServerRow>(tables.reader(), tables.keys().servers(),
-                                             [&](std::string_view, wire::ChunkServerRow row) {
-                                               picture.servers.push_back(std::move(row));
-                                               return true;
-                                             }));
+  DOGFS_TRY(picture.servers, tables.servers());
   std::string next;
   DOGFS_TRY(picture.reserved, blocks_in(tables, tables.keys().all_reserved(), kMaxReservedBlocks, next));
   return picture;
@@ -261,6 +258,20 @@ Task<void> Repairs::judge_servers(const std::vector<wire::ChunkServerRow>& rows)
     command.mutable_set_server_state()->set_state(*state);
     co_await propose(std::move(command));
     if (stopping_ || !parts_.is_leader()) co_return;
+  }
+}
+
+// Who is still away then is silent as any other.
+Task<void> Repairs::end_maintenance(const Picture& picture) {
+  const int64_t now_ms = log_now_ms(picture.counters);
+  for (const wire::ChunkServerRow& row : picture.servers) {
+    if (row.wanted() != wire::MAINTENANCE || row.maintenance_until_ms() > now_ms) continue;
+    if (stopping_ || !parts_.is_leader()) co_return;
+    parts_.env.log.warning("meta", "the maintenance of chunk server {} at {} is over", row.server(), row.address());
+    wire::Command command;
+    command.mutable_administer_server()->set_server(row.server());
+    command.mutable_administer_server()->set_wanted(wire::LIVE);
+    co_await propose(std::move(command));
   }
 }
 

@@ -65,6 +65,7 @@ class Repairs {
   Result<Picture> look(const MetaTables& tables) const;
   Task<void> judge_servers(const std::vector<wire::ChunkServerRow>& rows);
   std::optional<wire::ServerState> judge(const wire::ChunkServerRow& row) const;
+  Task<void> end_maintenance(const Picture& picture);
   Task<void> sweep(const std::vector<wire::ChunkServerRow>& rows);
   Task<void> take_outcomes();
   Task<void> take_damage();

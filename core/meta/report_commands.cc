@@ -89,7 +89,7 @@ Status adopt_shards(ApplyContext& context, const wire::AdoptShards& operation) {
   for (const wire::ServerShard& reported : operation.shards()) {
     DOGFS_TRY(const ReportedShard kind, classify(context.tables, context.counters, reported));
     DOGFS_TRY(const std::optional<wire::ChunkServerRow> server, context.tables.server(ServerId(reported.server())));
-    if (kind != ReportedShard::kAdoptable || !server) continue;
+    if (kind != ReportedShard::kAdoptable || !server || server->state() == wire::REMOVED) continue;
     DOGFS_TRYV(change_block(context, reported.block(), [&](wire::BlockRow& block) {
       const auto shard = std::ranges::find(*block.mutable_shards(), reported.index(), &wire::Shard::index);
       replace_shard(context, BlockId(block.block()), *shard,
@@ -106,6 +106,9 @@ Status discard_reported(ApplyContext& context, const wire::DiscardShards& operat
   for (const wire::ServerShard& shard : operation.shards()) {
     DOGFS_TRY(const ReportedShard kind, classify(context.tables, context.counters, shard));
     if (kind != ReportedShard::kSuperseded && kind != ReportedShard::kAbandoned) continue;
+    // Who was removed confirms nothing any more.
+    DOGFS_TRY(const std::optional<wire::ChunkServerRow> server, context.tables.server(ServerId(shard.server())));
+    if (!server || server->state() == wire::REMOVED) continue;
     wire::GarbageRow row;
     row.set_due_ms(context.log_time_ms() + kUnknownGraceMs);
     row.set_replaced(kind == ReportedShard::kSuperseded);

@@ -61,11 +61,16 @@ Status initialize_cluster(ApplyContext& context, const wire::InitializeCluster& 
 Result<wire::RegisterServerReply> register_server(ApplyContext& context, const wire::RegisterServer& operation) {
   DOGFS_TRYV(check_registration(context.counters, operation));
   DOGFS_TRY(wire::ChunkServerRow row, find_or_make_server(context, operation.uuid()));
+  if (row.state() == wire::REMOVED) {
+    return Error(
+        ErrorCode::kConflict,
+        fmt::format("this was chunk server {}, and was removed for good: begin with an empty directory", row.server()));
+  }
   row.set_address(operation.address());
   row.set_rack(operation.rack());
   row.set_incarnation(row.incarnation() + 1);
   // Who registers is not dead. Whether its shards are still there it will report.
-  if (row.state() == wire::DEAD) enter_state(context, row, wire::LIVE);
+  if (row.state() == wire::DEAD) enter_state(context, row, row.wanted());
   context.tables.put(row);
   wire::RegisterServerReply reply;
   reply.set_server(row.server());

@@ -15,7 +15,8 @@ inline constexpr int kMaxConfirmedPerCommand = 2'000;
 Status initialize_cluster(ApplyContext& context, const wire::InitializeCluster& operation);
 
 // A server that registers again under its uuid keeps its id and gets the next incarnation. kWrongCluster for a server
-// of another cluster, kUnavailable before the cluster is initialised, kInvalidArgument, kLimitExceeded.
+// of another cluster, kConflict for one that was removed, kUnavailable before the cluster is initialised,
+// kInvalidArgument, kLimitExceeded.
 Result<wire::RegisterServerReply> register_server(ApplyContext& context, const wire::RegisterServer& operation);
 
 // Forgets garbage that is gone.

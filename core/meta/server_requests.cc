@@ -84,6 +84,10 @@ Task<Reply> ServerRequests::heartbeat(Request request, MonoTime deadline) {
   }
   if (!identified.value()) co_return make_reply(reply);
   const ServerId server(message.server());
+  // It registers again, and hears then that it is to end.
+  if (parts_.registry.find(server)->state == wire::REMOVED) {
+    co_return error_reply(Error(ErrorCode::kConflict, fmt::format("chunk server {} was removed", server)));
+  }
   parts_.registry.heard(message, parts_.env.clock.now());
   reply.set_leader(parts_.is_leader());
   if (!reply.leader()) co_return make_reply(reply);

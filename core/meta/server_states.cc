@@ -27,10 +27,87 @@ Result<std::vector<BlockId>> blocks_behind(const MetaTables& tables, ServerId se
   return blocks;
 }
 
+bool is_target(const wire::BlockRow& block, ServerId server) {
+  const auto names = [server](const auto& places, auto of) {
+    return std::ranges::find(places, server.value(), of) != places.end();
+  };
+  return names(block.shards(), &wire::Shard::server) || names(block.reservations(), &wire::RepairReservation::target);
+}
+
+// A block that is being written or repaired, and may get a shard on `server`; none if there is no such.
+Result<BlockId> block_under_way(const MetaTables& tables, ServerId server) {
+  std::vector<BlockId> under_way;
+  std::vector<InodeId> open_files;
+  const auto note_file = [&](std::string_view key, std::string_view) {
+    open_files.emplace_back(last_id(key));
+    return true;
+  };
+  const auto note_block = [&](std::string_view key, std::string_view) {
+    under_way.emplace_back(last_id(key));
+    return true;
+  };
+  const KeyRange leases = tables.keys().leases(InodeId());
+  DOGFS_TRYV(tables.reader().scan(leases.begin, leases.end, note_file));
+  for (const InodeId id : open_files) {
+    DOGFS_TRY(const wire::InodeRow file, tables.required_inode(id));
+    for (const uint64_t block : file.pending_blocks()) under_way.emplace_back(block);
+  }
+  const KeyRange reserved = tables.keys().all_reserved();
+  DOGFS_TRYV(tables.reader().scan(reserved.begin, reserved.end, note_block));
+  for (const BlockId id : under_way) {
+    DOGFS_TRY(const wire::BlockRow block, tables.required_block(id));
+    if (is_target(block, server)) return id;
+  }
+  return BlockId();
+}
+
 Status check_removable(const MetaTables& tables, ServerId server) {
   DOGFS_TRY(const std::vector<BlockId> left, blocks_behind(tables, server, BlockId(), 1));
-  if (left.empty()) return ok();
-  return Error(ErrorCode::kConflict, fmt::format("chunk server {} still has shards: drain it first", server));
+  if (!left.empty()) {
+    return Error(ErrorCode::kConflict, fmt::format("chunk server {} still has shards: drain it first", server));
+  }
+  DOGFS_TRY(const BlockId under_way, block_under_way(tables, server));
+  if (under_way.is_none()) return ok();
+  return Error(ErrorCode::kConflict, fmt::format("chunk server {} may yet get a shard of block {}, which is being "
+                                                 "written or repaired: try again later",
+                                                 server, under_way));
+}
+
+Status check_wish(const MetaTables& tables, const wire::ChunkServerRow& row, const wire::AdministerServer& operation) {
+  const ServerId server(row.server());
+  if (row.state() == wire::REMOVED) {
+    return Error(ErrorCode::kInvalidArgument, fmt::format("chunk server {} was removed for good", server));
+  }
+  switch (operation.wanted()) {
+    case wire::LIVE:
+    case wire::DRAINING:
+      return ok();
+    case wire::MAINTENANCE:
+      if (operation.maintenance_ms() < 1 || operation.maintenance_ms() > kMaxMaintenanceMs) {
+        return Error(ErrorCode::kInvalidArgument, "maintenance takes from a millisecond to 30 days");
+      }
+      if (row.state() == wire::DEAD) {
+        return Error(ErrorCode::kConflict, fmt::format("chunk server {} is dead already", server));
+      }
+      return ok();
+    case wire::REMOVED:
+      return check_removable(tables, server);
+    default:
+      return Error(ErrorCode::kInvalidArgument, "this cannot be wanted of a chunk server");
+  }
+}
+
+// Nobody is there any more to confirm that they are gone. True when none is left.
+Result<bool> forget_garbage(ApplyContext& context, ServerId server, uint32_t max_rows) {
+  std::vector<std::string> keys;
+  const KeyRange range = context.tables.keys().garbage_of(server);
+  DOGFS_TRYV(context.tables.reader().scan(range.begin, range.end, [&](std::string_view key, std::string_view) {
+    keys.emplace_back(key);
+    return keys.size() < max_rows;
+  }));
+  for (const std::string& key : keys) context.tables.erase(key);
+  context.counters.set_garbage_shards(context.counters.garbage_shards() - keys.size());
+  return keys.size() < max_rows;
 }
 
 // Damage is of the shard itself: no state of the server mends it.
@@ -65,17 +142,31 @@ Status set_server_state(ApplyContext& context, const wire::SetServerState& opera
   if (operation.incarnation() != 0 && operation.incarnation() != row.incarnation()) {
     return Error(ErrorCode::kConflict, fmt::format("chunk server {} has registered again", server));
   }
-  if (!wire::ServerState_IsValid(operation.state())) {
-    return Error(ErrorCode::kInvalidArgument, "the server's state is of no kind that this release knows");
+  if (operation.state() != wire::DEAD && operation.state() != wire::LIVE) {
+    return Error(ErrorCode::kInvalidArgument, "a leader finds a server dead or alive, and nothing else");
   }
-  if (row.state() == operation.state()) return ok();
   if (row.state() == wire::REMOVED) {
     return Error(ErrorCode::kInvalidArgument, fmt::format("chunk server {} was removed for good", server));
   }
-  if (operation.state() == wire::REMOVED) {
-    DOGFS_TRYV(check_removable(context.tables, server));
+  const bool is_dead = row.state() == wire::DEAD;
+  if (is_dead == (operation.state() == wire::DEAD)) return ok();
+  if (row.state() == wire::MAINTENANCE) {
+    return Error(ErrorCode::kConflict, fmt::format("chunk server {} is in maintenance", server));
   }
-  enter_state(context, row, operation.state());
+  enter_state(context, row, is_dead ? row.wanted() : wire::DEAD);
+  context.tables.put(row);
+  return ok();
+}
+
+Status administer_server(ApplyContext& context, const wire::AdministerServer& operation) {
+  DOGFS_TRY(wire::ChunkServerRow row, registered_server(context.tables, ServerId(operation.server())));
+  if (row.state() == wire::REMOVED && operation.wanted() == wire::REMOVED) return ok();
+  DOGFS_TRYV(check_wish(context.tables, row, operation));
+  row.set_wanted(operation.wanted());
+  row.set_maintenance_until_ms(
+      operation.wanted() == wire::MAINTENANCE ? context.log_time_ms() + operation.maintenance_ms() : 0);
+  const bool stays_dead = row.state() == wire::DEAD && operation.wanted() != wire::REMOVED;
+  if (!stays_dead && row.state() != operation.wanted()) enter_state(context, row, operation.wanted());
   context.tables.put(row);
   return ok();
 }
@@ -92,8 +183,12 @@ Status sweep_server(ApplyContext& context, const wire::SweepServer& operation) {
   for (const BlockId block : blocks) {
     DOGFS_TRYV(sweep_block(context, block, server.value(), condition_of(row.state())));
   }
-  row.set_sweeping(blocks.size() == operation.max_rows());
-  row.set_swept_block(row.sweeping() ? blocks.back().value() : 0);
+  bool done = blocks.size() < operation.max_rows();
+  if (row.state() == wire::REMOVED) {
+    DOGFS_TRY(done, forget_garbage(context, server, operation.max_rows()));
+  }
+  row.set_sweeping(!done);
+  row.set_swept_block(blocks.empty() || done ? 0 : blocks.back().value());
   context.tables.put(row);
   return ok();
 }

@@ -4,6 +4,9 @@
 // their blocks, follow in bounded steps: each passes over some of the server's blocks in the order of their ids and
 // moves a cursor, until a step finds no more. A state that changes again meanwhile starts the sweep anew, and what a
 // sweep has not reached yet gets the new condition too when it is committed or repaired (condition_of).
+//
+// What the operator wants of a server and whether it is dead are two things: a server that dies while it is drained is
+// drained on when it comes back.
 #pragma once
 
 #include "core/base/result.h"
@@ -12,13 +15,19 @@
 namespace dogfs {
 
 inline constexpr uint32_t kMaxSweptRows = 10'000;
+inline constexpr int64_t kMaxMaintenanceMs = 30LL * 24 * 3600 * 1000;
 
 // Puts `state` into `row`, and has the server's shards follow. The caller writes the row.
 void enter_state(ApplyContext& context, wire::ChunkServerRow& row, wire::ServerState state);
 
-// kConflict when the server has registered again since; kNotFound for one that never did; kInvalidArgument for a
-// change that cannot be: REMOVED is for ever, and only for a server that has no shards any more.
+// kConflict when the server has registered again since, or is away by intent; kNotFound for one that never registered;
+// kInvalidArgument for another state than DEAD or LIVE, and for a server that was removed.
 Status set_server_state(ApplyContext& context, const wire::SetServerState& operation);
+
+// kNotFound for a server that never registered; kConflict for one that is to be REMOVED and has shards, or may get some
+// yet (of blocks that are being written, HDFS-17658, or repaired), and for MAINTENANCE of one that is dead;
+// kInvalidArgument for a wish that is none, a bad time, and for a server that was removed: that is for ever.
+Status administer_server(ApplyContext& context, const wire::AdministerServer& operation);
 
 // kInvalidArgument for 0 rows or above kMaxSweptRows.
 Status sweep_server(ApplyContext& context, const wire::SweepServer& operation);

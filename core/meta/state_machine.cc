@@ -130,6 +130,9 @@ Result<std::string> run_own_command(ApplyContext& context) {
     case wire::Command::kSetServerState:
       done = set_server_state(context, command.set_server_state());
       break;
+    case wire::Command::kAdministerServer:
+      done = administer_server(context, command.administer_server());
+      break;
     case wire::Command::kSweepServer:
       done = sweep_server(context, command.sweep_server());
       break;

@@ -28,6 +28,15 @@ Result<std::optional<wire::InodeRow>> MetaTables::inode(InodeId inode) const {
   return row;
 }
 
+Result<std::vector<wire::ChunkServerRow>> MetaTables::servers() const {
+  std::vector<wire::ChunkServerRow> servers;
+  DOGFS_TRYV(scan_rows<wire::ChunkServerRow>(reader_, keys_.servers(), [&](std::string_view, wire::ChunkServerRow row) {
+    servers.push_back(std::move(row));
+    return true;
+  }));
+  return servers;
+}
+
 Result<wire::InodeRow> MetaTables::required_inode(InodeId id) const {
   DOGFS_TRY(std::optional<wire::InodeRow> row, inode(id));
   if (!row) return corrupt_row(keys_.inode(id), "is missing");

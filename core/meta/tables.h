@@ -66,6 +66,8 @@ class MetaTables {
   Result<std::optional<wire::InodeRow>> inode(InodeId inode) const;
   // The inode that some other row speaks of: kCorrupt where there is none.
   Result<wire::InodeRow> required_inode(InodeId inode) const;
+  // All that ever registered.
+  Result<std::vector<wire::ChunkServerRow>> servers() const;
   Result<std::optional<wire::DirectoryEntryRow>> entry(InodeId parent, std::string_view name) const;
   Result<std::optional<wire::BlockRow>> block(BlockId block) const;
   Result<wire::BlockRow> required_block(BlockId block) const;

@@ -9,32 +9,33 @@
 namespace dogfs {
 
 // X(name, number, request message or none, reply message or none); numbers by who serves them.
-#define DOGFS_MESSAGE_TYPES(X)                                            \
-  /* metadata node to metadata node, one-way */                           \
-  X(kRaft, 1, RaftMessages, None)                                         \
-  /* client to metadata */                                                \
-  X(kOpenSession, 100, OpenSessionRequest, OpenSessionReply)              \
-  X(kMutate, 101, MutateRequest, MutateReply)                             \
-  X(kStat, 102, StatRequest, StatReply)                                   \
-  X(kList, 103, ListRequest, ListReply)                                   \
-  X(kGetBlocks, 104, GetBlocksRequest, GetBlocksReply)                    \
-  X(kRenewLeases, 105, RenewLeasesRequest, RenewLeasesReply)              \
-  X(kSummary, 106, SummaryRequest, SummaryReply)                          \
-  X(kClusterStatus, 107, ClusterStatusRequest, ClusterStatusReply)        \
-  X(kMembership, 108, MembershipRequest, MembershipReply)                 \
-  X(kChangeMembership, 109, ChangeMembershipRequest, MembershipReply)     \
-  X(kTransferLeadership, 110, TransferLeadershipRequest, MembershipReply) \
-  X(kReportDamage, 111, ReportDamageRequest, ReportDamageReply)           \
-  /* chunk server to metadata */                                          \
-  X(kRegisterServer, 200, RegisterServerRequest, RegisterServerReply)     \
-  X(kHeartbeat, 201, HeartbeatRequest, HeartbeatReply)                    \
-  X(kReportDigests, 202, ReportDigestsRequest, ReportDigestsReply)        \
-  X(kReportShards, 203, ReportShardsRequest, ReportShardsReply)           \
-  /* client or chunk server to chunk server */                            \
-  X(kOpenShard, 300, OpenShardRequest, OpenShardReply)                    \
-  X(kAppendShard, 301, AppendShardRequest, AppendShardReply)              \
-  X(kSealShard, 302, SealShardRequest, SealShardReply)                    \
-  X(kReadShard, 303, ReadShardRequest, ReadShardReply)                    \
+#define DOGFS_MESSAGE_TYPES(X)                                              \
+  /* metadata node to metadata node, one-way */                             \
+  X(kRaft, 1, RaftMessages, None)                                           \
+  /* client to metadata */                                                  \
+  X(kOpenSession, 100, OpenSessionRequest, OpenSessionReply)                \
+  X(kMutate, 101, MutateRequest, MutateReply)                               \
+  X(kStat, 102, StatRequest, StatReply)                                     \
+  X(kList, 103, ListRequest, ListReply)                                     \
+  X(kGetBlocks, 104, GetBlocksRequest, GetBlocksReply)                      \
+  X(kRenewLeases, 105, RenewLeasesRequest, RenewLeasesReply)                \
+  X(kSummary, 106, SummaryRequest, SummaryReply)                            \
+  X(kClusterStatus, 107, ClusterStatusRequest, ClusterStatusReply)          \
+  X(kMembership, 108, MembershipRequest, MembershipReply)                   \
+  X(kChangeMembership, 109, ChangeMembershipRequest, MembershipReply)       \
+  X(kTransferLeadership, 110, TransferLeadershipRequest, MembershipReply)   \
+  X(kReportDamage, 111, ReportDamageRequest, ReportDamageReply)             \
+  X(kAdministerServer, 112, AdministerServerRequest, AdministerServerReply) \
+  /* chunk server to metadata */                                            \
+  X(kRegisterServer, 200, RegisterServerRequest, RegisterServerReply)       \
+  X(kHeartbeat, 201, HeartbeatRequest, HeartbeatReply)                      \
+  X(kReportDigests, 202, ReportDigestsRequest, ReportDigestsReply)          \
+  X(kReportShards, 203, ReportShardsRequest, ReportShardsReply)             \
+  /* client or chunk server to chunk server */                              \
+  X(kOpenShard, 300, OpenShardRequest, OpenShardReply)                      \
+  X(kAppendShard, 301, AppendShardRequest, AppendShardReply)                \
+  X(kSealShard, 302, SealShardRequest, SealShardReply)                      \
+  X(kReadShard, 303, ReadShardRequest, ReadShardReply)                      \
   X(kAbortShard, 304, AbortShardRequest, AbortShardReply)
 
 enum class MessageType : uint16_t {

@@ -1,12 +1,12 @@
 #include "runtime/cli/admin.h"
 
 #include <fmt/format.h>
-#include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
 #include <charconv>
 
 #include "core/env/sync.h"
+#include "runtime/cli/inspect.h"
 
 namespace dogfs::cli {
 namespace {
@@ -47,11 +47,7 @@ void print_members(const wire::MembershipReply& reply) {
 
 void print_reply(const wire::MembershipReply& reply, const AdminOptions& options) {
   if (!options.json) return print_members(reply);
-  std::string text;
-  google::protobuf::util::JsonPrintOptions json;
-  json.always_print_primitive_fields = true;
-  json.preserve_proto_field_names = true;
-  if (google::protobuf::util::MessageToJsonString(reply, &text, json).ok()) print(text + "\n");
+  print_json(reply);
 }
 
 void report(Session& session, const char* what, const Result<wire::MembershipReply>& reply,

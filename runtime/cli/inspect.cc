@@ -12,14 +12,6 @@
 namespace dogfs::cli {
 namespace {
 
-void print_json(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.always_print_primitive_fields = true;
-  options.preserve_proto_field_names = true;
-  std::string text;
-  if (google::protobuf::util::MessageToJsonString(message, &text, options).ok()) print(text + "\n");
-}
-
 std::string describe_policy(const wire::EcPolicy& policy) {
   return fmt::format("RS({},{}), cells of {}, blocks of {}", policy.data_shards(), policy.parity_shards(),
                      human_bytes(policy.cell_bytes()), human_bytes(policy.block_bytes()));
@@ -101,29 +93,6 @@ void print_meta_nodes(const wire::ClusterStatusReply& status) {
   }
 }
 
-std::string last_seen(const wire::ChunkServerInfo& server) {
-  if (server.last_heartbeat_ms() < 0) return "not heard of yet";
-  std::string text = fmt::format("{}, heard {:.1f} s ago", server.alive() ? "alive" : "SILENT",
-                                 static_cast<double>(server.last_heartbeat_ms()) / 1000);
-  if (server.damaged_shards() > 0) text += fmt::format(", {} shards damaged", server.damaged_shards());
-  return text;
-}
-
-std::string_view state_name(wire::ServerState state) {
-  switch (state) {
-    case wire::DEAD:
-      return "DEAD, ";
-    case wire::DRAINING:
-      return "draining, ";
-    case wire::MAINTENANCE:
-      return "in maintenance, ";
-    case wire::REMOVED:
-      return "removed, ";
-    default:
-      return "";
-  }
-}
-
 // The queue of repairs, most urgent first.
 void print_repairs(const wire::ClusterStatusReply& status) {
   std::string text;
@@ -145,9 +114,11 @@ void print_servers(const wire::ClusterStatusReply& status) {
   uint64_t total = 0;
   uint64_t free = 0;
   for (const wire::ChunkServerInfo& server : status.servers()) {
+    if (server.state() == wire::REMOVED) continue;
+    const std::string state = server.state() == wire::LIVE ? "" : std::string(server_state_name(server.state())) + ", ";
     print(fmt::format("  {:>3}  {:<24} {:<12} {:>8} shards  {:>6} free of {:>6}  {}\n", server.server(),
                       server.address(), server.rack(), server.shards(), human_bytes(server.free_bytes()),
-                      human_bytes(server.total_bytes()), std::string(state_name(server.state())) + last_seen(server)));
+                      human_bytes(server.total_bytes()), state + describe_last_heartbeat(server)));
     total += server.alive() ? server.total_bytes() : 0;
     free += server.alive() ? server.free_bytes() : 0;
   }
@@ -155,6 +126,39 @@ void print_servers(const wire::ClusterStatusReply& status) {
 }
 
 }  // namespace
+
+void print_json(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.always_print_primitive_fields = true;
+  options.preserve_proto_field_names = true;
+  std::string text;
+  if (google::protobuf::util::MessageToJsonString(message, &text, options).ok()) print(text + "\n");
+}
+
+std::string describe_last_heartbeat(const wire::ChunkServerInfo& server) {
+  if (server.last_heartbeat_ms() < 0) return "not heard of yet";
+  std::string text = fmt::format("{}, heard {:.1f} s ago", server.alive() ? "alive" : "SILENT",
+                                 static_cast<double>(server.last_heartbeat_ms()) / 1000);
+  if (server.damaged_shards() > 0) text += fmt::format(", {} shards damaged", server.damaged_shards());
+  return text;
+}
+
+std::string_view server_state_name(wire::ServerState state) {
+  switch (state) {
+    case wire::LIVE:
+      return "live";
+    case wire::DEAD:
+      return "DEAD";
+    case wire::DRAINING:
+      return "draining";
+    case wire::MAINTENANCE:
+      return "in maintenance";
+    case wire::REMOVED:
+      return "removed";
+    default:
+      return "unknown";
+  }
+}
 
 Task<void> print_status_of_paths(Session& session, InspectOptions options) {
   for (const std::string& path : options.paths) {

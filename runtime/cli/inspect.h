@@ -2,10 +2,14 @@
 // printed as one JSON object a line (protobuf's JSON mapping, in which `bytes` fields are base64).
 #pragma once
 
+#include <google/protobuf/message.h>
+
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/env/task.h"
+#include "core/wire/common.pb.h"
 #include "runtime/cli/session.h"
 
 namespace dogfs::cli {
@@ -22,5 +26,11 @@ Task<void> print_status_of_paths(Session& session, InspectOptions options);
 Task<void> print_usage(Session& session, InspectOptions options);
 // Metadata nodes, chunk servers, space and counts. kNoLeader when nobody leads: what is shown is then one node's view.
 Task<void> print_cluster_status(Session& session, InspectOptions options);
+
+// One object on a line of its own.
+void print_json(const google::protobuf::Message& message);
+std::string_view server_state_name(wire::ServerState state);
+// "alive, heard 0.3 s ago"
+std::string describe_last_heartbeat(const wire::ChunkServerInfo& server);
 
 }  // namespace dogfs::cli

@@ -10,6 +10,7 @@
 #include "runtime/cli/inspect.h"
 #include "runtime/cli/list.h"
 #include "runtime/cli/namespace.h"
+#include "runtime/cli/node_admin.h"
 #include "runtime/cli/policy.h"
 #include "runtime/cli/put.h"
 #include "runtime/cli/session.h"
@@ -198,12 +199,48 @@ void add_membership_commands(CLI::App& meta, CommandLine& line) {
   transfer->add_option("ID", options->target, "To whom; the one with the most of the log if not given");
 }
 
+void add_node_commands(CLI::App& node, CommandLine& line) {
+  auto options = std::make_shared<NodeOptions>();
+  const auto define = [&](const char* name, const char* description, const char* example, auto run) {
+    CLI::App* command = add_command(node, name, description, example);
+    on_call(command, line, options, run);
+    return command;
+  };
+  const auto define_for_servers = [&](const char* name, const char* description, const char* example, auto run) {
+    CLI::App* command = define(name, description, example, run);
+    command->add_option("SERVER", options->servers, "Ids or addresses, as `list` shows them")->required();
+    return command;
+  };
+  CLI::App* list = define("list", "Show the chunk servers, and what is left on those that go", "dogfs admin node list",
+                          list_servers);
+  list->add_flag("--json", options->json, "One JSON object a line, for programs");
+  CLI::App* drain = define_for_servers("drain", "Move everything off servers; they go on being read from",
+                                       "dogfs admin node drain 3 --wait", drain_servers);
+  drain->add_flag("--wait", options->wait, "Until they are empty");
+  drain->add_flag("--force", options->force, "Even if some blocks have nowhere to go");
+  CLI::App* maintenance =
+      define_for_servers("maintenance", "Let servers be away for a while without repairing what they hold",
+                         "dogfs admin node maintenance 3 --for 2h", maintain_servers);
+  maintenance
+      ->add_option("--for", options->period_seconds, "How long, such as 90s, 30m, 2h or 1d; then it is over by itself")
+      ->transform(CLI::AsNumberWithUnit(std::map<std::string, uint64_t>{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}},
+                                        CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME"))
+      ->check(CLI::Range(uint64_t{1}, uint64_t{30 * 86400}))
+      ->default_str("1h");
+  maintenance->add_flag("--force", options->force, "Even if some blocks cannot be read meanwhile");
+  define_for_servers("return", "End a drain or maintenance", "dogfs admin node return 3", return_servers);
+  define_for_servers("remove", "Take out servers for good that are empty", "dogfs admin node remove 3", remove_servers);
+}
+
 void add_admin_commands(CLI::App& app, CommandLine& line) {
   CLI::App* admin = add_command(app, "admin", "Operate the cluster", "dogfs admin meta status");
   admin->require_subcommand(1);
   CLI::App* meta = add_command(*admin, "meta", "The metadata group and its members", "dogfs admin meta status");
   meta->require_subcommand(1);
   add_membership_commands(*meta, line);
+  CLI::App* node = add_command(*admin, "node", "The chunk servers", "dogfs admin node list");
+  node->require_subcommand(1);
+  add_node_commands(*node, line);
 }
 
 Result<std::vector<Address>> find_meta_nodes(const CommandLine& line) {

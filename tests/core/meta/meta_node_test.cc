@@ -14,6 +14,7 @@
 #include "core/wire/meta.pb.h"
 #include "core/wire/rpc.h"
 #include "sim/world.h"
+#include "tests/core/meta/machine_harness.h"
 
 namespace dogfs {
 namespace {
@@ -123,6 +124,17 @@ class MetaCluster {
       mutation.mutable_allocate_block()->set_inode(file.inode());
       mutation.mutable_allocate_block()->set_lease_epoch(file.lease_epoch());
     });
+  }
+
+  // A full block at the beginning of the file.
+  void write_block(const wire::CreateFileResult& file) {
+    wire::MutateReply allocated;
+    ASSERT_TRUE(allocated.ParseFromString(allocate(file).body));
+    const Reply committed = change([&](wire::Mutation& mutation) {
+      *mutation.mutable_commit_block() =
+          MachineHarness::full_commit(file, allocated.result().allocate_block(), 0, kGeometry.block_bytes);
+    });
+    ASSERT_EQ(committed.error.code, ErrorCode::kOk) << committed.error.to_string();
   }
 
   wire::RegisterServerRequest registration(int number) const {
@@ -416,6 +428,59 @@ TEST(MetaNode, DeletesShardsOnlyThroughTheirServersAndForgetsWhatIsConfirmed) {
   }
   cluster.world_.run_for(seconds(2));
   EXPECT_EQ(cluster.status_of(cluster.leader()).garbage_shards(), 0u);
+}
+
+// One that cannot be satisfied says so; one that can goes on until the server is removed, and then ends for good.
+TEST(MetaNode, DrainsAndRemovesServers) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  const wire::CreateFileResult file = cluster.create("/f");
+  cluster.write_block(file);
+  wire::AdministerServerRequest request;
+  request.set_server(cluster.servers_[0].server());
+  request.set_wanted(wire::DRAINING);
+  const Reply refused = cluster.ask(MessageType::kAdministerServer, request);
+  EXPECT_EQ(refused.error.code, ErrorCode::kConflict);
+  EXPECT_THAT(refused.error.detail, HasSubstr("no other server to go to"));
+  EXPECT_EQ(cluster.status_of(cluster.leader()).servers(0).state(), wire::LIVE);
+  request.set_force(true);
+  EXPECT_EQ(cluster.ask_for<wire::AdministerServerReply>(MessageType::kAdministerServer, request).blocks(), 1u);
+  EXPECT_EQ(cluster.status_of(cluster.leader()).servers(0).wanted(), wire::DRAINING);
+  request.set_wanted(wire::REMOVED);
+  EXPECT_EQ(cluster.ask(MessageType::kAdministerServer, request).error.code, ErrorCode::kConflict) << "by no force";
+
+  cluster.change([](wire::Mutation& mutation) { mutation.mutable_delete_()->set_path("/f"); });
+  cluster.world_.run_for(seconds(2));
+  EXPECT_EQ(cluster.ask(MessageType::kAdministerServer, request).error.code, ErrorCode::kOk);
+  cluster.world_.run_for(seconds(2));
+  const Reply heartbeat = cluster.ask_node(
+      cluster.leader(), make_request(MessageType::kHeartbeat, GroupId(), cluster.heartbeat_of(cluster.servers_[0])));
+  EXPECT_EQ(heartbeat.error.code, ErrorCode::kConflict);
+  EXPECT_EQ(cluster.ask(MessageType::kRegisterServer, cluster.registration(0)).error.code, ErrorCode::kConflict);
+}
+
+TEST(MetaNode, ServersMayBeAwayForMaintenanceUntilItIsOver) {
+  MetaCluster cluster(3);
+  cluster.options_.server_dead_limit = seconds(5);
+  for (size_t i = 0; i < 3; ++i) {
+    cluster.metas_[i]->crash(sim::CrashKind::kPower);
+    cluster.start(i);
+  }
+  cluster.open_session();
+  cluster.add_servers(2);
+  wire::AdministerServerRequest request;
+  request.set_server(cluster.servers_[0].server());
+  request.set_wanted(wire::MAINTENANCE);
+  EXPECT_EQ(cluster.ask(MessageType::kAdministerServer, request).error.code, ErrorCode::kInvalidArgument);
+  request.set_maintenance_ms(20'000);
+  ASSERT_EQ(cluster.ask(MessageType::kAdministerServer, request).error.code, ErrorCode::kOk);
+  const auto state = [&](int i) { return cluster.status_of(cluster.leader()).servers(i).state(); };
+  cluster.world_.run_for(seconds(12));
+  EXPECT_EQ(state(0), wire::MAINTENANCE);
+  EXPECT_EQ(state(1), wire::DEAD) << "nobody asked for it to be away";
+  cluster.world_.run_for(seconds(10));
+  EXPECT_EQ(state(0), wire::DEAD) << "its time was over";
 }
 
 TEST(MetaNode, ASilentWriterLosesItsLeaseAndOneThatRenewsDoesNot) {

@@ -49,6 +49,15 @@ class RepairCommands : public ::testing::Test {
     return apply(command);
   }
 
+  ErrorCode want(uint64_t server, wire::ServerState wanted, int64_t maintenance_ms = 0) {
+    wire::Command command;
+    command.mutable_administer_server()->set_server(server);
+    command.mutable_administer_server()->set_wanted(wanted);
+    command.mutable_administer_server()->set_maintenance_ms(maintenance_ms);
+    return apply(command);
+  }
+  wire::ServerState state(uint64_t server) const { return machine.tables().server(ServerId(server)).value()->state(); }
+
   void sweep(uint64_t server, uint32_t rows = 100) {
     wire::Command command;
     command.mutable_sweep_server()->set_server(server);
@@ -173,13 +182,86 @@ TEST_F(RepairCommands, AServerThatRegisteredAgainIsNotDeclaredDead) {
 }
 
 TEST_F(RepairCommands, OnlyAnEmptyServerIsRemovedAndForGood) {
-  EXPECT_EQ(set_state(1, wire::REMOVED), ErrorCode::kConflict);
-  EXPECT_EQ(set_state(8, wire::REMOVED), ErrorCode::kOk);
-  EXPECT_EQ(set_state(8, wire::LIVE), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(want(1, wire::REMOVED), ErrorCode::kConflict);
+  EXPECT_EQ(want(8, wire::REMOVED), ErrorCode::kOk);
+  EXPECT_EQ(want(8, wire::REMOVED), ErrorCode::kOk) << "it is so already";
+  EXPECT_EQ(want(8, wire::LIVE), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(set_state(8, wire::DEAD), ErrorCode::kInvalidArgument);
+  wire::Command again;
+  again.mutable_register_server()->set_uuid(machine.tables().server(ServerId(8)).value()->uuid());
+  again.mutable_register_server()->set_address("7:1");
+  again.mutable_register_server()->set_rack("/r/7");
+  EXPECT_EQ(apply(again), ErrorCode::kConflict);
+}
+
+TEST_F(RepairCommands, WhatCannotBeWantedOfAServerIsRefused) {
+  EXPECT_EQ(want(99, wire::DRAINING), ErrorCode::kNotFound);
+  EXPECT_EQ(want(1, wire::DEAD), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(want(1, static_cast<wire::ServerState>(77)), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(want(1, wire::MAINTENANCE, 0), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(want(1, wire::MAINTENANCE, kMaxMaintenanceMs + 1), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(set_state(1, wire::DRAINING), ErrorCode::kInvalidArgument) << "that is not for a leader to find";
+  kill(1);
+  EXPECT_EQ(want(1, wire::MAINTENANCE, 1000), ErrorCode::kConflict);
+}
+
+TEST_F(RepairCommands, AServerThatDiesWhileItIsDrainedIsDrainedOnWhenItIsBack) {
+  EXPECT_EQ(want(1, wire::DRAINING), ErrorCode::kOk);
+  kill(1);
+  EXPECT_EQ(shard(0).condition(), wire::Shard::UNREACHABLE);
+  machine.add_server("0");
+  sweep(1);
+  EXPECT_EQ(state(1), wire::DRAINING);
+  EXPECT_EQ(shard(0).condition(), wire::Shard::LEAVING);
+  kill(1);
+  EXPECT_EQ(want(1, wire::LIVE), ErrorCode::kOk);
+  EXPECT_EQ(state(1), wire::DEAD) << "what is wanted of it does not bring it back";
+  EXPECT_EQ(set_state(1, wire::LIVE), ErrorCode::kOk);
+  EXPECT_EQ(state(1), wire::LIVE);
+}
+
+TEST_F(RepairCommands, AServerInMaintenanceIsNotDeclaredDeadAndItsShardsCount) {
+  EXPECT_EQ(want(1, wire::MAINTENANCE, 60'000), ErrorCode::kOk);
+  EXPECT_EQ(set_state(1, wire::DEAD), ErrorCode::kConflict);
+  sweep(1);
+  EXPECT_EQ(risk_of(row()), Risk::kWhole);
+  EXPECT_EQ(machine.allocate(file, 0, {1, 2, 3, 4, 5}).code, ErrorCode::kUnavailable) << "it takes nothing new";
+  EXPECT_EQ(want(1, wire::LIVE), ErrorCode::kOk);
+  EXPECT_EQ(set_state(1, wire::DEAD), ErrorCode::kOk);
+}
+
+// A server was taken for empty while blocks that it was a target of were still being written.
+TEST_F(RepairCommands, Hdfs17658AServerOfAnOpenBlockIsNotRemoved) {
+  const auto open = machine.allocate(file, 0, {2, 3, 4, 5, 6}).result.allocate_block();
+  EXPECT_EQ(want(6, wire::DRAINING), ErrorCode::kOk);
+  EXPECT_EQ(want(6, wire::REMOVED), ErrorCode::kConflict);
+  ASSERT_EQ(machine.commit(MachineHarness::full_commit(file, open, length, kFull)).code, ErrorCode::kOk);
+  EXPECT_EQ(want(6, wire::REMOVED), ErrorCode::kConflict);
+  const wire::BlockRow committed = machine.tables().required_block(BlockId(open.block())).value();
+  EXPECT_EQ(find_shard(committed, 4)->condition(), wire::Shard::LEAVING) << "and it is moved as the others are";
+}
+
+TEST_F(RepairCommands, TheTargetOfARepairIsNotRemoved) {
+  kill(1);
+  ASSERT_EQ(start({plan(0, 6)}), 1u);
+  EXPECT_EQ(want(6, wire::REMOVED), ErrorCode::kConflict);
+}
+
+TEST_F(RepairCommands, NobodyWaitsForARemovedServerToConfirmItsGarbage) {
+  machine.remove("/f", false);
+  machine.reclaim_all(100);
+  ASSERT_EQ(machine.count(machine.tables().keys().garbage_of(ServerId(1))), 1u);
+  const uint64_t before = machine.counters().garbage_shards();
+  EXPECT_EQ(want(1, wire::REMOVED), ErrorCode::kOk);
+  sweep(1);
+  EXPECT_EQ(machine.count(machine.tables().keys().garbage_of(ServerId(1))), 0u);
+  EXPECT_EQ(machine.counters().garbage_shards(), before - 1);
+  sweep(1);
+  EXPECT_FALSE(machine.tables().server(ServerId(1)).value()->sweeping());
 }
 
 TEST_F(RepairCommands, NothingIsPlacedOnADrainingServer) {
-  EXPECT_EQ(set_state(6, wire::DRAINING), ErrorCode::kOk);
+  EXPECT_EQ(want(6, wire::DRAINING), ErrorCode::kOk);
   EXPECT_EQ(machine.allocate(file, 0, {1, 2, 3, 4, 6}).code, ErrorCode::kUnavailable) << "the next try places anew";
 }
 
@@ -305,13 +387,13 @@ TEST_F(RepairCommands, DeletingABlockDiscardsItsRepairsToo) {
 }
 
 TEST_F(RepairCommands, DrainingCopiesWithoutLosingRedundancy) {
-  EXPECT_EQ(set_state(1, wire::DRAINING), ErrorCode::kOk);
+  EXPECT_EQ(want(1, wire::DRAINING), ErrorCode::kOk);
   sweep(1);
   EXPECT_EQ(risk_of(row()), Risk::kLeaving);
   ASSERT_EQ(start({plan(0, 6)}), 1u);
   ASSERT_TRUE(finish(success(row().reservations(0))));
   EXPECT_EQ(risk_of(row()), Risk::kWhole);
-  EXPECT_EQ(set_state(1, wire::REMOVED), ErrorCode::kOk);
+  EXPECT_EQ(want(1, wire::REMOVED), ErrorCode::kOk);
 }
 
 // HDFS-17003: another block than the damaged one was invalidated.

@@ -1,0 +1,98 @@
+#include "core/meta/server_admin.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+#include <vector>
+
+#include "core/wire/rpc.h"
+
+namespace dogfs {
+namespace {
+
+// Blocks that are judged in one job: a few milliseconds.
+constexpr size_t kBlocksPerStep = 2000;
+
+// Judges the next blocks of `server` behind `after`, and moves that. True when there are no more.
+Result<bool> judge_some(const MetaTables& tables, ServerId server, BlockId& after, Departure& departure) {
+  std::vector<BlockId> blocks;
+  const KeyRange range = tables.keys().listed_of(server, after);
+  DOGFS_TRYV(tables.reader().scan(range.begin, range.end, [&](std::string_view key, std::string_view) {
+    blocks.emplace_back(last_id(key));
+    return blocks.size() < kBlocksPerStep;
+  }));
+  for (const BlockId id : blocks) {
+    DOGFS_TRY(const wire::BlockRow block, tables.required_block(id));
+    departure.add(block);
+    after = id;
+  }
+  return blocks.size() < kBlocksPerStep;
+}
+
+}  // namespace
+
+Task<Reply> ServerAdmin::administer(Request request, MonoTime deadline) {
+  const Result<wire::AdministerServerRequest> parsed = parse_message<wire::AdministerServerRequest>(request.body);
+  if (!parsed) co_return error_reply(parsed.error());
+  const wire::AdministerServerRequest& message = parsed.value();
+  const Result<LogIndex> current = co_await parts_.replica.read_barrier(deadline);
+  if (!current) co_return parts_.refuse(current.error());
+  wire::AdministerServerReply answer;
+  if (message.wanted() == wire::DRAINING || message.wanted() == wire::MAINTENANCE) {
+    const Result<uint64_t> blocks =
+        co_await judge(ServerId(message.server()), message.wanted(), message.force(), deadline);
+    if (!blocks) co_return error_reply(blocks.error());
+    answer.set_blocks(blocks.value());
+  }
+  wire::Command command;
+  command.mutable_administer_server()->set_server(message.server());
+  command.mutable_administer_server()->set_wanted(message.wanted());
+  command.mutable_administer_server()->set_maintenance_ms(message.maintenance_ms());
+  Result<wire::CommandReply> outcome = co_await parts_.proposer.propose(std::move(command), deadline);
+  if (!outcome || outcome.value().error() != 0) co_return parts_.answer(std::move(outcome));
+  co_return make_reply(answer);
+}
+
+// How many blocks the server has, if they can bear what is wanted of it.
+Task<Result<uint64_t>> ServerAdmin::judge(ServerId server, wire::ServerState wanted, bool force, MonoTime deadline) {
+  using Servers = std::map<ServerId, DepartureServer>;
+  DOGFS_CO_TRY(Servers known, co_await servers());
+  if (!known.contains(server)) {
+    co_return Error(ErrorCode::kNotFound, fmt::format("chunk server {} is not registered", server));
+  }
+  Departure departure(server, wanted, std::move(known));
+  const std::shared_ptr<const KvReader> snapshot = parts_.reader.snapshot();
+  BlockId after;
+  Result<bool> done = false;
+  while (done && !done.value()) {
+    if (parts_.env.clock.now() >= deadline) {
+      co_return Error(ErrorCode::kTimeout, "the server has too many blocks to be judged in that time");
+    }
+    co_await parts_.env.compute.run(
+        [&] { done = judge_some(MetaTables(*snapshot, parts_.reader.group()), server, after, departure); });
+  }
+  if (!done) co_return done.error();
+  const Status verdict = departure.verdict();
+  if (!verdict && !force) co_return verdict.error();
+  co_return departure.blocks();
+}
+
+Task<Result<std::map<ServerId, DepartureServer>>> ServerAdmin::servers() {
+  using Rows = std::vector<wire::ChunkServerRow>;
+  DOGFS_CO_TRY(const Rows rows,
+               co_await parts_.reader.read<Rows>([](const MetaTables& tables) { return tables.servers(); }));
+  std::map<ServerId, DepartureServer> servers;
+  const MonoTime since = parts_.env.clock.now() - parts_.options.server_silence_limit;
+  for (const wire::ChunkServerRow& row : rows) {
+    const ServerRegistry::Server* heard = parts_.registry.find(ServerId(row.server()));
+    const bool is_there = heard != nullptr && heard->last_heartbeat && *heard->last_heartbeat >= since;
+    DepartureServer& server = servers[ServerId(row.server())];
+    server.rack = row.rack();
+    server.takes_shards = is_there && row.state() == wire::LIVE;
+    server.can_be_read = is_there && (row.state() == wire::LIVE || row.state() == wire::DRAINING);
+    if (heard != nullptr) server.free_bytes = heard->free_bytes;
+  }
+  co_return servers;
+}
+
+}  // namespace dogfs

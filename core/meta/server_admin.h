@@ -1,0 +1,26 @@
+// What operators ask of chunk servers: to be drained, to be away for a while, to be as any other again, to be removed.
+// The leader judges first whether the blocks can bear it (departure.h); what must never happen is checked by apply.
+#pragma once
+
+#include "core/meta/departure.h"
+#include "core/meta/parts.h"
+#include "core/wire/meta.pb.h"
+
+namespace dogfs {
+
+class ServerAdmin {
+ public:
+  explicit ServerAdmin(MetaParts& parts) : parts_(parts) {}
+
+  // Answered when it is committed: the shards of a drained server follow in the background. kConflict or kNoSpace where
+  // the blocks cannot bear it, unless it is forced; else as administer_server (server_states.h).
+  Task<Reply> administer(Request request, MonoTime deadline);
+
+ private:
+  Task<Result<uint64_t>> judge(ServerId server, wire::ServerState wanted, bool force, MonoTime deadline);
+  Task<Result<std::map<ServerId, DepartureServer>>> servers();
+
+  MetaParts& parts_;
+};
+
+}  // namespace dogfs

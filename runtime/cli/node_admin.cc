@@ -1,0 +1,153 @@
+#include "runtime/cli/node_admin.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "core/env/sync.h"
+#include "runtime/cli/inspect.h"
+#include "runtime/cli/units.h"
+
+namespace dogfs::cli {
+namespace {
+
+constexpr Duration kPollInterval = seconds(1);
+// How often the progress of a drain is shown.
+constexpr Duration kReportInterval = seconds(10);
+
+std::string describe_state(const wire::ChunkServerInfo& server) {
+  std::string text(server_state_name(server.state()));
+  if (server.state() == wire::DEAD && server.wanted() != wire::LIVE) {
+    text += fmt::format(" ({} when it is back)", server_state_name(server.wanted()));
+  }
+  if (server.state() == wire::MAINTENANCE) {
+    text +=
+        fmt::format(" for {} more", format_duration(milliseconds(std::max<int64_t>(server.maintenance_left_ms(), 0))));
+  }
+  if (server.blocks() == 0) return text + ", empty";
+  if (server.blocks() > 0) text += fmt::format(", has shards of {} blocks", server.blocks());
+  return text;
+}
+
+const wire::ChunkServerInfo* find_server(const wire::ClusterStatusReply& status, const std::string& named) {
+  const auto found = std::ranges::find_if(status.servers(), [&named](const wire::ChunkServerInfo& server) {
+    return server.address() == named || std::to_string(server.server()) == named;
+  });
+  return found == status.servers().end() ? nullptr : &*found;
+}
+
+// Asks for the same of each server that is named. Those for which it was committed.
+Task<std::vector<wire::ChunkServerInfo>> administer(Session& session, NodeOptions options,
+                                                    wire::AdministerServerRequest request) {
+  std::vector<wire::ChunkServerInfo> changed;
+  const Result<wire::ClusterStatusReply> status = co_await session.client().status();
+  if (!status) {
+    session.fail("admin node", status.error());
+    co_return changed;
+  }
+  for (const std::string& named : options.servers) {
+    const wire::ChunkServerInfo* server = find_server(status.value(), named);
+    if (server == nullptr) {
+      session.fail(named, Error(ErrorCode::kNotFound, "no chunk server has this id or address"));
+      continue;
+    }
+    request.set_server(server->server());
+    const Result<wire::AdministerServerReply> reply = co_await session.client().administer_server(request);
+    if (reply) {
+      changed.push_back(*server);
+      changed.back().set_blocks(static_cast<int64_t>(reply.value().blocks()));
+    } else {
+      session.fail(named, reply.error());
+    }
+  }
+  co_return changed;
+}
+
+// Shows what is left to move off `server`, and for how long, until it is empty.
+Task<void> wait_until_empty(Session& session, wire::ChunkServerInfo server) {
+  const MonoTime begin = session.env().clock.now();
+  MonoTime next_report = begin;
+  while (!session.interrupted()) {
+    const Result<wire::ClusterStatusReply> status = co_await session.client().status(true);
+    const MonoTime now = session.env().clock.now();
+    const wire::ChunkServerInfo* seen = status ? find_server(status.value(), std::to_string(server.server())) : nullptr;
+    if (seen != nullptr && seen->wanted() != wire::DRAINING) {
+      session.fail(server.address(), Error(ErrorCode::kConflict, "it is not to be drained any more"));
+      co_return;
+    }
+    if (seen != nullptr && seen->blocks() == 0) {
+      print(fmt::format("{}: empty\n", server.address()));
+      co_return;
+    }
+    if (seen != nullptr && now >= next_report) {
+      next_report = now + kReportInterval;
+      const int64_t moved = std::max<int64_t>(server.blocks() - seen->blocks(), 0);
+      std::string left = fmt::format("{}: {} of {} blocks are left", server.address(), seen->blocks(), server.blocks());
+      if (moved > 0) left += fmt::format(", about {}", format_duration((now - begin) / moved * seen->blocks()));
+      print(left + "\n");
+    }
+    co_await sleep_for(session.env().clock, kPollInterval);
+  }
+}
+
+}  // namespace
+
+Task<void> list_servers(Session& session, NodeOptions options) {
+  const Result<wire::ClusterStatusReply> status = co_await session.client().status(true);
+  if (!status) {
+    session.fail("admin node list", status.error());
+    co_return;
+  }
+  for (const wire::ChunkServerInfo& server : status.value().servers()) {
+    if (options.json) {
+      print_json(server);
+    } else {
+      print(fmt::format("{:>4}  {:<24} {:<16} {:>6} free of {:>6}  {}, {}\n", server.server(), server.address(),
+                        server.rack(), human_bytes(server.free_bytes()), human_bytes(server.total_bytes()),
+                        describe_state(server), describe_last_heartbeat(server)));
+    }
+  }
+}
+
+Task<void> drain_servers(Session& session, NodeOptions options) {
+  wire::AdministerServerRequest request;
+  request.set_wanted(wire::DRAINING);
+  request.set_force(options.force);
+  const std::vector<wire::ChunkServerInfo> draining = co_await administer(session, options, request);
+  for (const wire::ChunkServerInfo& server : draining) {
+    print(fmt::format("{}: shards of {} blocks are to be moved\n", server.address(), server.blocks()));
+  }
+  if (!options.wait) co_return;
+  for (const wire::ChunkServerInfo& server : draining) co_await wait_until_empty(session, server);
+}
+
+Task<void> maintain_servers(Session& session, NodeOptions options) {
+  const seconds period(options.period_seconds);
+  wire::AdministerServerRequest request;
+  request.set_wanted(wire::MAINTENANCE);
+  request.set_maintenance_ms(milliseconds(period).count());
+  request.set_force(options.force);
+  for (const wire::ChunkServerInfo& server : co_await administer(session, options, request)) {
+    print(fmt::format("{}: may be away for {}\n", server.address(), format_duration(period)));
+  }
+}
+
+Task<void> return_servers(Session& session, NodeOptions options) {
+  wire::AdministerServerRequest request;
+  request.set_wanted(wire::LIVE);
+  for (const wire::ChunkServerInfo& server : co_await administer(session, options, request)) {
+    print(fmt::format("{}: takes shards again\n", server.address()));
+  }
+}
+
+Task<void> remove_servers(Session& session, NodeOptions options) {
+  wire::AdministerServerRequest request;
+  request.set_wanted(wire::REMOVED);
+  for (const wire::ChunkServerInfo& server : co_await administer(session, options, request)) {
+    print(fmt::format("{}: removed for good\n", server.address()));
+  }
+}
+
+}  // namespace dogfs::cli

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Chunk servers are drained, away for maintenance, and removed, as docs/operations.md says, while files are read."""
+
+import os
+import random
+import sys
+import unittest
+
+sys.dont_write_bytecode = True
+from cluster import EXIT_FAILED, EXIT_USAGE, Cluster, wait_for  # noqa: E402
+
+DEAD_AFTER_S = 4
+MOVE_S = 120
+HEALTHY = b" 0 degraded, 0 at risk, 0 lost"
+
+
+def node(cluster, *words, code=0):
+    """`dogfs admin node WORDS`: what it says on standard output, or with another exit code on standard error."""
+    done = cluster.dogfs("admin", "node", *words, code=code)
+    return (done.stdout if code == 0 else done.stderr).decode()
+
+
+def servers(cluster):
+    return {server["address"]: server for server in cluster.json("admin", "node", "list")}
+
+
+class Drain(unittest.TestCase):
+    def test_servers_come_and_go_by_intent(self):
+        with Cluster(os.environ["DOGFS_BUILD_DIR"], chunks=10) as cluster:
+            for each in cluster.metas:
+                each.argv += ["--dead-after", str(DEAD_AFTER_S), "--repair-grace", "1"]
+            cluster.start()
+            cluster.dogfs("mkdir", "/files")
+            self.contents = {}
+            for i in range(8):
+                self.contents[f"/files/{i}"] = random.Random(i).randbytes(200_000 + 1_200_000 * i)
+                cluster.dogfs("put", "-", f"/files/{i}", stdin=self.contents[f"/files/{i}"])
+            self.drain_and_remove(cluster)
+            self.refuse_what_cannot_be(cluster)
+            self.be_away(cluster)
+
+    def drain_and_remove(self, cluster):
+        victim = cluster.chunks[0]
+        self.assertIn("still has shards", node(cluster, "remove", victim.address, code=EXIT_FAILED))
+        said = node(cluster, "drain", victim.address, "--wait")
+        self.assertIn("are to be moved", said)
+        self.assertIn(f"{victim.address}: empty", said)
+        self.assertTrue(victim.alive())
+        self.assertEqual(servers(cluster)[victim.address]["state"], "DRAINING")
+        self.assertIn(HEALTHY, cluster.dogfs("fsck").stdout)
+        self.assertIn("removed for good", node(cluster, "remove", victim.address))
+        wait_for("the removed server to end", lambda: not victim.alive(), MOVE_S)
+        self.assertIn("removed for good", victim.log_path.read_text())
+        self.read_all(cluster)
+
+    # Nine are left, and RS(6,3) needs nine.
+    def refuse_what_cannot_be(self, cluster):
+        refusal = node(cluster, "drain", cluster.chunks[1].address, code=EXIT_FAILED)
+        self.assertIn("have no other server to go to", refusal)
+        self.assertEqual(servers(cluster)[cluster.chunks[1].address]["state"], "LIVE")
+        self.assertIn("no chunk server has this id or address", node(cluster, "drain", "77", code=EXIT_FAILED))
+        self.assertIn("SERVER", node(cluster, "drain", code=EXIT_USAGE))
+        for period in ("2", "0s", "40d", "soon"):
+            node(cluster, "maintenance", cluster.chunks[1].address, "--for", period, code=EXIT_USAGE)
+
+    def be_away(self, cluster):
+        away, gone = cluster.chunks[1], cluster.chunks[2]
+        number = servers(cluster)[away.address]["server"]
+        self.assertIn("may be away for", node(cluster, "maintenance", str(number), "--for", "1h"))
+        away.kill()
+        gone.kill()
+        wait_for("the other to be found dead", lambda: servers(cluster)[gone.address]["state"] == "DEAD", MOVE_S)
+        self.assertEqual(servers(cluster)[away.address]["state"], "MAINTENANCE")
+        self.read_all(cluster)
+        wait_for("the loss to show", lambda: b" 0 degraded" not in cluster.dogfs("fsck").stdout, MOVE_S)
+        third = node(cluster, "maintenance", cluster.chunks[3].address, "--for", "1h")
+        self.assertIn("may be away", third)
+        fourth = node(cluster, "maintenance", cluster.chunks[4].address, code=EXIT_FAILED)
+        self.assertIn("could not be read without it", fourth)
+        self.assertIn("takes shards again", node(cluster, "return", str(number), cluster.chunks[3].address))
+        away.start()
+        gone.start()
+        wait_for("all to be back", lambda: HEALTHY in cluster.dogfs("fsck").stdout, MOVE_S)
+        states = [server["state"] for server in servers(cluster).values()]
+        self.assertEqual(sorted(states), ["LIVE"] * 9 + ["REMOVED"])
+        self.read_all(cluster)
+
+    def read_all(self, cluster):
+        for path, content in self.contents.items():
+            self.assertEqual(cluster.dogfs("cat", path).stdout, content, path)
+
+
+if __name__ == "__main__":
+    unittest.main()
