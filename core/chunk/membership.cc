@@ -31,8 +31,13 @@ Membership::Membership(Env& env, const ChunkOptions& options, Identity& identity
 void Membership::start(TaskGroup& tasks, std::function<void()> on_registered) {
   tasks.spawn(run_registration(tasks, std::move(on_registered)));
   tasks_ = &tasks;
-  nodes_.insert(options_.meta_nodes.begin(), options_.meta_nodes.end());
-  for (const Address& node : nodes_) tasks.spawn(run_heartbeats(node));
+  for (const Address& node : options_.meta_nodes) send_heartbeats_to(node);
+}
+
+void Membership::send_heartbeats_to(const Address& node) {
+  nodes_.insert(node);
+  // The task of one that had left may not have noticed yet, and then goes on.
+  if (tended_.insert(node).second) tasks_->spawn(run_heartbeats(node));
 }
 
 Task<void> Membership::run_registration(TaskGroup& tasks, std::function<void()> on_registered) {
@@ -99,6 +104,7 @@ Task<void> Membership::run_heartbeats(Address node) {
     if (registered_) co_await send_heartbeat(node);
     co_await stop_.sleep(std::max<Duration>(next - env_.clock.now(), Duration(0)));
   }
+  tended_.erase(node);
 }
 
 wire::HeartbeatRequest Membership::make_heartbeat(const Said& said) {
@@ -161,10 +167,7 @@ void Membership::learn_nodes(const wire::HeartbeatReply& reply) {
     named.insert(Address{address});
   }
   if (reply.leader()) std::erase_if(nodes_, [&](const Address& node) { return !named.contains(node); });
-  for (const Address& node : named) {
-    // One whose task still runs although it had left is heard by the new task too: that does no harm.
-    if (nodes_.insert(node).second) tasks_->spawn(run_heartbeats(node));
-  }
+  for (const Address& node : named) send_heartbeats_to(node);
 }
 
 void Membership::take_reply(const wire::HeartbeatReply& reply, const Said& said) {

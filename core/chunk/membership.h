@@ -47,6 +47,7 @@ class Membership {
   Task<void> run_registration(TaskGroup& tasks, std::function<void()> on_registered);
   Task<Status> try_to_register();
   Task<Status> register_at(Address node);
+  void send_heartbeats_to(const Address& node);
   Task<void> run_heartbeats(Address node);
   void learn_nodes(const wire::HeartbeatReply& reply);
   Task<void> send_heartbeat(Address node);
@@ -70,8 +71,9 @@ class Membership {
   // Who led when last heard of; empty: unknown.
   Address leader_;
   size_t next_node_ = 0;
-  // The metadata nodes that heartbeats go to, in tasks of *tasks_ from start() on.
+  // The metadata nodes that heartbeats go to, and those that a task of *tasks_ still runs for.
   std::set<Address> nodes_;
+  std::set<Address> tended_;
   TaskGroup* tasks_ = nullptr;
   uint64_t incarnation_ = 0;
   // Damage is reported a part at a time: the last that was.

@@ -143,6 +143,7 @@ class FakeMeta final : public RequestHandler {
   Address leader;                // with a refusal of kNotLeader
   std::optional<Error> heartbeat_refusal;
   bool leads = true;
+  std::vector<std::string> meta_nodes;  // said to be the group
   uint64_t first_server = 7;
   std::map<std::string, uint64_t> servers;  // by uuid
   std::vector<wire::RegisterServerRequest> registrations;
@@ -195,6 +196,7 @@ class FakeMeta final : public RequestHandler {
     wire::HeartbeatReply reply;
     reply.set_leader(leads);
     reply.set_applied_index(heartbeats.size());
+    for (const std::string& node : meta_nodes) reply.add_meta_nodes(node);
     if (leads) {
       for (const wire::ShardName& name : heartbeats.back().deleted()) {
         deleted.insert(shard_key_from_wire(name).value());

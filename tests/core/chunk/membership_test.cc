@@ -76,6 +76,24 @@ TEST(Membership, AllMetadataNodesHearHeartbeatsEvenWhenSomeAreDown) {
   EXPECT_GE(other.heartbeats.size(), 15U);
 }
 
+// While two nodes call themselves leader, one that only the new one knows of comes and goes with their answers.
+TEST(Membership, ANodeThatLeavesAndReturnsHearsOneHeartbeatAnInterval) {
+  ChunkOptions options;
+  options.meta_nodes = {Address{"meta"}, Address{"meta-2"}};
+  ChunkWorld w(1, 1, options);
+  FakeMeta other;
+  FakeMeta third;
+  third.leads = false;
+  w.world.add_node("meta-2").env().transport.serve(other);
+  w.world.add_node("meta-3").env().transport.serve(third);
+  w.meta.meta_nodes = {"meta", "meta-2"};
+  other.meta_nodes = {"meta", "meta-2", "meta-3"};
+  ASSERT_TRUE(w.wait_registered());
+  w.world.run_for(seconds(30));
+  EXPECT_GE(third.heartbeats.size(), 5U);
+  EXPECT_LE(third.heartbeats.size(), 32U);
+}
+
 TEST(Membership, TheMetadataHearsOfTheServerAsSoonAsItIsRegistered) {
   ChunkWorld w;
   ASSERT_TRUE(w.wait_registered());
