@@ -133,7 +133,7 @@ void draw_repair_command(Input& input, wire::Command& command) {
       shard.set_crc32c(kShardCrc);
     }
   };
-  switch (input.below(9)) {
+  switch (input.below(10)) {
     case 0:
       command.mutable_set_server_state()->set_server(input.below(kMostServers + 1));
       command.mutable_set_server_state()->set_incarnation(input.below(3));
@@ -150,6 +150,7 @@ void draw_repair_command(Input& input, wire::Command& command) {
         repair.set_target(input.below(kMostServers + 1));
         repair.set_replaced_server(input.below(kMostServers + 1));
         repair.set_replaced_generation(input.id());
+        repair.set_move(input.flag());
       }
       command.mutable_start_repairs()->set_valid_ms(static_cast<int64_t>(input.number()));
       return;
@@ -172,6 +173,10 @@ void draw_repair_command(Input& input, wire::Command& command) {
       return draw_server_shards(*command.mutable_mark_damaged()->mutable_shards());
     case 6:
       return draw_server_shards(*command.mutable_adopt_shards()->mutable_shards());
+    case 8:
+      command.mutable_set_balancing()->set_on(input.flag());
+      command.mutable_set_balancing()->set_threshold_percent(input.byte());
+      return;
     case 7:
       command.mutable_administer_server()->set_server(input.below(kMostServers + 1));
       command.mutable_administer_server()->set_wanted(static_cast<wire::ServerState>(input.below(6)));

@@ -200,6 +200,10 @@ Task<Result<wire::AdministerServerReply>> Client::administer_server(wire::Admini
   return impl_->ask_leader<wire::AdministerServerReply>(MessageType::kAdministerServer, std::move(request));
 }
 
+Task<Result<wire::BalanceReply>> Client::balance(wire::BalanceRequest request) {
+  return impl_->ask_leader<wire::BalanceReply>(MessageType::kBalance, std::move(request));
+}
+
 Task<Result<wire::MembershipReply>> Client::transfer_leadership(uint64_t target) {
   wire::TransferLeadershipRequest request;
   request.set_target(target);

@@ -105,6 +105,8 @@ class Client {
   // What the operator wants of a chunk server. Resumes when it is committed. kConflict, kNoSpace: its blocks cannot bear
   // that, for the reason that the text says.
   Task<Result<wire::AdministerServerReply>> administer_server(wire::AdministerServerRequest request);
+  // Starts or stops the moving of shards to servers that are less full, or only tells how it is.
+  Task<Result<wire::BalanceReply>> balance(wire::BalanceRequest request);
 
   // Ends what runs in the background (lease renewal). Precondition: no operation is under way.
   Task<void> stop();

@@ -78,6 +78,7 @@ class MetaKeys {
   // Entries of `parent` with names greater than `after`; all of them where it is empty.
   KeyRange entries(InodeId parent, std::string_view after) const;
   KeyRange blocks() const { return whole('b'); }
+  KeyRange blocks_after(BlockId after) const { return behind('b', after.value()); }
   KeyRange all_file_blocks() const { return whole('f'); }
   // Blocks of a file that begin at `offset` or behind it.
   KeyRange file_blocks(InodeId inode, uint64_t offset) const;

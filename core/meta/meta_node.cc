@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/meta/balancer.h"
 #include "core/meta/client_requests.h"
 #include "core/meta/duties.h"
 #include "core/meta/membership_requests.h"
@@ -50,6 +51,7 @@ class MetaNode::Impl {
         membership_(parts_),
         admin_(parts_),
         duties_(parts_),
+        balancer_(parts_),
         idle_(env.clock) {}
 
   Task<Status> start(RequestHandler& handler) {
@@ -57,6 +59,7 @@ class MetaNode::Impl {
     DOGFS_CO_TRYV(co_await replica_.start());
     duties_.start();
     repairs_.start();
+    balancer_.start();
     env_.transport.serve(handler);
     co_return ok();
   }
@@ -72,9 +75,11 @@ class MetaNode::Impl {
     stopping_ = true;
     duties_.request_stop();
     repairs_.request_stop();
+    balancer_.request_stop();
     co_await replica_.stop();
     co_await duties_.join();
     co_await repairs_.join();
+    co_await balancer_.join();
     while (active_ > 0) co_await idle_.wait();
   }
 
@@ -128,6 +133,8 @@ class MetaNode::Impl {
         return membership_.change(std::move(request), deadline);
       case MessageType::kTransferLeadership:
         return membership_.transfer(std::move(request), deadline);
+      case MessageType::kBalance:
+        return balancer_.balance(std::move(request), deadline);
       case MessageType::kAdministerServer:
         return admin_.administer(std::move(request), deadline);
       case MessageType::kRegisterServer:
@@ -160,6 +167,7 @@ class MetaNode::Impl {
       parts_.registry.listen(env_.clock.now());
       duties_.lead();
       repairs_.lead();
+      balancer_.lead();
     }
   }
 
@@ -175,6 +183,7 @@ class MetaNode::Impl {
   MembershipRequests membership_;
   ServerAdmin admin_;
   Duties duties_;
+  Balancer balancer_;
   // Requests under way; stop() waits for them.
   size_t active_ = 0;
   Notifier idle_;

@@ -30,6 +30,11 @@ bool needs_replacement(const wire::Shard& shard) {
   return !is_intact(shard) || shard.condition() == wire::Shard::LEAVING;
 }
 
+// A shard that is whole, and is moved: it stays until its successor is published.
+bool is_wanted(const wire::Shard& shard, bool move) {
+  return move ? is_intact(shard) : needs_replacement(shard);
+}
+
 bool is_as_planned(const wire::Shard& shard, uint64_t server, uint64_t generation) {
   return shard.server() == server && (server == 0 || shard.generation() == generation);
 }
@@ -45,6 +50,7 @@ wire::RepairReservation make_reservation(ApplyContext& context, const wire::Star
   reservation.set_generation(context.new_generation().value());
   reservation.set_replaced_server(repair.replaced_server());
   reservation.set_replaced_generation(repair.replaced_generation());
+  reservation.set_move(repair.move());
   const int64_t valid_ms = std::clamp<int64_t>(context.command.start_repairs().valid_ms(), 0, kMaxReservationMs);
   reservation.set_expires_ms(context.log_time_ms() + valid_ms);
   return reservation;
@@ -55,7 +61,7 @@ Result<bool> start_repair(ApplyContext& context, const wire::StartRepairs::Repai
   DOGFS_TRY(std::optional<wire::BlockRow> block, committed_block(context.tables, BlockId(repair.block())));
   if (!block) return false;
   const wire::Shard* shard = find_shard(*block, repair.index());
-  if (shard == nullptr || !needs_replacement(*shard) || intact_shards(*block) < needed_shards(*block) ||
+  if (shard == nullptr || !is_wanted(*shard, repair.move()) || intact_shards(*block) < needed_shards(*block) ||
       !is_as_planned(*shard, repair.replaced_server(), repair.replaced_generation())) {
     return false;
   }
@@ -138,7 +144,8 @@ Result<wire::FinishRepairReply> finish_repair(ApplyContext& context, const wire:
   block->mutable_reservations()->erase(found);
   const auto shard = std::ranges::find(*block->mutable_shards(), operation.index(), &wire::Shard::index);
   DOGFS_TRY(const bool takes, takes_shards(context.tables, operation.target()));
-  if (takes && needs_replacement(*shard) && has_committed_bytes(*shard, operation) &&
+  const bool wanted = needs_replacement(*shard) || is_wanted(*shard, reservation.move());
+  if (takes && wanted && has_committed_bytes(*shard, operation) &&
       is_as_planned(*shard, reservation.replaced_server(), reservation.replaced_generation()) &&
       may_host(*block, operation.index(), operation.target())) {
     replace_shard(context, id, *shard, {.server = reservation.target(), .generation = reservation.generation()});

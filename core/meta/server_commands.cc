@@ -79,6 +79,15 @@ Result<wire::RegisterServerReply> register_server(ApplyContext& context, const w
   return reply;
 }
 
+Status set_balancing(ApplyContext& context, const wire::SetBalancing& operation) {
+  const uint32_t threshold = operation.threshold_percent();
+  if (operation.on() && (threshold < 1 || threshold > 100)) {
+    return Error(ErrorCode::kInvalidArgument, "a threshold for balancing is 1 to 100 per cent");
+  }
+  context.counters.set_balance_threshold_percent(operation.on() ? threshold : 0);
+  return ok();
+}
+
 Status confirm_deleted(ApplyContext& context, const wire::ConfirmDeleted& operation) {
   if (operation.shards_size() > kMaxConfirmedPerCommand) {
     return Error(ErrorCode::kInvalidArgument, "too many shards in one command");

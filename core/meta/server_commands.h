@@ -19,6 +19,9 @@ Status initialize_cluster(ApplyContext& context, const wire::InitializeCluster& 
 // kInvalidArgument, kLimitExceeded.
 Result<wire::RegisterServerReply> register_server(ApplyContext& context, const wire::RegisterServer& operation);
 
+// kInvalidArgument for a threshold that is none: 1 to 100.
+Status set_balancing(ApplyContext& context, const wire::SetBalancing& operation);
+
 // Forgets garbage that is gone.
 Status confirm_deleted(ApplyContext& context, const wire::ConfirmDeleted& operation);
 

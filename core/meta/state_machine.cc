@@ -133,6 +133,9 @@ Result<std::string> run_own_command(ApplyContext& context) {
     case wire::Command::kAdministerServer:
       done = administer_server(context, command.administer_server());
       break;
+    case wire::Command::kSetBalancing:
+      done = set_balancing(context, command.set_balancing());
+      break;
     case wire::Command::kSweepServer:
       done = sweep_server(context, command.sweep_server());
       break;

@@ -232,6 +232,25 @@ void add_node_commands(CLI::App& node, CommandLine& line) {
   define_for_servers("remove", "Take out servers for good that are empty", "dogfs admin node remove 3", remove_servers);
 }
 
+void add_balance_commands(CLI::App& balance, CommandLine& line) {
+  auto options = std::make_shared<BalanceOptions>();
+  const auto define = [&](const char* name, const char* description, const char* example, auto run) {
+    CLI::App* command = add_command(balance, name, description, example);
+    command->add_flag("--json", options->json, "One JSON object, for programs");
+    on_call(command, line, options, run);
+    return command;
+  };
+  CLI::App* start = define("start", "Move shards until servers are equally full and no rack has too many",
+                           "dogfs admin balance start --threshold 5", start_balancing);
+  start
+      ->add_option("--threshold", options->threshold_percent,
+                   "How much fuller than the mean a server may be, in per cent of its space")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  define("stop", "Move nothing more", "dogfs admin balance stop", stop_balancing);
+  define("status", "Show how far it is", "dogfs admin balance status", show_balancing);
+}
+
 void add_admin_commands(CLI::App& app, CommandLine& line) {
   CLI::App* admin = add_command(app, "admin", "Operate the cluster", "dogfs admin meta status");
   admin->require_subcommand(1);
@@ -241,6 +260,10 @@ void add_admin_commands(CLI::App& app, CommandLine& line) {
   CLI::App* node = add_command(*admin, "node", "The chunk servers", "dogfs admin node list");
   node->require_subcommand(1);
   add_node_commands(*node, line);
+  CLI::App* balance =
+      add_command(*admin, "balance", "How evenly servers and racks are filled", "dogfs admin balance start");
+  balance->require_subcommand(1);
+  add_balance_commands(*balance, line);
 }
 
 Result<std::vector<Address>> find_meta_nodes(const CommandLine& line) {

@@ -92,6 +92,28 @@ Task<void> wait_until_empty(Session& session, wire::ChunkServerInfo server) {
   }
 }
 
+std::string describe_balancing(const wire::BalanceReply& reply) {
+  std::string text = fmt::format("off, {} shards moved", reply.moves());
+  if (reply.balanced()) return text + ": balanced, nothing is left to move";
+  if (reply.threshold_percent() == 0) return text;
+  text = fmt::format("on, to within {} % of the mean; {} shards moved; {} of {} blocks seen in this pass",
+                     reply.threshold_percent(), reply.moves(), reply.blocks_seen(), reply.blocks());
+  if (reply.measuring()) text += ", which only measures";
+  if (reply.waiting()) text += "; waiting for repairs, or for servers to be heard of";
+  return text;
+}
+
+Task<void> ask_balancer(Session& session, BalanceOptions options, wire::BalanceRequest request) {
+  const Result<wire::BalanceReply> reply = co_await session.client().balance(std::move(request));
+  if (!reply) {
+    session.fail("admin balance", reply.error());
+  } else if (options.json) {
+    print_json(reply.value());
+  } else {
+    print(fmt::format("balancing: {}\n", describe_balancing(reply.value())));
+  }
+}
+
 }  // namespace
 
 Task<void> list_servers(Session& session, NodeOptions options) {
@@ -148,6 +170,23 @@ Task<void> remove_servers(Session& session, NodeOptions options) {
   for (const wire::ChunkServerInfo& server : co_await administer(session, options, request)) {
     print(fmt::format("{}: removed for good\n", server.address()));
   }
+}
+
+Task<void> start_balancing(Session& session, BalanceOptions options) {
+  wire::BalanceRequest request;
+  request.set_action(wire::BalanceRequest::START);
+  request.set_threshold_percent(options.threshold_percent);
+  return ask_balancer(session, options, std::move(request));
+}
+
+Task<void> stop_balancing(Session& session, BalanceOptions options) {
+  wire::BalanceRequest request;
+  request.set_action(wire::BalanceRequest::STOP);
+  return ask_balancer(session, options, std::move(request));
+}
+
+Task<void> show_balancing(Session& session, BalanceOptions options) {
+  return ask_balancer(session, options, wire::BalanceRequest());
 }
 
 }  // namespace dogfs::cli

@@ -1,4 +1,5 @@
-// `dogfs admin node …`: the chunk servers, and what the operator wants of them.
+// `dogfs admin node …` and `dogfs admin balance …`: the chunk servers, what the operator wants of them, and whether shards
+// are moved so that they are equally full.
 #pragma once
 
 #include <string>
@@ -17,10 +18,19 @@ struct NodeOptions {
   bool json = false;
 };
 
+struct BalanceOptions {
+  uint32_t threshold_percent = 10;
+  bool json = false;
+};
+
 Task<void> list_servers(Session& session, NodeOptions options);
 Task<void> drain_servers(Session& session, NodeOptions options);
 Task<void> maintain_servers(Session& session, NodeOptions options);
 Task<void> return_servers(Session& session, NodeOptions options);
 Task<void> remove_servers(Session& session, NodeOptions options);
+
+Task<void> start_balancing(Session& session, BalanceOptions options);
+Task<void> stop_balancing(Session& session, BalanceOptions options);
+Task<void> show_balancing(Session& session, BalanceOptions options);
 
 }  // namespace dogfs::cli

@@ -141,7 +141,7 @@ class MetaCluster {
     wire::RegisterServerRequest request;
     request.set_uuid(std::string(16, static_cast<char>('a' + number)));
     request.set_address("chunk-" + std::to_string(number));
-    request.set_rack("/rack-" + std::to_string(number));
+    request.set_rack(racks_.empty() ? "/rack-" + std::to_string(number) : racks_.at(static_cast<size_t>(number)));
     return request;
   }
 
@@ -155,10 +155,11 @@ class MetaCluster {
     return request;
   }
 
+  void add_server(int number) {
+    servers_.push_back(ask_for<wire::RegisterServerReply>(MessageType::kRegisterServer, registration(number)));
+  }
   void add_servers(int count) {
-    for (int i = 0; i < count; ++i) {
-      servers_.push_back(ask_for<wire::RegisterServerReply>(MessageType::kRegisterServer, registration(i)));
-    }
+    for (int i = 0; i < count; ++i) add_server(i);
     beat();
   }
 
@@ -196,6 +197,7 @@ class MetaCluster {
   MetaOptions options_;
   std::vector<sim::Node*> metas_;
   std::map<size_t, MetaNode*> programs_;
+  std::vector<std::string> racks_;  // of the servers; empty: each has its own
   std::vector<wire::RegisterServerReply> servers_;
   size_t target_ = 0;
   uint64_t session_ = 0;
@@ -481,6 +483,53 @@ TEST(MetaNode, ServersMayBeAwayForMaintenanceUntilItIsOver) {
   EXPECT_EQ(state(1), wire::DEAD) << "nobody asked for it to be away";
   cluster.world_.run_for(seconds(10));
   EXPECT_EQ(state(0), wire::DEAD) << "its time was over";
+}
+
+// The block lies in racks of three and two servers; RS(3,2) bears the loss of two shards.
+TEST(MetaNode, BalancingOrdersMovesFromTheTargetsAndEndsByItself) {
+  MetaCluster cluster(3);
+  cluster.racks_ = {"/a", "/a", "/a", "/b", "/b", "/c"};
+  cluster.open_session();
+  cluster.add_servers(5);
+  cluster.write_block(cluster.create("/f"));
+  wire::BalanceRequest request;
+  request.set_action(wire::BalanceRequest::START);
+  EXPECT_EQ(cluster.ask(MessageType::kBalance, request).error.code, ErrorCode::kInvalidArgument);
+  request.set_threshold_percent(10);
+  const auto status = [&] {
+    return cluster.ask_for<wire::BalanceReply>(MessageType::kBalance, wire::BalanceRequest());
+  };
+  const auto run = [&](auto until) {
+    for (int i = 0; i < 20 && !until(); ++i) {
+      cluster.world_.run_for(milliseconds(500));
+      cluster.beat();
+    }
+    EXPECT_TRUE(until()) << status().ShortDebugString();
+  };
+  EXPECT_TRUE(cluster.ask_for<wire::BalanceReply>(MessageType::kBalance, request).measuring());
+  run([&] { return status().balanced(); });
+  EXPECT_EQ(status().threshold_percent(), 0u) << "there was no rack to go to";
+  EXPECT_EQ(status().moves(), 0u);
+
+  cluster.add_server(5);
+  EXPECT_EQ(cluster.ask_for<wire::BalanceReply>(MessageType::kBalance, request).threshold_percent(), 10u);
+  run([&] { return status().moves() == 1; });
+  wire::HeartbeatReply ordered;
+  run([&] {
+    ordered = cluster.ask_for<wire::HeartbeatReply>(MessageType::kHeartbeat, cluster.heartbeat_of(cluster.servers_[5]));
+    return ordered.repairs_size() == 1;
+  });
+  EXPECT_EQ(ordered.repairs(0).sources(0).index(), ordered.repairs(0).shard().index()) << "a copy, not a decoding";
+  wire::HeartbeatRequest done = cluster.heartbeat_of(cluster.servers_[5]);
+  wire::RepairOutcome& outcome = *done.add_repairs();
+  *outcome.mutable_shard() = ordered.repairs(0).shard();
+  outcome.set_length(ordered.repairs(0).length());
+  outcome.set_crc32c(ordered.repairs(0).crc32c());
+  cluster.ask(MessageType::kHeartbeat, done);
+  run([&] { return status().balanced(); });
+  wire::BalanceRequest stop;
+  stop.set_action(wire::BalanceRequest::STOP);
+  EXPECT_EQ(cluster.ask(MessageType::kBalance, stop).error.code, ErrorCode::kOk) << "it is off already";
 }
 
 TEST(MetaNode, ASilentWriterLosesItsLeaseAndOneThatRenewsDoesNot) {

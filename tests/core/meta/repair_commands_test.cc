@@ -396,6 +396,44 @@ TEST_F(RepairCommands, DrainingCopiesWithoutLosingRedundancy) {
   EXPECT_EQ(want(1, wire::REMOVED), ErrorCode::kOk);
 }
 
+TEST_F(RepairCommands, AWholeShardIsMovedOnlyWhereThatIsWhatIsWanted) {
+  wire::StartRepairs::Repair move = plan(0, 6);
+  EXPECT_EQ(start({move}), 0u) << "it needs no repair";
+  move.set_move(true);
+  ASSERT_EQ(start({move}), 1u);
+  EXPECT_EQ(risk_of(row()), Risk::kWhole) << "it is there until the other is";
+  ASSERT_TRUE(finish(success(row().reservations(0))));
+  EXPECT_EQ(shard(0).server(), 6u);
+  EXPECT_EQ(machine.count(machine.tables().keys().garbage_of(ServerId(1))), 1u);
+  kill(2);
+  wire::StartRepairs::Repair lost = plan(1, 7);
+  lost.set_move(true);
+  EXPECT_EQ(start({lost}), 0u) << "that is a repair";
+}
+
+TEST_F(RepairCommands, AMoveWhoseShardIsLostMeanwhileIsARepair) {
+  wire::StartRepairs::Repair move = plan(0, 6);
+  move.set_move(true);
+  ASSERT_EQ(start({move}), 1u);
+  kill(1);
+  ASSERT_TRUE(finish(success(row().reservations(0))));
+  EXPECT_EQ(risk_of(row()), Risk::kWhole);
+}
+
+TEST_F(RepairCommands, BalancingHasAThreshold) {
+  wire::Command command;
+  command.mutable_set_balancing()->set_on(true);
+  EXPECT_EQ(apply(command), ErrorCode::kInvalidArgument);
+  command.mutable_set_balancing()->set_threshold_percent(101);
+  EXPECT_EQ(apply(command), ErrorCode::kInvalidArgument);
+  command.mutable_set_balancing()->set_threshold_percent(10);
+  EXPECT_EQ(apply(command), ErrorCode::kOk);
+  EXPECT_EQ(machine.counters().balance_threshold_percent(), 10u);
+  command.mutable_set_balancing()->set_on(false);
+  EXPECT_EQ(apply(command), ErrorCode::kOk);
+  EXPECT_EQ(machine.counters().balance_threshold_percent(), 0u);
+}
+
 // HDFS-17003: another block than the damaged one was invalidated.
 TEST_F(RepairCommands, Hdfs17003DamageIsOfTheVeryShardThatWasNamed) {
   wire::ServerShard other = on_server(3, 2, shard(2).generation());

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""Racks are added to a cluster whose blocks would not survive the loss of one: balancing spreads them."""
+
+import collections
+import json
+import os
+import random
+import sys
+import unittest
+
+sys.dont_write_bytecode = True
+from cluster import EXIT_USAGE, Cluster, free_ports, wait_for  # noqa: E402
+
+PARITY = 3
+BALANCE_S = 120
+
+
+def balance(cluster, *words):
+    return json.loads(cluster.dogfs("admin", "balance", *words, "--json").stdout)
+
+
+class Balance(unittest.TestCase):
+    def test_blocks_are_spread_over_racks_that_came_later(self):
+        with Cluster(os.environ["DOGFS_BUILD_DIR"], chunks=9) as cluster:
+            for number, node in enumerate(cluster.chunks):
+                node.argv += ["--rack", "/a" if number < 5 else "/b"]
+            cluster.start()
+            self.contents = {}
+            for i in range(6):
+                self.contents[f"/{i}"] = random.Random(i).randbytes(7_000_000 + 100_000 * i)
+                cluster.dogfs("put", "-", f"/{i}", stdin=self.contents[f"/{i}"])
+            self.assertEqual(self.most_in_one_rack(cluster), 5)
+            # Every server has a shard of each block: there is nowhere to go.
+            self.assertGreater(int(balance(cluster, "start")["threshold_percent"]), 0)
+            self.assertEqual(int(self.wait_balanced(cluster)["moves"]), 0)
+
+            for number, port in enumerate(free_ports(3)):
+                self.add_server(cluster, f"chunk-{10 + number}", f"127.0.0.1:{port}")
+            cluster.wait_ready()
+            balance(cluster, "start", "--threshold", "5")
+            self.assertGreater(int(self.wait_balanced(cluster)["moves"]), 0)
+            self.assertLessEqual(self.most_in_one_rack(cluster), PARITY)
+            self.assertIn(b" 0 degraded, 0 at risk, 0 lost", cluster.dogfs("fsck").stdout)
+            for path, content in self.contents.items():
+                self.assertEqual(cluster.dogfs("cat", path).stdout, content, path)
+
+            self.assertEqual(int(balance(cluster, "stop")["threshold_percent"]), 0)
+            cluster.dogfs("admin", "balance", "start", "--threshold", "0", code=EXIT_USAGE)
+
+    def add_server(self, cluster, name, address):
+        words = ["chunk", "--meta", cluster.meta_list, "--listen", address, "--rack", "/c"]
+        cluster.chunks.append(cluster._node(name, address, words))
+        cluster.chunks[-1].start()
+
+    def wait_balanced(self, cluster):
+        def done():
+            status = balance(cluster, "status")
+            return status if status["balanced"] and int(status["threshold_percent"]) == 0 else None
+
+        return wait_for("the balancing to end", done, BALANCE_S)
+
+    def most_in_one_rack(self, cluster):
+        racks = {server["server"]: server["rack"] for server in cluster.status()["servers"]}
+        most = 0
+        for path in self.contents:
+            for block in cluster.json("stat", path)[1]["blocks"]:
+                most = max(most, *collections.Counter(racks[shard["server"]] for shard in block["shards"]).values())
+        return most
+
+
+if __name__ == "__main__":
+    unittest.main()
