@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/base/coverage_mark.h"
 #include "core/chunk/piece_sums.h"
 #include "core/wire/rpc.h"
 
@@ -197,6 +198,7 @@ Task<void> DiskRecovery::settle(Pending pending, Inspection found) {
       co_await record_again(pending, found);
       break;
     case Finding::kUnsealed:
+      DOGFS_COVERAGE_MARK("chunk: a file without a footer found");
       ++counts_.unsealed;
       table_.erase(pending.key);
       writers_.adopt_leftover(pending.key, pending.disk->number());
@@ -208,6 +210,7 @@ Task<void> DiskRecovery::settle(Pending pending, Inspection found) {
       break;
     case Finding::kDamaged:
     case Finding::kUnreadable:
+      DOGFS_COVERAGE_MARK("chunk: an unrecorded file that is damaged");
       ++counts_.damaged;
       env_.log.error("chunk", "{} has no record and is damaged: {}", to_string(pending.key), found.detail);
       table_.set_state(pending.key, ShardState::kDamaged);
@@ -225,6 +228,7 @@ Task<void> DiskRecovery::record_again(Pending pending, Inspection found) {
   put_shard_record(batch, pending.key, record);
   const Status recorded = co_await pending.disk->write_records(std::move(batch));
   if (!recorded.has_value()) co_return;
+  DOGFS_COVERAGE_MARK("chunk: a record rebuilt from its file");
   ++counts_.rebuilt;
   env_.log.info("chunk", "{} was sealed without a record, and is whole", to_string(pending.key));
   table_.put(pending.key, {ShardState::kSealed, pending.disk->number(), found.length, found.crc});

@@ -6,6 +6,7 @@
 
 #include "core/base/check.h"
 #include "core/base/checksum.h"
+#include "core/base/coverage_mark.h"
 #include "core/base/limits.h"
 #include "core/chunk/shard_format.h"
 
@@ -55,7 +56,10 @@ Status verify_pieces(const BytesChain& payload, std::span<const uint32_t> piece_
       bytes = bytes.subspan(take);
       left -= take;
       if (left > 0) continue;
-      if (crc != piece_crcs[piece]) return Error(ErrorCode::kChecksumMismatch, fmt::format("piece {}", piece));
+      if (crc != piece_crcs[piece]) {
+        DOGFS_COVERAGE_MARK("chunk: a piece with a wrong checksum refused");
+        return Error(ErrorCode::kChecksumMismatch, fmt::format("piece {}", piece));
+      }
       ++piece;
       crc = 0;
       left = std::min<uint64_t>(after, kChecksumPieceBytes);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/base/coverage_mark.h"
 #include "core/base/mutant.h"
 #include "core/client/backoff.h"
 #include "core/ec/policy_wire.h"
@@ -112,7 +113,10 @@ Task<void> BlockWriter::drive(std::shared_ptr<BlockWriter> self, size_t index) {
       if (sent) self->set_state(self->slots_[index], ShardState::kSealed);
       if (sent || self->source_->stopped) co_return;
       self->slots_[index].failure = sent.error();
-      if (may_be_passing(sent.error().code) && std::exchange(retried, server) != server) continue;
+      if (may_be_passing(sent.error().code) && std::exchange(retried, server) != server) {
+        DOGFS_COVERAGE_MARK("client: the same server tried again");
+        continue;
+      }
       self->note_failure(self->slots_[index], sent.error());
     }
     const Status replaced = co_await self->replace(index);
@@ -121,6 +125,7 @@ Task<void> BlockWriter::drive(std::shared_ptr<BlockWriter> self, size_t index) {
       self->fail(replaced.error());
       co_return;
     }
+    DOGFS_COVERAGE_MARK("client: a target replaced, or none left");
     // Without another server the old one is tried again: it may only be restarting.
     self->set_state(self->slots_[index], replaced ? ShardState::kStreaming : ShardState::kStalled);
     if (!replaced) co_await sleep_for(context.env.clock, backoff.next());

@@ -6,6 +6,7 @@
 
 #include "core/base/check.h"
 #include "core/base/checksum.h"
+#include "core/base/coverage_mark.h"
 #include "core/base/limits.h"
 #include "core/base/mutant.h"
 #include "core/wire/rpc.h"
@@ -101,6 +102,7 @@ Status check_read(const Shard& shard, ShardRange range, const wire::ReadShardRep
     const uint64_t length = std::min<uint64_t>(payload.size() - begin, kChecksumPieceBytes);
     const bool intact = crc32c(payload.slice(begin, length)) == expected_sums[i];
     if (!intact && !mutant_active(Mutant::kReadUnchecked)) {
+      DOGFS_COVERAGE_MARK("client: bytes read with a wrong checksum");
       return Error(ErrorCode::kChecksumMismatch, fmt::format("bytes {}+{}", expected.offset + begin, length));
     }
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/base/coverage_mark.h"
 #include "core/client/backoff.h"
 
 namespace dogfs {
@@ -80,6 +81,7 @@ Task<Result<BytesChain>> StripeRead::run() {
       if (moved && moved.value() && round < kMaxRounds) continue;
     }
     if (round >= kMaxRounds) break;
+    DOGFS_COVERAGE_MARK("client: another round of reads");
     co_await sleep_for(context.env.clock, backoff.next());
   }
   co_return fail(failure(ErrorCode::kUnavailable));
@@ -128,6 +130,7 @@ Task<void> StripeRead::fetch(std::shared_ptr<StripeRead> self, size_t position, 
   if (read) block->set_sums(shard, read.value().sums);
   if (!read) {
     if (is_damage(read.error().code)) {
+      DOGFS_COVERAGE_MARK("client: a damaged shard found");
       if (!block->damage(shard)) block->set_damaged(shard, read.error());
     } else if (!is_stale(read.error().code) && read.error().code != ErrorCode::kBusy) {
       block->context().health.failed(shard.server);
@@ -159,7 +162,10 @@ void StripeRead::mark_late() {
   for (Source& source : sources_) {
     if (!source.is_pending() || source.late) continue;
     const auto is_late = [&](const std::optional<Fetch>& f) { return f && !f->bytes && now - f->started >= patience; };
-    if (is_late(source.narrow_fetch) || is_late(source.wide_fetch)) source.late = true;
+    if (is_late(source.narrow_fetch) || is_late(source.wide_fetch)) {
+      DOGFS_COVERAGE_MARK("client: a read overtaken by others is hedged");
+      source.late = true;
+    }
   }
 }
 
@@ -240,6 +246,7 @@ Task<Result<BytesChain>> StripeRead::deliver() {
 
 // Computes the needed shards that did not come, over the width of the stretch.
 Task<Status> StripeRead::decode() {
+  DOGFS_COVERAGE_MARK("client: decode used");
   Codec::DecodeRequest request{.stored_data_shards = required_, .available = {}, .wanted = {}};
   for (const Source& source : sources_) {
     const bool got_wide = source.wide_fetch && source.wide_fetch->bytes;

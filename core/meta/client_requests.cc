@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/coverage_mark.h"
 #include "core/base/limits.h"
 #include "core/ec/policy_wire.h"
 #include "core/meta/block_commands.h"
@@ -171,6 +172,7 @@ Status ClientRequests::choose_servers(const Need& need, wire::Command& command) 
   const bool just_listening = now - parts_.registry.listening_since() < parts_.options.server_silence_limit;
   const bool may_be_more = chosen.size() < need.wanted && parts_.registry.heard_of() < need.registered;
   if (just_listening && (may_be_more || chosen.size() < need.least)) {
+    DOGFS_COVERAGE_MARK("meta: waits for servers that were not heard of");
     return Error(ErrorCode::kUnavailable, "this metadata node hears the chunk servers only since a moment, and waits");
   }
   if (chosen.size() < need.least) {

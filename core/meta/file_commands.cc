@@ -1,5 +1,6 @@
 #include "core/meta/file_commands.h"
 
+#include "core/base/coverage_mark.h"
 #include "core/meta/garbage.h"
 #include "core/meta/namespace_commands.h"
 #include "core/meta/resolve.h"
@@ -107,6 +108,7 @@ Result<wire::InodeRow> leased_file(const MetaTables& tables, InodeId inode, Leas
     return Error(ErrorCode::kInvalidArgument, fmt::format("inode {} is not a file", inode));
   }
   if (file->writer_session() == 0 || file->lease_epoch() != epoch.value()) {
+    DOGFS_COVERAGE_MARK("meta: a stale lease epoch refused");
     return Error(ErrorCode::kLeaseLost, fmt::format("inode {}: lease epoch {} is not the present one", inode, epoch));
   }
   DOGFS_TRY(const bool attached, is_attached(tables, *file));

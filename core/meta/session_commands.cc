@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/base/coverage_mark.h"
 #include "core/base/limits.h"
 #include "core/base/mutant.h"
 
@@ -27,6 +28,7 @@ Status check_sequence(const wire::Command& command, uint64_t low_water) {
                                                           command.sequence(), command.low_water()));
   }
   if (command.sequence() < low_water) {
+    DOGFS_COVERAGE_MARK("meta: a reply that is not kept any more");
     return Error(ErrorCode::kOutcomeUnknown,
                  fmt::format("the reply to request {} was received and is not kept any more", command.sequence()));
   }

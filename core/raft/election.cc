@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/base/coverage_mark.h"
 #include "core/base/hash.h"
 #include "core/base/mutant.h"
 #include "core/raft/raft.h"
@@ -103,7 +104,10 @@ void Raft::handle_vote_request(const Message& message) {
   const bool granted = has_a_say && free_to_vote && has_enough;
   Message reply = make_message(pre_vote ? MessageKind::kPreVoteReply : MessageKind::kVoteReply, message.from);
   reply.reject = !granted;
-  if (!granted) return send(std::move(reply));
+  if (!granted) {
+    DOGFS_COVERAGE_MARK("raft: a vote or PreVote refused");
+    return send(std::move(reply));
+  }
   if (pre_vote) {
     // It binds nobody: the grant says what would be done in that term.
     reply.term = message.term;
@@ -121,7 +125,10 @@ void Raft::handle_vote_reply(const Message& message) {
   const bool pre_vote = message.kind == MessageKind::kPreVoteReply;
   if (role_ != (pre_vote ? RaftRole::kPreCandidate : RaftRole::kCandidate)) return;
   // A grant of an earlier PreVote says nothing about this one.
-  if (pre_vote && !message.reject && message.term != term_.next()) return;
+  if (pre_vote && !message.reject && message.term != term_.next()) {
+    DOGFS_COVERAGE_MARK("raft: PreVote grant of an earlier term ignored");
+    return;
+  }
   count_vote(message.from, !message.reject);
 }
 
@@ -131,6 +138,7 @@ void Raft::count_vote(NodeId voter, bool granted) {
     case VoteResult::kPending:
       return;
     case VoteResult::kLost:
+      DOGFS_COVERAGE_MARK("raft: an election lost");
       return become_follower(term_, NodeId());
     case VoteResult::kWon:
       return role_ == RaftRole::kPreCandidate ? become_candidate(Campaign::kOwn) : become_leader();
@@ -153,7 +161,10 @@ void Raft::become_leader() {
 void Raft::check_quorum() {
   const MonoTime last_quorum = quorum_.reached(
       [this](NodeId voter) { return voter == options_.self ? now_ : progress_.at(voter).last_contact(); });
-  if (now_ - last_quorum > options_.election_timeout) become_follower(term_, NodeId());
+  if (now_ - last_quorum > options_.election_timeout) {
+    DOGFS_COVERAGE_MARK("raft: leader stepped down without a quorum");
+    become_follower(term_, NodeId());
+  }
 }
 
 }  // namespace dogfs::raft

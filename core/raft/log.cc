@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/base/coverage_mark.h"
 #include "core/base/mutant.h"
 
 namespace dogfs::raft {
@@ -52,6 +53,7 @@ std::optional<LogIndex> Log::merge(const std::vector<Entry>& entries) {
     conflict = entries.back().index.next();
   }
   if (!conflict.is_none()) {
+    DOGFS_COVERAGE_MARK("raft: a conflicting suffix cut off");
     truncate_from(conflict);
     dropped = conflict;
   }

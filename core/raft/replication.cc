@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/base/coverage_mark.h"
 #include "core/base/mutant.h"
 #include "core/raft/raft.h"
 
@@ -29,6 +30,7 @@ void Raft::follow(const Message& message) {
 void Raft::handle_append(const Message& message) {
   Message reply = make_message(MessageKind::kAppendReply, message.from);
   if (message.log.index < commit_) {
+    DOGFS_COVERAGE_MARK("raft: stale append answered with the commit index");
     // Old, or doubled: what is committed agrees with the leader in any case.
     reply.log.index = commit_;
     return send_when_durable(std::move(reply));
@@ -36,6 +38,7 @@ void Raft::handle_append(const Message& message) {
   const bool matches = log_.contains(message.log) ||
                        (mutant_active(Mutant::kAppendWithoutMatch) && message.log.index <= log_.last_index());
   if (!matches) {
+    DOGFS_COVERAGE_MARK("raft: append rejected with a conflict hint");
     // The leader may skip all entries of the suggestion's term or above that it has behind it (log.h).
     reply.reject = true;
     reply.log.index = message.log.index;
@@ -137,6 +140,7 @@ void Raft::handle_append_reply(const Message& message) {
   Progress& progress = found->second;
   progress.contacted(now_);
   if (message.reject) {
+    DOGFS_COVERAGE_MARK("raft: conflict hint used");
     // Both logs agree at most up to where this one's term is not above the follower's.
     const LogPosition resume = log_.last_at_most(message.hint.index, message.hint.term);
     if (progress.rejected(message.log.index, resume.index)) send_append(message.from, Send::kAlways);
