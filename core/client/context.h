@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/client/client.h"
+#include "core/client/hedge_budget.h"
 #include "core/client/meta_channel.h"
 #include "core/client/server_health.h"
 #include "core/client/session.h"
@@ -46,6 +47,7 @@ struct ClientContext {
   MetaChannel channel;
   Session session;
   ServerHealth health;
+  HedgeBudget hedges;
   CodecCache codecs;
   // What may outlive the operation that started it: requests that a hung server has not answered yet, late seals, the
   // renewal of leases. Joined when the client stops.

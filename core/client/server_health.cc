@@ -12,14 +12,27 @@ constexpr Duration kMostHedgeDelay = seconds(2);
 
 }  // namespace
 
+void ServerHealth::overtaken(ServerId server) {
+  const MonoTime now = clock_.now();
+  std::erase_if(slow_until_, [now](const auto& slow) { return now >= slow.second; });
+  if (slow_until_.size() >= kMaxSlowServers && !slow_until_.contains(server)) return;
+  slow_until_[server] = now + kSuspicionTime;
+}
+
 void ServerHealth::answered(ServerId server, Duration latency) {
-  suspect_until_.erase(server);
+  if (latency < hedge_delay()) {
+    suspect_until_.erase(server);
+    slow_until_.erase(server);
+  }
   mean_latency_ += (latency - mean_latency_) / kMeanWeight;
 }
 
 bool ServerHealth::is_suspect(ServerId server) const {
-  const auto it = suspect_until_.find(server);
-  return it != suspect_until_.end() && clock_.now() < it->second;
+  const auto in = [&](const std::map<ServerId, MonoTime>& until) {
+    const auto it = until.find(server);
+    return it != until.end() && clock_.now() < it->second;
+  };
+  return in(suspect_until_) || in(slow_until_);
 }
 
 std::vector<ServerId> ServerHealth::suspects() const {

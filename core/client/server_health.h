@@ -2,7 +2,11 @@
 //
 // A server that failed is a suspect for a while: writers ask for targets elsewhere, readers ask it last. So a dead
 // server costs a client one timeout in a while instead of one a block. The memory is short: a server that came back is
-// used again soon. Belongs to the node's executor.
+// used again soon.
+//
+// A server that is merely slow is a suspect too, but few at a time: going around a server costs a small read as many
+// requests as the block has data shards, and where many are slow that would only add to their work. Belongs to the
+// node's executor.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +20,7 @@
 namespace dogfs {
 
 inline constexpr Duration kSuspicionTime = seconds(10);
+inline constexpr size_t kMaxSlowServers = 2;
 
 class ServerHealth {
  public:
@@ -23,7 +28,9 @@ class ServerHealth {
   explicit ServerHealth(const Clock& clock) : clock_(clock) {}
 
   void failed(ServerId server) { suspect_until_[server] = clock_.now() + kSuspicionTime; }
-  // The server answered a read after `latency`.
+  // Others overtook the server. Nothing happens while kMaxSlowServers others are suspects for that.
+  void overtaken(ServerId server);
+  // The server answered a read after `latency`: it is no suspect any more, unless the answer was late.
   void answered(ServerId server, Duration latency);
 
   bool is_suspect(ServerId server) const;
@@ -36,6 +43,7 @@ class ServerHealth {
  private:
   const Clock& clock_;
   std::map<ServerId, MonoTime> suspect_until_;
+  std::map<ServerId, MonoTime> slow_until_;
   // A moving mean over the latest answers, a sixteenth of the way to each.
   Duration mean_latency_{};
 };

@@ -9,11 +9,11 @@ bool is_got(const ShardOutlook& shard) {
   return shard.narrow_got || shard.wide_got;
 }
 
-// Whether a needed shard can be counted on to bring its own bytes.
-bool is_promising(const ShardOutlook& shard) {
+// Whether a needed shard can be counted on to bring its own bytes. `around`: whether suspects can be gone around.
+bool is_promising(const ShardOutlook& shard, bool around) {
   if (is_got(shard)) return true;
   if (shard.failed || shard.late) return false;
-  return !shard.suspect || shard.narrow_asked || shard.wide_asked;
+  return !shard.suspect || !around || shard.narrow_asked || shard.wide_asked;
 }
 
 }  // namespace
@@ -25,7 +25,11 @@ bool is_satisfied(const std::vector<ShardOutlook>& shards, uint32_t required) {
 
 StripeChoice choose_reads(const std::vector<ShardOutlook>& shards, uint32_t required) {
   StripeChoice choice;
-  const bool direct = std::ranges::all_of(shards, [](const ShardOutlook& s) { return !s.needed || is_promising(s); });
+  const auto unsuspected =
+      std::ranges::count_if(shards, [](const ShardOutlook& s) { return !s.suspect && !s.failed && !s.late; });
+  const bool around = unsuspected >= required;
+  const bool direct =
+      std::ranges::all_of(shards, [around](const ShardOutlook& s) { return !s.needed || is_promising(s, around); });
   if (direct) {
     for (const ShardOutlook& shard : shards) {
       const bool asked = shard.narrow_asked || shard.wide_asked;

@@ -2,7 +2,8 @@
 //
 // The cheap way is to read the data shards that hold the stretch, each as far as it is needed. If one of those is
 // missing, damaged, late or on a server that failed lately, the stretch is decoded: d shards are read over the whole
-// width of the stretch, the most promising first.
+// width of the stretch, the most promising first. Where so many servers are suspects that a stretch cannot be decoded
+// without one, suspicion says nothing, and the cheap way is taken.
 #pragma once
 
 #include <cstdint>

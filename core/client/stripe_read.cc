@@ -115,6 +115,7 @@ void StripeRead::ask() {
     const Fetch begun{.started = block_->context().env.clock.now(), .bytes = std::nullopt};
     (whole ? source->wide_fetch : source->narrow_fetch) = begun;
     const auto position = static_cast<size_t>(source - sources_.begin());
+    block_->context().hedges.earn();
     block_->context().tasks.spawn(fetch(shared_from_this(), position, whole));
   };
   for (const ShardIndex index : choice.read_narrow) start(index, false);
@@ -156,27 +157,45 @@ void StripeRead::take(Source& source, bool wide, const Shard& asked, Result<Shar
   if (is_stale(read.error().code)) stale_ = true;
 }
 
+// When the first of the source's reads that are under way is late.
+MonoTime StripeRead::overdue_at(const Source& source) const {
+  MonoTime started = kNever;
+  for (const std::optional<Fetch>* fetch : {&source.narrow_fetch, &source.wide_fetch}) {
+    if (*fetch && !(*fetch)->bytes) started = std::min(started, (*fetch)->started);
+  }
+  if (started == kNever) return kNever;
+  return std::max(started + block_->context().health.hedge_delay(), source.not_late_before);
+}
+
+bool StripeRead::is_overdue(const Source& source) const {
+  return !source.late && overdue_at(source) <= block_->context().env.clock.now();
+}
+
+// Gives up waiting for late shards, as far as the budget allows for the requests that this takes. Otherwise they are
+// waited for a while longer.
 void StripeRead::mark_late() {
-  const MonoTime now = block_->context().env.clock.now();
-  const Duration patience = block_->context().health.hedge_delay();
+  ClientContext& context = block_->context();
+  std::vector<Source*> overdue;
   for (Source& source : sources_) {
-    if (!source.is_pending() || source.late) continue;
-    const auto is_late = [&](const std::optional<Fetch>& f) { return f && !f->bytes && now - f->started >= patience; };
-    if (is_late(source.narrow_fetch) || is_late(source.wide_fetch)) {
-      DOGFS_COVERAGE_MARK("client: a read overtaken by others is hedged");
-      source.late = true;
-    }
+    if (is_overdue(source)) overdue.push_back(&source);
+  }
+  if (overdue.empty()) return;
+  for (Source* source : overdue) source->late = true;
+  const StripeChoice choice = choose_reads(outlooks(), required_);
+  if (context.hedges.take(choice.read_narrow.size() + choice.read_wide.size())) {
+    DOGFS_COVERAGE_MARK("client: a read overtaken by others is hedged");
+    return;
+  }
+  for (Source* source : overdue) {
+    source->late = false;
+    source->not_late_before = context.env.clock.now() + context.health.hedge_delay();
   }
 }
 
 MonoTime StripeRead::next_lateness() const {
-  const Duration patience = block_->context().health.hedge_delay();
   MonoTime next = kNever;
   for (const Source& source : sources_) {
-    if (source.late) continue;
-    for (const std::optional<Fetch>* fetch : {&source.narrow_fetch, &source.wide_fetch}) {
-      if (*fetch && !(*fetch)->bytes) next = std::min(next, (*fetch)->started + patience);
-    }
+    if (!source.late) next = std::min(next, overdue_at(source));
   }
   return next;
 }
@@ -223,7 +242,7 @@ Task<Result<bool>> StripeRead::relocate() {
 Task<Result<BytesChain>> StripeRead::deliver() {
   // Servers that others overtook are not asked first by the reads that follow.
   for (const Source& source : sources_) {
-    if (source.late && source.is_pending()) block_->context().health.failed(source.shard.server);
+    if (source.late && source.is_pending()) block_->context().health.overtaken(source.shard.server);
   }
   ended_ = true;
   const bool direct =

@@ -33,6 +33,8 @@ class StripeRead : public std::enable_shared_from_this<StripeRead> {
     std::optional<Fetch> wide_fetch{};
     std::optional<Error> failure{};
     bool late = false;
+    // The budget did not allow for another request: asked again then.
+    MonoTime not_late_before{};
 
     bool is_needed() const { return narrow.length > 0; }
     bool is_pending() const;
@@ -47,6 +49,8 @@ class StripeRead : public std::enable_shared_from_this<StripeRead> {
   void ask();
   void take(Source& source, bool wide, const Shard& asked, Result<ShardBytes> read);
   void mark_late();
+  bool is_overdue(const Source& source) const;
+  MonoTime overdue_at(const Source& source) const;
   std::vector<ShardOutlook> outlooks() const;
   bool is_pending() const;
   MonoTime next_lateness() const;
