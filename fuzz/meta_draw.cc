@@ -54,7 +54,7 @@ void draw_commit(Input& input, wire::CommitBlock& commit) {
 }  // namespace
 
 void draw_mutation(Input& input, wire::Mutation& mutation) {
-  switch (input.below(12)) {
+  switch (input.below(14)) {
     case 0: {
       wire::MakeDirectory& make = *mutation.mutable_make_directory();
       make.set_path(draw_path(input));
@@ -105,6 +105,13 @@ void draw_mutation(Input& input, wire::Mutation& mutation) {
     case 10:
       mutation.mutable_delete_()->set_path(draw_path(input));
       mutation.mutable_delete_()->set_recursive(input.flag());
+      return;
+    case 11:
+      mutation.mutable_append_file()->set_path(draw_path(input));
+      return;
+    case 12:
+      draw_file(input, *mutation.mutable_truncate_file());
+      mutation.mutable_truncate_file()->set_length(input.number() * 512);
       return;
     default: {
       const std::string_view bytes = input.bytes();

@@ -11,6 +11,7 @@
 #include "core/meta/path.h"
 #include "core/meta/server_states.h"
 #include "core/meta/session_commands.h"
+#include "core/meta/truncate.h"
 
 namespace dogfs::sim {
 namespace {
@@ -101,6 +102,10 @@ ModelAnswer MetadataModel::run(const wire::Command& command, const wire::Mutatio
       return rename(command, mutation.rename());
     case wire::Mutation::kDelete:
       return remove(command, mutation.delete_());
+    case wire::Mutation::kAppendFile:
+      return append_file(command, mutation.append_file());
+    case wire::Mutation::kTruncateFile:
+      return truncate_file(command, mutation.truncate_file());
     case wire::Mutation::OPERATION_NOT_SET:
       break;
   }
@@ -398,6 +403,41 @@ std::optional<ModelAnswer> MetadataModel::check_lease(uint64_t id, uint64_t epoc
   return answer;
 }
 
+ModelAnswer MetadataModel::append_file(const wire::Command& command, const wire::AppendFile& operation) {
+  const Lookup lookup = look_up(operation.path());
+  if (lookup.code != ErrorCode::kOk) return refused(lookup.code);
+  if (lookup.names.empty()) return refused(ErrorCode::kIsADirectory);
+  if (lookup.inode == 0) return refused(ErrorCode::kNotFound);
+  Inode& file = inodes_.at(lookup.inode);
+  if (file.directory) return refused(ErrorCode::kIsADirectory);
+  if (file.writer != 0) return refused(ErrorCode::kLeaseHeld);
+  file.writer = command.session();
+  ModelAnswer answer;
+  wire::AppendFileResult& result = *answer.result.mutable_append_file();
+  result.set_inode(file.id);
+  result.set_lease_epoch(++file.lease_epoch);
+  *result.mutable_policy() = *file.policy;
+  result.set_length(file.length);
+  return answer;
+}
+
+ModelAnswer MetadataModel::truncate_file(const wire::Command& command, const wire::TruncateFile& operation) {
+  if (const auto wrong = check_lease(operation.inode(), operation.lease_epoch())) return *wrong;
+  Inode& file = inodes_.at(operation.inode());
+  if (!file.pending.empty()) return refused(ErrorCode::kConflict);
+  if (operation.length() > file.length) return refused(ErrorCode::kInvalidArgument);
+  for (size_t i = 0; i < kMaxTruncatedBlocks && file.length > operation.length(); ++i) {
+    CommittedBlock& last = file.blocks.back();
+    file.length = std::max(last.offset, operation.length());
+    last.visible = file.length - last.offset;
+    if (last.visible == 0) file.blocks.pop_back();
+  }
+  file.mtime_ms = command.wall_ms();
+  ModelAnswer answer;
+  answer.result.mutable_truncate_file()->set_file_length(file.length);
+  return answer;
+}
+
 ModelAnswer MetadataModel::close_file(const wire::Command& command, const wire::CloseFile& operation) {
   if (const auto wrong = check_lease(operation.inode(), operation.lease_epoch())) return *wrong;
   Inode& file = inodes_.at(operation.inode());
@@ -511,7 +551,7 @@ ModelAnswer MetadataModel::commit_block(const wire::Command& command, const wire
   const ErrorCode shards = check_shards(block->second, *file.policy, operation);
   if (shards != ErrorCode::kOk) return refused(shards);
   file.pending.erase(block);
-  file.blocks.push_back({operation.block(), operation.offset(), operation.length()});
+  file.blocks.push_back({operation.block(), operation.offset(), operation.length(), operation.length()});
   file.length += operation.length();
   file.mtime_ms = command.wall_ms();
   ModelAnswer answer;

@@ -69,7 +69,8 @@ class MetadataModel {
   struct CommittedBlock {
     uint64_t block = 0;
     uint64_t offset = 0;
-    uint64_t length = 0;
+    uint64_t length = 0;   // as it was committed
+    uint64_t visible = 0;  // what truncation left of that
   };
   struct Inode {
     uint64_t id = 0;
@@ -122,6 +123,8 @@ class MetadataModel {
   ModelAnswer rename(const wire::Command& command, const wire::Rename& operation);
   ModelAnswer remove(const wire::Command& command, const wire::Delete& operation);
   ModelAnswer recover_lease(const wire::RecoverLease& operation);
+  ModelAnswer append_file(const wire::Command& command, const wire::AppendFile& operation);
+  ModelAnswer truncate_file(const wire::Command& command, const wire::TruncateFile& operation);
   ModelAnswer close_file(const wire::Command& command, const wire::CloseFile& operation);
   ModelAnswer allocate_block(const wire::Command& command, const wire::AllocateBlock& operation,
                              const wire::MutationResult* observed);

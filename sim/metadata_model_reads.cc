@@ -85,12 +85,14 @@ MetadataModel::Mismatch MetadataModel::check_block_list(const Inode& file, const
   const uint64_t end = request.offset() + (request.length() == 0 ? left : std::min(request.length(), left));
   int next = 0;
   for (const CommittedBlock& block : file.blocks) {
-    if (block.offset + block.length <= request.offset() || block.offset >= end) continue;
+    if (block.offset + block.visible <= request.offset() || block.offset >= end) continue;
     if (next == reply.blocks_size()) return reply.more() ? Mismatch() : fmt::format("block {} is missing", block.block);
     const wire::BlockLocation& seen = reply.blocks(next++);
-    if (seen.block() != block.block || seen.offset() != block.offset || seen.length() != block.length) {
-      return fmt::format("block {} of {} bytes at {} instead of block {} of {} bytes at {}", seen.block(),
-                         seen.length(), seen.offset(), block.block, block.length, block.offset);
+    const uint64_t visible = seen.visible_length() == 0 ? seen.length() : seen.visible_length();
+    if (seen.block() != block.block || seen.offset() != block.offset || seen.length() != block.length ||
+        visible != block.visible) {
+      return fmt::format("block {} at {} shows {} of {} bytes, instead of block {} at {} {} of {}", seen.block(),
+                         seen.offset(), visible, seen.length(), block.block, block.offset, block.visible, block.length);
     }
   }
   return next == reply.blocks_size() ? Mismatch() : "a block too many";

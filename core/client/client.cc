@@ -7,6 +7,7 @@
 #include "core/client/file_reader.h"
 #include "core/client/file_writer.h"
 #include "core/client/lease_keeper.h"
+#include "core/client/truncation.h"
 #include "core/ec/policy_wire.h"
 
 namespace dogfs {
@@ -45,6 +46,8 @@ class Client::Impl {
   }
 
   Task<Result<std::unique_ptr<FileWriter>>> create(std::string path, CreateOptions options);
+  Task<Result<std::unique_ptr<FileWriter>>> append(std::string path);
+  Task<Status> truncate(std::string path, uint64_t length);
   Task<Result<std::unique_ptr<FileReader>>> open(std::string path);
   template <class ReplyMessage, class RequestMessage>
   Task<Result<ReplyMessage>> ask_any(MessageType type, RequestMessage message);
@@ -70,10 +73,21 @@ Task<Result<std::unique_ptr<FileWriter>>> Client::Impl::create(std::string path,
   DOGFS_CO_TRY(const wire::MutationResult result, co_await context_.session.mutate(std::move(mutation)));
   const wire::CreateFileResult& created = result.create_file();
   DOGFS_CO_TRY(const Geometry geometry, geometry_from_wire(created.policy()));
-  const NewFile file{.lease = {.inode = InodeId(created.inode()), .epoch = LeaseEpoch(created.lease_epoch())},
-                     .geometry = geometry,
-                     .expected_bytes = options.expected_bytes};
+  const OpenedFile file{.lease = {.inode = InodeId(created.inode()), .epoch = LeaseEpoch(created.lease_epoch())},
+                        .geometry = geometry,
+                        .expected_length = options.expected_bytes};
   co_return make_file_writer(context_, leases_, file);
+}
+
+Task<Result<std::unique_ptr<FileWriter>>> Client::Impl::append(std::string path) {
+  DOGFS_CO_TRYV(check_path(path));
+  DOGFS_CO_TRY(const OpenedFile file, co_await reopen_file(context_, std::move(path)));
+  co_return make_file_writer(context_, leases_, file);
+}
+
+Task<Status> Client::Impl::truncate(std::string path, uint64_t length) {
+  DOGFS_CO_TRYV(check_path(path));
+  co_return co_await truncate_file(context_, leases_, std::move(path), length);
 }
 
 Task<Result<std::unique_ptr<FileReader>>> Client::Impl::open(std::string path) {
@@ -106,6 +120,14 @@ Task<Status> Client::make_directory(std::string path, MakeDirectoryOptions optio
 
 Task<Result<std::unique_ptr<FileWriter>>> Client::create(std::string path, CreateOptions options) {
   return impl_->create(std::move(path), options);
+}
+
+Task<Result<std::unique_ptr<FileWriter>>> Client::append(std::string path) {
+  return impl_->append(std::move(path));
+}
+
+Task<Status> Client::truncate(std::string path, uint64_t length) {
+  return impl_->truncate(std::move(path), length);
 }
 
 Task<Result<std::unique_ptr<FileReader>>> Client::open(std::string path) {

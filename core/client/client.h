@@ -55,16 +55,25 @@ struct WriteOutcome {
   uint32_t least_spares = 0;  // shards beyond d of the weakest block
 };
 
-// Writes one file from its start to its end.
+// Writes one file from where it was opened to its end. One call at a time.
 class FileWriter {
  public:
   virtual ~FileWriter() = default;
   // Takes the bytes; suspends while the buffer is full. An error is final: the file keeps its committed blocks.
   virtual Task<Status> write(Bytes data) = 0;
+  // Resumes when all that was written is durable and part of the file, for whoever opens it from then on. The block that
+  // was being filled ends there, and the next one begins: each sync costs a block, so it is for records, not for bytes.
+  virtual Task<Status> sync() = 0;
   // Commits what is left, waits for all blocks, and ends the lease.
   virtual Task<Result<WriteOutcome>> close() = 0;
   // Gives the file up: what was not committed is abandoned. Called instead of close().
   virtual Task<void> abort() = 0;
+};
+
+// Bytes [offset, offset + length) of a file.
+struct FileRange {
+  uint64_t offset = 0;
+  size_t length = 0;
 };
 
 class FileReader {
@@ -74,6 +83,9 @@ class FileReader {
   // The bytes of [offset, offset + length), fewer only at the end of the file. Damaged or missing shards are decoded
   // around; kDataLoss when fewer than d are intact. Sequential calls read ahead.
   virtual Task<Result<BytesChain>> read(uint64_t offset, size_t length) = 0;
+  // As many reads at once: the bytes of each range, in the order of the ranges, which may overlap and need not ascend.
+  // They are fetched side by side, about read_ahead_bytes at a time, and do not disturb sequential reads.
+  virtual Task<Result<std::vector<BytesChain>>> read_ranges(std::vector<FileRange> ranges) = 0;
 };
 
 class Client {
@@ -83,6 +95,11 @@ class Client {
 
   Task<Status> make_directory(std::string path, MakeDirectoryOptions options);
   Task<Result<std::unique_ptr<FileWriter>>> create(std::string path, CreateOptions options);
+  // Writes on behind the end of a closed file. kLeaseHeld while somebody else writes it.
+  Task<Result<std::unique_ptr<FileWriter>>> append(std::string path);
+  // Cuts a closed file to `length`. kInvalidArgument where it is shorter already. After any other error the file may
+  // have any length from `length` to the one it had.
+  Task<Status> truncate(std::string path, uint64_t length);
   Task<Result<std::unique_ptr<FileReader>>> open(std::string path);
   Task<Result<wire::FileStatus>> stat(std::string path);
   // One page of entries with names greater than `after`.

@@ -22,9 +22,11 @@ Result<FileBlock> file_block_from_wire(const wire::BlockLocation& location) {
   };
   if (location.block() == 0 || location.length() == 0) return wrong("has no id or no bytes");
   if (location.length() > geometry.block_bytes) return wrong("is longer than its geometry allows");
+  if (visible_length(location) > location.length()) return wrong("shows more than it has");
   FileBlock out{.block = BlockId(location.block()),
                 .offset = location.offset(),
                 .layout = BlockLayout(geometry, location.length()),
+                .visible_length = visible_length(location),
                 .shards = {}};
   for (const wire::Shard& shard : location.shards()) out.shards.push_back(shard_from_wire(shard));
   std::ranges::sort(out.shards, {}, &Shard::index);

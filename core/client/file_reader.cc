@@ -27,11 +27,11 @@ struct Segment {
 };
 
 // Where the segment that holds `offset` of a block ends.
-uint64_t segment_end(const BlockLayout& layout, uint64_t offset) {
-  const Geometry& geometry = layout.geometry();
+uint64_t segment_end(const FileBlock& block, uint64_t offset) {
+  const Geometry& geometry = block.layout.geometry();
   const uint64_t stripes = std::max<uint64_t>(1, kSegmentShardBytes / geometry.cell_bytes);
   const uint64_t segment = stripes * geometry.stripe_bytes();
-  return std::min(layout.length(), (offset / segment + 1) * segment);
+  return std::min(block.visible_length, (offset / segment + 1) * segment);
 }
 
 class ReadState : public std::enable_shared_from_this<ReadState> {
@@ -41,6 +41,7 @@ class ReadState : public std::enable_shared_from_this<ReadState> {
 
   uint64_t size() const { return map_->file_length(); }
   Task<Result<BytesChain>> read(uint64_t offset, size_t length);
+  Task<Result<std::vector<BytesChain>>> read_ranges(std::vector<FileRange> ranges);
 
  private:
   static Task<void> fetch(std::shared_ptr<ReadState> self, std::shared_ptr<Segment> segment);
@@ -48,6 +49,9 @@ class ReadState : public std::enable_shared_from_this<ReadState> {
   // How far to fetch ahead of a read at `offset`.
   uint64_t plan_ahead(uint64_t offset);
   Task<Result<std::shared_ptr<Segment>>> segment_at(uint64_t offset, uint64_t end);
+  std::shared_ptr<Segment> start_segment(const FileBlock& block, uint64_t offset, uint64_t end);
+  Task<Result<std::vector<std::shared_ptr<Segment>>>> start_range(FileRange range);
+  Task<Result<BytesChain>> join(std::vector<std::shared_ptr<Segment>> segments);
   Task<void> run_ahead(uint64_t from, uint64_t to);
   Task<Result<std::shared_ptr<BlockReader>>> open_block(uint64_t offset);
   std::shared_ptr<Segment> kept(uint64_t offset) const;
@@ -60,6 +64,7 @@ class ReadState : public std::enable_shared_from_this<ReadState> {
   std::deque<std::shared_ptr<Segment>> segments_;  // ascending, of the sequential reader
   uint64_t sequential_ = 0;                        // where the next read is if it is sequential
   uint64_t ahead_ = 0;
+  uint64_t fetching_bytes_ = 0;
   Notifier changed_;
 };
 
@@ -103,14 +108,56 @@ Task<Result<std::shared_ptr<Segment>>> ReadState::segment_at(uint64_t offset, ui
   if (std::shared_ptr<Segment> segment = kept(offset)) co_return segment;
   DOGFS_CO_TRY(const std::shared_ptr<BlockReader> block, co_await open_block(offset));
   if (std::shared_ptr<Segment> segment = kept(offset)) co_return segment;
-  const FileBlock& location = block->block();
-  const auto segment = std::make_shared<Segment>();
-  segment->begin = offset;
-  segment->end = std::min(end, location.offset + segment_end(location.layout, offset - location.offset));
-  context_.tasks.spawn(fetch(shared_from_this(), segment));
+  const std::shared_ptr<Segment> segment = start_segment(block->block(), offset, end);
   const auto after = [&](const std::shared_ptr<Segment>& other) { return other->begin > offset; };
   segments_.insert(std::ranges::find_if(segments_, after), segment);
   co_return segment;
+}
+
+std::shared_ptr<Segment> ReadState::start_segment(const FileBlock& block, uint64_t offset, uint64_t end) {
+  const auto segment = std::make_shared<Segment>();
+  segment->begin = offset;
+  segment->end = std::min(end, block.offset + segment_end(block, offset - block.offset));
+  fetching_bytes_ += segment->end - segment->begin;
+  context_.tasks.spawn(fetch(shared_from_this(), segment));
+  return segment;
+}
+
+Task<Result<std::vector<BytesChain>>> ReadState::read_ranges(std::vector<FileRange> ranges) {
+  std::vector<std::vector<std::shared_ptr<Segment>>> started;
+  for (const FileRange& range : ranges) {
+    DOGFS_CO_TRY(std::vector<std::shared_ptr<Segment>> segments, co_await start_range(range));
+    started.push_back(std::move(segments));
+  }
+  std::vector<BytesChain> out;
+  for (std::vector<std::shared_ptr<Segment>>& segments : started) {
+    DOGFS_CO_TRY(BytesChain bytes, co_await join(std::move(segments)));
+    out.push_back(std::move(bytes));
+  }
+  co_return out;
+}
+
+// The segments of a range, being fetched; waits while enough are.
+Task<Result<std::vector<std::shared_ptr<Segment>>>> ReadState::start_range(FileRange range) {
+  std::vector<std::shared_ptr<Segment>> segments;
+  const uint64_t begin = std::min(range.offset, size());
+  const uint64_t end = begin + std::min<uint64_t>(range.length, size() - begin);
+  for (uint64_t at = begin; at < end; at = segments.back()->end) {
+    while (fetching_bytes_ > 0 && fetching_bytes_ >= context_.options.read_ahead_bytes) co_await changed_.wait();
+    DOGFS_CO_TRY(const std::shared_ptr<BlockReader> block, co_await open_block(at));
+    segments.push_back(start_segment(block->block(), at, end));
+  }
+  co_return segments;
+}
+
+Task<Result<BytesChain>> ReadState::join(std::vector<std::shared_ptr<Segment>> segments) {
+  BytesChain out;
+  for (const std::shared_ptr<Segment>& segment : segments) {
+    while (!segment->result) co_await changed_.wait();
+    if (!*segment->result) co_return segment->result->error();
+    for (const Bytes& bytes : segment->result->value().pieces()) out.append(bytes);
+  }
+  co_return out;
 }
 
 // Starts segments from `from` on, as far as the read-ahead allows. What fails here is met again by the read itself.
@@ -128,13 +175,17 @@ Task<void> ReadState::run_ahead(uint64_t from, uint64_t to) {
 
 Task<void> ReadState::fetch(std::shared_ptr<ReadState> self, std::shared_ptr<Segment> segment) {
   Result<std::shared_ptr<BlockReader>> block = co_await self->open_block(segment->begin);
-  if (block) {
+  if (block && block.value()->block().end() < segment->end) {
+    // What was asked for was planned by a map that is older than the truncation.
+    segment->result = Error(ErrorCode::kGone, "the file was truncated while it was read");
+  } else if (block) {
     const BlockRange range{.offset = segment->begin - block.value()->block().offset,
                            .length = segment->end - segment->begin};
     segment->result = co_await block.value()->read(range);
   } else {
     segment->result = block.error();
   }
+  self->fetching_bytes_ -= segment->end - segment->begin;
   self->changed_.notify_all();
 }
 
@@ -167,6 +218,9 @@ class SegmentedFileReader final : public FileReader {
   explicit SegmentedFileReader(std::shared_ptr<ReadState> state) : state_(std::move(state)) {}
   uint64_t size() const override { return state_->size(); }
   Task<Result<BytesChain>> read(uint64_t offset, size_t length) override { return state_->read(offset, length); }
+  Task<Result<std::vector<BytesChain>>> read_ranges(std::vector<FileRange> ranges) override {
+    return state_->read_ranges(std::move(ranges));
+  }
 
  private:
   std::shared_ptr<ReadState> state_;

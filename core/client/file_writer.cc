@@ -9,6 +9,7 @@
 
 #include "core/base/limits.h"
 #include "core/client/cell_assembler.h"
+#include "core/ec/policy_wire.h"
 
 namespace dogfs {
 namespace {
@@ -18,16 +19,19 @@ constexpr size_t kMaxBlocksInFlight = 8;
 
 class WritePipeline : public std::enable_shared_from_this<WritePipeline> {
  public:
-  WritePipeline(ClientContext& context, LeaseKeeper& leases, const NewFile& file)
+  WritePipeline(ClientContext& context, LeaseKeeper& leases, const OpenedFile& file)
       : context_(context),
         leases_(leases),
         file_(file),
         buffer_limit_(std::max(context.options.write_buffer_bytes, file.geometry.block_bytes)),
         cells_(file.geometry.cell_bytes),
+        taken_length_(file.length),
+        committed_length_(file.length),
         changed_(context.env.clock) {}
 
   void start();
   Task<Status> write(Bytes data);
+  Task<Status> sync();
   Task<Result<WriteOutcome>> close();
   void abort() { fail(Error(ErrorCode::kCancelled, "the file was given up")); }
   // Until the background task has ended.
@@ -40,21 +44,23 @@ class WritePipeline : public std::enable_shared_from_this<WritePipeline> {
   void put(Bytes cell);
   void begin_block();
   void finish_block();
+  void end_block();
   Task<Status> commit(std::shared_ptr<BlockWriter> block);
   void record(const wire::CommitBlock& block);
   Task<void> give_back();
-  Task<Status> close_file();
   void fail(Error error);
 
   ClientContext& context_;
   LeaseKeeper& leases_;
-  const NewFile file_;
+  const OpenedFile file_;
   const uint64_t buffer_limit_;
   CellAssembler cells_;
   // In the order of the file; the last one may still be filled.
   std::deque<std::shared_ptr<BlockWriter>> blocks_;
-  bool filling_ = false;      // blocks_.back() takes more cells
-  uint64_t taken_bytes_ = 0;  // whole cells that were put into blocks
+  bool filling_ = false;  // blocks_.back() takes more cells
+  // The file up to the last cell that was put into a block, and up to the last block that was committed.
+  uint64_t taken_length_;
+  uint64_t committed_length_;
   uint64_t buffered_bytes_ = 0;
   bool closed_ = false;  // no more bytes will come
   bool ended_ = false;
@@ -70,7 +76,7 @@ void WritePipeline::start() {
 
 Task<Status> WritePipeline::write(Bytes data) {
   if (closed_) co_return Error(ErrorCode::kInvalidArgument, "the file is closed");
-  if (data.size() > kMaxFileBytes - taken_bytes_) {
+  if (data.size() > kMaxFileBytes - taken_length_) {
     co_return Error(ErrorCode::kLimitExceeded, "a file has at most 64 TiB");
   }
   while (!data.empty()) {
@@ -91,7 +97,7 @@ bool WritePipeline::has_room() const {
 
 void WritePipeline::put(Bytes cell) {
   if (!filling_) begin_block();
-  taken_bytes_ += cell.size();
+  taken_length_ += cell.size();
   buffered_bytes_ += cell.size();
   BlockWriter& block = *blocks_.back();
   block.add(std::move(cell));
@@ -99,10 +105,10 @@ void WritePipeline::put(Bytes cell) {
 }
 
 void WritePipeline::begin_block() {
-  const uint64_t expected_left = file_.expected_bytes > taken_bytes_ ? file_.expected_bytes - taken_bytes_ : 0;
+  const uint64_t expected_left = file_.expected_length > taken_length_ ? file_.expected_length - taken_length_ : 0;
   const BlockPlan plan{.lease = file_.lease,
                        .geometry = file_.geometry,
-                       .offset = taken_bytes_,
+                       .offset = taken_length_,
                        .expected_length = std::min(expected_left, file_.geometry.block_bytes)};
   blocks_.push_back(std::make_shared<BlockWriter>(context_, plan));
   blocks_.back()->start();
@@ -115,17 +121,32 @@ void WritePipeline::finish_block() {
   filling_ = false;
 }
 
+// The block that is being filled gets what there is of the last cell, and no more.
+void WritePipeline::end_block() {
+  Bytes rest = cells_.take_rest();
+  if (!rest.empty()) put(std::move(rest));
+  if (filling_) finish_block();
+}
+
+// What is acknowledged here is committed: a shard that its server may still lose is never counted (docs/protocol/write.md).
+Task<Status> WritePipeline::sync() {
+  if (closed_) co_return Error(ErrorCode::kInvalidArgument, "the file is closed");
+  while (!error_ && !has_room()) co_await changed_.wait();
+  if (error_) co_return *error_;
+  end_block();
+  const uint64_t goal = taken_length_;
+  while (!error_ && committed_length_ < goal) co_await changed_.wait();
+  if (committed_length_ >= goal) co_return ok();
+  co_return *error_;
+}
+
 Task<Result<WriteOutcome>> WritePipeline::close() {
-  if (!error_ && !closed_) {
-    Bytes rest = cells_.take_rest();
-    if (!rest.empty()) put(std::move(rest));
-    if (filling_) finish_block();
-  }
+  if (!error_ && !closed_) end_block();
   closed_ = true;
   changed_.notify_all();
   co_await ended();
   if (error_) co_return *error_;
-  DOGFS_CO_TRYV(co_await close_file());
+  DOGFS_CO_TRYV(co_await close_file(context_, file_.lease, committed_length_));
   co_return outcome_;
 }
 
@@ -186,6 +207,7 @@ void WritePipeline::record(const wire::CommitBlock& block) {
   outcome_.least_spares = outcome_.blocks == 0 ? spares : std::min(outcome_.least_spares, spares);
   ++outcome_.blocks;
   outcome_.bytes += block.length();
+  committed_length_ += block.length();
   if (durable < stored) ++outcome_.blocks_short;
 }
 
@@ -201,18 +223,8 @@ Task<void> WritePipeline::give_back() {
       co_return;
     }
   }
-  const Status closed = co_await close_file();
+  const Status closed = co_await close_file(context_, file_.lease, committed_length_);
   if (!closed) context_.env.log.info("client", "a file that failed was not closed: {}", closed.error().to_string());
-}
-
-Task<Status> WritePipeline::close_file() {
-  wire::Mutation mutation;
-  wire::CloseFile& message = *mutation.mutable_close_file();
-  message.set_inode(file_.lease.inode.value());
-  message.set_lease_epoch(file_.lease.epoch.value());
-  message.set_length(outcome_.bytes);
-  DOGFS_CO_TRYV(co_await context_.session.mutate(std::move(mutation)));
-  co_return ok();
 }
 
 class PipelinedFileWriter final : public FileWriter {
@@ -223,6 +235,7 @@ class PipelinedFileWriter final : public FileWriter {
   }
 
   Task<Status> write(Bytes data) override { return pipeline_->write(std::move(data)); }
+  Task<Status> sync() override { return pipeline_->sync(); }
   Task<Result<WriteOutcome>> close() override {
     finished_ = true;
     return pipeline_->close();
@@ -240,7 +253,29 @@ class PipelinedFileWriter final : public FileWriter {
 
 }  // namespace
 
-std::unique_ptr<FileWriter> make_file_writer(ClientContext& context, LeaseKeeper& leases, const NewFile& file) {
+Task<Result<OpenedFile>> reopen_file(ClientContext& context, std::string path) {
+  wire::Mutation mutation;
+  mutation.mutable_append_file()->set_path(std::move(path));
+  DOGFS_CO_TRY(const wire::MutationResult result, co_await context.session.mutate(std::move(mutation)));
+  const wire::AppendFileResult& opened = result.append_file();
+  DOGFS_CO_TRY(const Geometry geometry, geometry_from_wire(opened.policy()));
+  if (opened.length() > kMaxFileBytes) co_return Error(ErrorCode::kProtocolError, "the file is longer than any may be");
+  co_return OpenedFile{.lease = {.inode = InodeId(opened.inode()), .epoch = LeaseEpoch(opened.lease_epoch())},
+                       .geometry = geometry,
+                       .length = opened.length()};
+}
+
+Task<Status> close_file(ClientContext& context, WriteLease lease, uint64_t length) {
+  wire::Mutation mutation;
+  wire::CloseFile& message = *mutation.mutable_close_file();
+  message.set_inode(lease.inode.value());
+  message.set_lease_epoch(lease.epoch.value());
+  message.set_length(length);
+  DOGFS_CO_TRYV(co_await context.session.mutate(std::move(mutation)));
+  co_return ok();
+}
+
+std::unique_ptr<FileWriter> make_file_writer(ClientContext& context, LeaseKeeper& leases, const OpenedFile& file) {
   auto pipeline = std::make_shared<WritePipeline>(context, leases, file);
   pipeline->start();
   return std::make_unique<PipelinedFileWriter>(std::move(pipeline));

@@ -11,14 +11,21 @@
 
 namespace dogfs {
 
-// A file that was just created.
-struct NewFile {
+// A file that is open for writing.
+struct OpenedFile {
   WriteLease lease;
   Geometry geometry;
-  uint64_t expected_bytes = 0;  // 0: unknown
+  uint64_t length = 0;           // where the writing begins
+  uint64_t expected_length = 0;  // in the end; 0: unknown
 };
 
+// Takes the lease of a closed file.
+Task<Result<OpenedFile>> reopen_file(ClientContext& context, std::string path);
+
+// Ends the lease. `length` must be the file's: kConflict otherwise, or while blocks are pending.
+Task<Status> close_file(ClientContext& context, WriteLease lease, uint64_t length);
+
 // `context` and `leases` must outlive the writer, and what it leaves in context.tasks.
-std::unique_ptr<FileWriter> make_file_writer(ClientContext& context, LeaseKeeper& leases, const NewFile& file);
+std::unique_ptr<FileWriter> make_file_writer(ClientContext& context, LeaseKeeper& leases, const OpenedFile& file);
 
 }  // namespace dogfs

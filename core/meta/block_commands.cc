@@ -275,6 +275,17 @@ Result<wire::CommitBlockResult> commit_block(ApplyContext& context, const wire::
   return result;
 }
 
+Status forget_block(ApplyContext& context, BlockId id) {
+  DOGFS_TRY(const wire::BlockRow block, context.tables.required_block(id));
+  discard_shards(context, block);
+  if (block.state() == wire::BlockRow::COMMITTED) {
+    unindex(context, block);
+    context.counters.set_blocks(context.counters.blocks() - 1);
+  }
+  context.tables.erase(context.tables.keys().block(id));
+  return ok();
+}
+
 Status abandon_block(ApplyContext& context, const wire::AbandonBlock& operation) {
   DOGFS_TRY(wire::InodeRow file,
             leased_file(context.tables, InodeId(operation.inode()), LeaseEpoch(operation.lease_epoch())));

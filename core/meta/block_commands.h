@@ -3,7 +3,7 @@
 //
 // Several blocks of a file may be pending at once, and are committed in the order of their offsets: a commit names the
 // present end of the file, so pipelined blocks become visible in order and never with a hole. A block may be shorter
-// than its policy allows anywhere in a file, since readers go by the recorded offsets: an appended file has such.
+// than its policy allows anywhere in a file, since readers go by the recorded offsets: a synced or an appended file has such.
 //
 // Every (index, server, generation) that a writer was ever told of stays in the row of the allocated block. On commit
 // those that are durable become the block's shards and the others garbage, so that a shard that is sealed late, after
@@ -45,5 +45,8 @@ inline uint32_t durable_minimum(uint32_t stored_data) {
 
 // The targets of an allocated block: the last attempt of each index, ascending.
 std::vector<wire::Shard> current_targets(const wire::BlockRow& block);
+
+// The block's shards become garbage, and its rows go, whether it is committed or pending. What lists it is the caller's.
+Status forget_block(ApplyContext& context, BlockId id);
 
 }  // namespace dogfs

@@ -61,6 +61,7 @@ std::optional<UsedLease> used_lease(const wire::Mutation& mutation) {
   if (mutation.has_replace_target()) return of(mutation.replace_target());
   if (mutation.has_commit_block()) return of(mutation.commit_block());
   if (mutation.has_abandon_block()) return of(mutation.abandon_block());
+  if (mutation.has_truncate_file()) return of(mutation.truncate_file());
   return std::nullopt;
 }
 

@@ -69,6 +69,22 @@ Result<wire::CreateFileResult> create_file(ApplyContext& context, const wire::Cr
   return result;
 }
 
+Result<wire::AppendFileResult> append_file(ApplyContext& context, const wire::AppendFile& operation) {
+  DOGFS_TRY(const Path path, Path::parse(operation.path()));
+  DOGFS_TRY(const Resolution resolution, resolve_existing(context.tables, path));
+  if (resolution.is_directory()) return path_error(ErrorCode::kIsADirectory, path.text());
+  DOGFS_TRY(wire::InodeRow file, context.tables.required_inode(resolution.inode()));
+  if (file.writer_session() != 0) return path_error(ErrorCode::kLeaseHeld, path.text());
+  open_lease(context, file);
+  context.tables.put(file);
+  wire::AppendFileResult result;
+  result.set_inode(file.inode());
+  result.set_lease_epoch(file.lease_epoch());
+  *result.mutable_policy() = file.file_policy();
+  result.set_length(file.length());
+  return result;
+}
+
 Status close_file(ApplyContext& context, const wire::CloseFile& operation) {
   DOGFS_TRY(wire::InodeRow file,
             leased_file(context.tables, InodeId(operation.inode()), LeaseEpoch(operation.lease_epoch())));

@@ -14,6 +14,9 @@ namespace dogfs {
 // kIsADirectory. The file keeps for ever the policy that its directory has now.
 Result<wire::CreateFileResult> create_file(ApplyContext& context, const wire::CreateFile& operation);
 
+// Takes the lease of a closed file, for a writer that begins at its end. kLeaseHeld while somebody writes it.
+Result<wire::AppendFileResult> append_file(ApplyContext& context, const wire::AppendFile& operation);
+
 // Ends the lease. kConflict while blocks are pending, or when the length is not what the writer says.
 Status close_file(ApplyContext& context, const wire::CloseFile& operation);
 

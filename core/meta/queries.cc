@@ -100,22 +100,23 @@ Result<uint64_t> offset_of_block_at(const MetaTables& tables, InodeId file, uint
   return found;
 }
 
-// The ids of the blocks of `file` that begin in [from, end), one more than a page at most.
-Result<std::vector<BlockId>> block_ids(const MetaTables& tables, InodeId file, uint64_t from, uint64_t end) {
-  std::vector<BlockId> ids;
+// The blocks of `file` that begin in [from, end), one more than a page at most.
+Result<std::vector<wire::FileBlockRow>> file_blocks(const MetaTables& tables, InodeId file, uint64_t from,
+                                                    uint64_t end) {
+  std::vector<wire::FileBlockRow> blocks;
   const KeyRange range{tables.keys().file_block(file, from), tables.keys().file_block(file, end)};
-  DOGFS_TRYV(
-      scan_rows<wire::FileBlockRow>(tables.reader(), range, [&](std::string_view, const wire::FileBlockRow& row) {
-        ids.emplace_back(row.block());
-        return ids.size() <= kMaxBlocksPerPage;
-      }));
-  return ids;
+  DOGFS_TRYV(scan_rows<wire::FileBlockRow>(tables.reader(), range, [&](std::string_view, wire::FileBlockRow row) {
+    blocks.push_back(std::move(row));
+    return blocks.size() <= kMaxBlocksPerPage;
+  }));
+  return blocks;
 }
 
-Status fill_location(AddressBook& addresses, wire::BlockRow block, wire::BlockLocation& location) {
+Status fill_location(AddressBook& addresses, wire::BlockRow block, uint64_t visible, wire::BlockLocation& location) {
   location.set_block(block.block());
   location.set_offset(block.offset());
   location.set_length(block.length());
+  if (visible < block.length()) location.set_visible_length(visible);
   *location.mutable_policy() = block.policy();
   location.mutable_shards()->Swap(block.mutable_shards());
   for (wire::Shard& shard : *location.mutable_shards()) {
@@ -167,17 +168,17 @@ Result<wire::GetBlocksReply> query_blocks(const MetaTables& tables, const wire::
   const uint64_t end = request.offset() + (request.length() == 0 ? left : std::min(request.length(), left));
   const InodeId id(file.inode());
   DOGFS_TRY(const uint64_t from, offset_of_block_at(tables, id, request.offset()));
-  DOGFS_TRY(const std::vector<BlockId> ids, block_ids(tables, id, from, end));
+  DOGFS_TRY(const std::vector<wire::FileBlockRow> blocks, file_blocks(tables, id, from, end));
   AddressBook addresses(tables);
   size_t bytes = 0;
-  for (const BlockId block : ids) {
+  for (const wire::FileBlockRow& block : blocks) {
     if (reply.blocks_size() == kMaxBlocksPerPage || bytes > kMaxBlockPageBytes) {
       reply.set_more(true);
       break;
     }
-    DOGFS_TRY(wire::BlockRow row, tables.required_block(block));
+    DOGFS_TRY(wire::BlockRow row, tables.required_block(BlockId(block.block())));
     wire::BlockLocation& location = *reply.add_blocks();
-    DOGFS_TRYV(fill_location(addresses, std::move(row), location));
+    DOGFS_TRYV(fill_location(addresses, std::move(row), block.length(), location));
     bytes += location.ByteSizeLong();
   }
   return reply;

@@ -4,9 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/meta/block_index.h"
+#include "core/meta/block_commands.h"
 #include "core/meta/file_commands.h"
-#include "core/meta/garbage.h"
 
 namespace dogfs {
 namespace {
@@ -70,24 +69,13 @@ Result<uint32_t> reclaim_directory(ApplyContext& context, DetachedInode& directo
   return static_cast<uint32_t>(rows.size()) + 1;
 }
 
-Status reclaim_block(ApplyContext& context, BlockId id) {
-  DOGFS_TRY(const wire::BlockRow block, context.tables.required_block(id));
-  discard_shards(context, block);
-  if (block.state() == wire::BlockRow::COMMITTED) unindex(context, block);
-  context.tables.erase(context.tables.keys().block(id));
-  if (block.state() == wire::BlockRow::COMMITTED) {
-    context.counters.set_blocks(context.counters.blocks() - 1);
-    context.counters.set_bytes(context.counters.bytes() - block.length());
-  }
-  return ok();
-}
-
 Result<uint32_t> reclaim_file(ApplyContext& context, DetachedInode& file, const wire::InodeRow& inode,
                               uint32_t budget) {
   const KeyRange blocks = context.tables.keys().file_blocks(file.id, 0);
   DOGFS_TRY(const auto rows, next_rows<wire::FileBlockRow>(context.tables, blocks, file.row.cursor(), budget));
   for (const auto& [key, row] : rows) {
-    DOGFS_TRYV(reclaim_block(context, BlockId(row.block())));
+    DOGFS_TRYV(forget_block(context, BlockId(row.block())));
+    context.counters.set_bytes(context.counters.bytes() - row.length());
     context.tables.erase(key);
   }
   if (rows.size() == budget) {
@@ -96,7 +84,7 @@ Result<uint32_t> reclaim_file(ApplyContext& context, DetachedInode& file, const 
     return budget;
   }
   for (const uint64_t pending : inode.pending_blocks()) {
-    DOGFS_TRYV(reclaim_block(context, BlockId(pending)));
+    DOGFS_TRYV(forget_block(context, BlockId(pending)));
   }
   if (inode.writer_session() != 0) context.tables.erase(context.tables.keys().lease(file.id));
   finish_inode(context, file.id);

@@ -15,6 +15,7 @@
 #include "core/meta/server_commands.h"
 #include "core/meta/server_states.h"
 #include "core/meta/session_commands.h"
+#include "core/meta/truncate.h"
 #include "core/wire/meta.pb.h"
 
 namespace dogfs {
@@ -88,6 +89,10 @@ Status run_mutation(ApplyContext& context, wire::MutationResult& result) {
       return rename(context, mutation.rename());
     case wire::Mutation::kDelete:
       return remove(context, mutation.delete_());
+    case wire::Mutation::kAppendFile:
+      return store_result(append_file(context, mutation.append_file()), result.mutable_append_file());
+    case wire::Mutation::kTruncateFile:
+      return store_result(truncate_file(context, mutation.truncate_file()), result.mutable_truncate_file());
     case wire::Mutation::OPERATION_NOT_SET:
       break;
   }

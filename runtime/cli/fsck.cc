@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/client/file_block.h"
 #include "runtime/cli/paths.h"
 
 namespace dogfs::cli {
@@ -35,7 +36,7 @@ Task<Status> check_file(Session& session, std::string path, uint64_t length, Tal
       const BlockHealth health = health_of(block);
       ++tally.of(health);
       if (health != BlockHealth::kHealthy) print_block(session, path, block);
-      offset = std::max<uint64_t>(offset, block.offset() + block.length());
+      offset = std::max<uint64_t>(offset, block.offset() + visible_length(block));
     }
     if (!page.more() || page.blocks_size() == 0) break;
   }

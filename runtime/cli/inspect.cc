@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "core/client/file_block.h"
 #include "runtime/cli/fsck.h"
 #include "runtime/cli/paths.h"
 #include "runtime/cli/units.h"
@@ -20,8 +21,10 @@ std::string describe_policy(const wire::EcPolicy& policy) {
 void print_block(const wire::BlockLocation& block) {
   const uint32_t stored = intact_shards(block);
   const uint32_t needed = needed_shards(block);
-  print(fmt::format("  block {} at {}: {} bytes, {} of {} shards stored, {} spare\n", block.block(), block.offset(),
-                    block.length(), stored, block.shards_size(), stored > needed ? stored - needed : 0));
+  const uint64_t visible = visible_length(block);
+  const std::string cut = visible < block.length() ? fmt::format(" (of {}: truncated)", block.length()) : std::string();
+  print(fmt::format("  block {} at {}: {} bytes{}, {} of {} shards stored, {} spare\n", block.block(), block.offset(),
+                    visible, cut, stored, block.shards_size(), stored > needed ? stored - needed : 0));
   for (const wire::Shard& shard : block.shards()) {
     const bool parity = shard.index() >= block.policy().data_shards();
     print(fmt::format("    {:>2} {:<6} {:>9} bytes  crc {:08x}  {}\n", shard.index(), parity ? "parity" : "data",
@@ -35,7 +38,7 @@ Task<Status> print_blocks(Session& session, std::string path, uint64_t length, b
     if (json) print_json(page);
     for (const wire::BlockLocation& block : page.blocks()) {
       if (!json) print_block(block);
-      offset = std::max<uint64_t>(offset, block.offset() + block.length());
+      offset = std::max<uint64_t>(offset, block.offset() + visible_length(block));
     }
     if (!page.more() || page.blocks_size() == 0) break;
   }

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "runtime/cli/admin.h"
+#include "runtime/cli/append.h"
 #include "runtime/cli/cluster.h"
 #include "runtime/cli/fsck.h"
 #include "runtime/cli/get.h"
@@ -36,6 +37,8 @@ Examples:
   dogfs ls -l -R /data                    everything, with details
   dogfs get /data/photos/cat.jpg .        a file back
   dogfs cat /data/src.tar | tar t         a file into a pipe
+  dogfs append more.log /logs/all         behind the end of a file
+  dogfs truncate -s 4k /logs/all          cut to its first 4096 bytes
   dogfs stat /data/src.tar                its blocks, and on which servers their shards are
   dogfs du -h /data                       how much it is, and how many losses its weakest block survives
   dogfs status                            who leads, which servers live, what is being repaired
@@ -140,6 +143,31 @@ void add_transfer_commands(CLI::App& app, CommandLine& line) {
   command = add_command(app, "cat", "Write files to standard output", "dogfs cat /logs/today | less");
   command->add_option("PATH", *paths, "Files")->required();
   on_call(command, line, paths, cat);
+}
+
+void add_append_commands(CLI::App& app, CommandLine& line) {
+  auto options = std::make_shared<AppendOptions>();
+  auto words = std::make_shared<std::vector<std::string>>();
+  CLI::App* command =
+      add_command(app, "append", "Add local bytes behind the end of a file", "journalctl | dogfs append - /logs/all");
+  command
+      ->add_option("SOURCE... TARGET", *words,
+                   "Local files ('-': standard input), and a file in the cluster, which is made where it is missing")
+      ->required()
+      ->expected(2, -1);
+  command->callback([&line, options, words] {
+    options->target = words->back();
+    options->sources.assign(words->begin(), words->end() - 1);
+    line.command = [options](Session& session) { return append(session, *options); };
+  });
+
+  auto cut = std::make_shared<TruncateOptions>();
+  command = add_command(app, "truncate", "Cut files to a shorter length", "dogfs truncate -s 1024 /logs/all");
+  command->add_option("-s,--size", cut->length, "How many bytes are left; 4k is 4096")
+      ->required()
+      ->transform(CLI::AsSizeValue(false));
+  command->add_option("PATH", cut->paths, "Which files")->required();
+  on_call(command, line, cut, truncate);
 }
 
 void add_inspection_commands(CLI::App& app, CommandLine& line) {
@@ -288,6 +316,7 @@ int run(int argc, char** argv) {
   app.add_flag("-v,--verbose", line.verbose, "Say more of what happens, on standard error");
   add_namespace_commands(app, line);
   add_transfer_commands(app, line);
+  add_append_commands(app, line);
   add_inspection_commands(app, line);
   add_admin_commands(app, line);
   try {

@@ -150,6 +150,53 @@ class CliTest(unittest.TestCase):
 
     # --- names
 
+    # --- append, truncate
+
+    def test_append_adds_behind_the_end_and_makes_what_is_missing(self):
+        parts = [os.urandom(n) for n in (1_000_001, 3, 700_000)]
+        (self.local / "first").write_bytes(parts[0])
+        (self.local / "last").write_bytes(parts[2])
+        self.dogfs("append", self.local / "first", self.path("log"))
+        self.dogfs("append", "-", self.path("log"), stdin=parts[1])
+        self.dogfs("append", self.local / "last", self.path("log"))
+        self.assertEqual(self.dogfs("cat", self.path("log")).stdout, b"".join(parts))
+        self.assertIn("1700004", self.dogfs("stat", self.path("log")).stdout.decode().replace(",", ""))
+
+    def test_append_takes_several_sources_in_their_order(self):
+        for name in ("a", "b"):
+            (self.local / name).write_text(name * 10)
+        self.dogfs("append", self.local / "a", self.local / "b", self.path("both"))
+        self.assertEqual(self.dogfs("cat", self.path("both")).stdout, b"a" * 10 + b"b" * 10)
+
+    def test_append_keeps_what_came_before_a_source_that_is_missing(self):
+        (self.local / "a").write_text("a")
+        missing = self.local / "none"
+        self.refuse("append", self.local / "a", missing, self.path("f"), text=f"{missing}: no such file or directory")
+        self.assertEqual(self.dogfs("cat", self.path("f")).stdout, b"a")
+
+    def test_append_to_a_directory_is_refused(self):
+        self.refuse("append", "-", self.home, text=f"{self.home}: is a directory", stdin=b"x")
+
+    def test_truncate_cuts_and_append_goes_on_from_there(self):
+        data = os.urandom(5_000_000)
+        self.put_bytes("f", data)
+        for length in (4_000_001, 4096, 1):
+            self.dogfs("truncate", "-s", str(length), self.path("f"))
+            self.assertEqual(self.dogfs("cat", self.path("f")).stdout, data[:length])
+        self.dogfs("append", "-", self.path("f"), stdin=data)
+        self.assertEqual(self.dogfs("cat", self.path("f")).stdout, data[:1] + data)
+        self.dogfs("fsck", self.home)
+        self.dogfs("truncate", "-s", "4k", self.path("f"))
+        self.assertEqual(len(self.dogfs("cat", self.path("f")).stdout), 4096)
+        self.dogfs("truncate", "-s", "0", self.path("f"))
+        self.assertEqual(self.dogfs("cat", self.path("f")).stdout, b"")
+
+    def test_truncate_to_more_than_there_is_is_refused(self):
+        self.put_bytes("f", b"12345")
+        done = self.dogfs("truncate", "-s", "6", self.path("f"), code=EXIT_FAILED)
+        self.assertIn("5 bytes", done.stderr.decode())
+        self.assertEqual(self.dogfs("cat", self.path("f")).stdout, b"12345")
+
     def test_names_are_raw_in_pipes_and_quoted_on_terminals(self):
         self.put_bytes("new\nline", b"")
         self.assertEqual(self.dogfs("ls", self.home).stdout, b"new\nline\n")

@@ -220,6 +220,10 @@ Result<wire::MutationResult> FakeCluster::apply(const wire::Mutation& mutation) 
       return replace(mutation.replace_target());
     case wire::Mutation::kCommitBlock:
       return commit(mutation.commit_block());
+    case wire::Mutation::kAppendFile:
+      return append(mutation.append_file());
+    case wire::Mutation::kTruncateFile:
+      return truncate(mutation.truncate_file());
     case wire::Mutation::kCloseFile:
       return close(mutation.close_file());
     case wire::Mutation::kAbandonBlock: {
@@ -313,6 +317,7 @@ Result<wire::MutationResult> FakeCluster::commit(const wire::CommitBlock& messag
   FakeBlock block = it->second;
   block.offset = message.offset();
   block.length = message.length();
+  block.visible = message.length();
   uint32_t durable = 0;
   for (const wire::Shard& shard : message.shards()) {
     EXPECT_EQ(shard.length(), layout.shard_length(ShardIndex(shard.index())));
@@ -329,6 +334,35 @@ Result<wire::MutationResult> FakeCluster::commit(const wire::CommitBlock& messag
   file->blocks.push_back(std::move(block));
   file->length += message.length();
   return wire::MutationResult();
+}
+
+Result<wire::MutationResult> FakeCluster::append(const wire::AppendFile& message) {
+  const auto found = files_.find(message.path());
+  if (found == files_.end()) return Error(ErrorCode::kNotFound, message.path());
+  FakeFile& file = found->second;
+  if (!file.closed) return Error(ErrorCode::kLeaseHeld, message.path());
+  file.closed = false;
+  ++file.lease_epoch;
+  wire::MutationResult result;
+  result.mutable_append_file()->set_inode(file.inode);
+  result.mutable_append_file()->set_lease_epoch(file.lease_epoch);
+  *result.mutable_append_file()->mutable_policy() = geometry_to_wire(geometry_);
+  result.mutable_append_file()->set_length(file.length);
+  return result;
+}
+
+Result<wire::MutationResult> FakeCluster::truncate(const wire::TruncateFile& message) {
+  DOGFS_TRY(FakeFile * file, leased(message.inode(), message.lease_epoch()));
+  if (message.length() > file->length) return Error(ErrorCode::kInvalidArgument, "longer than the file");
+  for (size_t i = 0; i < blocks_per_truncation && file->length > message.length(); ++i) {
+    FakeBlock& last = file->blocks.back();
+    file->length = std::max(last.offset, message.length());
+    last.visible = file->length - last.offset;
+    if (last.visible == 0) file->blocks.pop_back();
+  }
+  wire::MutationResult result;
+  result.mutable_truncate_file()->set_file_length(file->length);
+  return result;
 }
 
 Result<wire::MutationResult> FakeCluster::close(const wire::CloseFile& message) {
@@ -348,7 +382,7 @@ Reply FakeCluster::blocks(const wire::GetBlocksRequest& message) {
   reply.set_inode(file.inode);
   reply.set_file_length(file.length);
   for (const FakeBlock& block : file.blocks) {
-    if (block.offset + block.length <= message.offset()) continue;
+    if (block.offset + block.visible <= message.offset()) continue;
     if (message.length() != 0 && block.offset >= message.offset() + message.length()) break;
     if (static_cast<uint64_t>(reply.blocks_size()) == kPageBlocks) {
       reply.set_more(true);
@@ -358,6 +392,7 @@ Reply FakeCluster::blocks(const wire::GetBlocksRequest& message) {
     location.set_block(block.block);
     location.set_offset(block.offset);
     location.set_length(block.length);
+    if (block.visible < block.length) location.set_visible_length(block.visible);
     *location.mutable_policy() = geometry_to_wire(geometry_);
     for (wire::Shard shard : block.shards) {
       if (shard.server() != 0) shard.set_server_address(server_address(shard.server()).value);

@@ -53,6 +53,7 @@ struct FakeBlock {
   uint64_t block = 0;
   uint64_t offset = 0;
   uint64_t length = 0;
+  uint64_t visible = 0;               // what truncation left of it
   std::vector<wire::Shard> attempts;  // allocated: in the order of issue
   std::vector<wire::Shard> shards;    // committed
 };
@@ -87,6 +88,8 @@ class FakeCluster {
   FakeShard& stored(const wire::Shard& shard, uint64_t block);
 
   size_t leader = 0;
+  // How many blocks one truncation takes away.
+  size_t blocks_per_truncation = 2;
   // Mutations that took effect, by kind.
   std::map<wire::Mutation::OperationCase, int> effects;
   std::vector<wire::AllocateBlock> allocations;
@@ -101,6 +104,8 @@ class FakeCluster {
   Result<wire::MutationResult> allocate(const wire::AllocateBlock& message);
   Result<wire::MutationResult> replace(const wire::ReplaceTarget& message);
   Result<wire::MutationResult> commit(const wire::CommitBlock& message);
+  Result<wire::MutationResult> append(const wire::AppendFile& message);
+  Result<wire::MutationResult> truncate(const wire::TruncateFile& message);
   Result<wire::MutationResult> close(const wire::CloseFile& message);
   Reply blocks(const wire::GetBlocksRequest& message);
 

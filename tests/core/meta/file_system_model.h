@@ -85,6 +85,18 @@ class FileSystemModel {
     return ErrorCode::kOk;
   }
 
+  ErrorCode append(const std::string& path) {
+    if (const auto wrong = check_parents(path, false)) return *wrong;
+    if (is_directory(path)) return ErrorCode::kIsADirectory;
+    const auto node = nodes.find(path);
+    if (node == nodes.end()) return ErrorCode::kNotFound;
+    File& file = files.at(node->second.inode);
+    if (file.open) return ErrorCode::kLeaseHeld;
+    file.open = true;
+    ++file.epoch;
+    return ErrorCode::kOk;
+  }
+
   void revoke(uint64_t inode) {
     File& file = files.at(inode);
     if (!file.open) return;

@@ -139,6 +139,29 @@ class MachineHarness {
     return mutate(mutation);
   }
 
+  Outcome append(const std::string& path) {
+    wire::Mutation mutation;
+    mutation.mutable_append_file()->set_path(path);
+    return mutate(mutation);
+  }
+
+  // The writer of an appended file, as one of a new file.
+  static wire::CreateFileResult writer_of(const wire::AppendFileResult& appended) {
+    wire::CreateFileResult file;
+    file.set_inode(appended.inode());
+    file.set_lease_epoch(appended.lease_epoch());
+    *file.mutable_policy() = appended.policy();
+    return file;
+  }
+
+  Outcome truncate(const wire::CreateFileResult& file, uint64_t length) {
+    wire::Mutation mutation;
+    mutation.mutable_truncate_file()->set_inode(file.inode());
+    mutation.mutable_truncate_file()->set_lease_epoch(file.lease_epoch());
+    mutation.mutable_truncate_file()->set_length(length);
+    return mutate(mutation);
+  }
+
   Outcome recover_lease(const std::string& path) {
     wire::Mutation mutation;
     mutation.mutable_recover_lease()->set_path(path);

@@ -60,7 +60,7 @@ class History {
   History() { machine_.add_servers(kServers); }
 
   void step() {
-    switch (below(13)) {
+    switch (below(15)) {
       case 0:
       case 1:
         return make_directory();
@@ -83,6 +83,10 @@ class History {
         return commit();
       case 11:
         return abandon();
+      case 12:
+        return append();
+      case 13:
+        return truncate();
       default:
         return close();
     }
@@ -328,6 +332,42 @@ class History {
     if (refused(writer.file, outcome)) return;
     const bool was_pending = model_.files.at(writer.file.inode()).pending.erase(block) > 0;
     RC_ASSERT(outcome.code == (was_pending ? ErrorCode::kOk : ErrorCode::kConflict));
+  }
+
+  void append() {
+    const std::string path = random_path();
+    wire::Mutation mutation;
+    mutation.mutable_append_file()->set_path(path);
+    const ErrorCode expected = model_.append(path);
+    const Outcome outcome = send(mutation);
+    RC_ASSERT(outcome.code == expected);
+    if (expected != ErrorCode::kOk) return;
+    const wire::AppendFileResult& file = outcome.result.append_file();
+    RC_ASSERT(file.length() == model_.files.at(file.inode()).length);
+    RC_ASSERT(file.lease_epoch() == model_.files.at(file.inode()).epoch);
+    writers_.push_back({MachineHarness::writer_of(file), {}});
+  }
+
+  void truncate() {
+    if (writers_.empty()) return;
+    const Writer& writer = pick_writer();
+    FileSystemModel::File& file = model_.files.at(writer.file.inode());
+    const auto length = static_cast<uint64_t>(below(static_cast<int>(file.length + file.length / 8) + 1));
+    wire::Mutation mutation;
+    mutation.mutable_truncate_file()->set_inode(writer.file.inode());
+    mutation.mutable_truncate_file()->set_lease_epoch(writer.file.lease_epoch());
+    mutation.mutable_truncate_file()->set_length(length);
+    const Outcome outcome = send(mutation);
+    if (refused(writer.file, outcome)) return;
+    if (!file.pending.empty()) {
+      RC_ASSERT(outcome.code == ErrorCode::kConflict);
+    } else if (length > file.length) {
+      RC_ASSERT(outcome.code == ErrorCode::kInvalidArgument);
+    } else {
+      RC_ASSERT(outcome.code == ErrorCode::kOk);
+      RC_ASSERT(outcome.result.truncate_file().file_length() == length);
+      file.length = length;
+    }
   }
 
   void close() {

@@ -1,0 +1,71 @@
+#include "runtime/cli/append.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <utility>
+
+#include "runtime/cli/copy_in.h"
+#include "runtime/cli/local_files.h"
+#include "runtime/cli/names.h"
+#include "runtime/cli/paths.h"
+
+namespace dogfs::cli {
+namespace {
+
+using Writer = std::unique_ptr<FileWriter>;
+
+Task<Result<Writer>> open_to_append(Session& session, std::string path) {
+  Result<Writer> opened = co_await session.client().append(path);
+  if (code_of(opened) != ErrorCode::kNotFound) co_return opened;
+  co_return co_await session.client().create(path, {});
+}
+
+Task<Status> append_source(Session& session, std::string name, FileWriter& writer) {
+  Result<LocalSource> opened = LocalSource::standard_input();
+  if (name != "-") opened = co_await run_blocking(session.env().compute, [&] { return LocalSource::open(name); });
+  if (!opened) co_return opened.error();
+  LocalSource source = std::move(opened).value();
+  co_return co_await copy_to_writer(session, source, writer);
+}
+
+}  // namespace
+
+Task<void> append(Session& session, AppendOptions options) {
+  const Result<std::string> path = parse_path(options.target);
+  if (!path) {
+    session.fail(options.target, path.error());
+    co_return;
+  }
+  const Result<Writer> writer = co_await open_to_append(session, path.value());
+  if (!writer) {
+    session.fail(path.value(), writer.error());
+    co_return;
+  }
+  for (const std::string& source : options.sources) {
+    const Status appended = co_await append_source(session, source, *writer.value());
+    if (appended) continue;
+    // What came before stays: it may be the only copy of a log.
+    session.fail(source, appended.error());
+    break;
+  }
+  const Result<WriteOutcome> closed = co_await writer.value()->close();
+  if (!closed) {
+    session.fail(path.value(), closed.error());
+  } else if (closed.value().blocks_short > 0) {
+    session.warn(
+        fmt::format("{}: {} blocks have fewer shards than their policy asks for; the weakest survives the loss "
+                    "of {} more",
+                    printable(path.value()), closed.value().blocks_short, closed.value().least_spares));
+  }
+}
+
+Task<void> truncate(Session& session, TruncateOptions options) {
+  for (const std::string& text : options.paths) {
+    const Result<std::string> path = parse_path(text);
+    const Status cut = path ? co_await session.client().truncate(path.value(), options.length) : Status(path.error());
+    if (!cut) session.fail(text, cut.error());
+  }
+}
+
+}  // namespace dogfs::cli
