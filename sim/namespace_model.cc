@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "sim/content.h"
 
 namespace dogfs::sim {
 namespace {
@@ -21,6 +22,34 @@ void add(Possible& possible, const ModelEntry& entry) {
 }
 
 }  // namespace
+
+ModelFile truncated(ModelFile file, uint64_t length) {
+  std::erase_if(file.appended, [length](const ModelStretch& stretch) { return stretch.offset >= length; });
+  file.length = length;
+  return file;
+}
+
+ModelFile appended(ModelFile file, uint64_t content, uint64_t bytes) {
+  if (bytes > 0) file.appended.push_back({file.length, content});
+  file.length += bytes;
+  return file;
+}
+
+bool is_in_file(const ModelFile& file, uint64_t offset, const BytesChain& bytes) {
+  const uint64_t end = offset + bytes.size();
+  uint64_t content = file.content;
+  uint64_t begin = 0;
+  for (size_t i = 0; i <= file.appended.size(); ++i) {
+    const uint64_t next = i < file.appended.size() ? file.appended[i].offset : end;
+    const uint64_t from = std::max(begin, offset);
+    const uint64_t to = std::min(next, end);
+    if (from < to && !is_content(content, from, bytes.slice(from - offset, to - from))) return false;
+    if (i == file.appended.size()) break;
+    begin = next;
+    content = file.appended[i].content;
+  }
+  return true;
+}
 
 std::string_view parent_of(std::string_view path) {
   return path.substr(0, path.rfind('/'));
@@ -85,6 +114,24 @@ void NamespaceModel::begin_write(const std::string& path, const ModelFile& file)
   Possible& possible = uncertain_[path];
   possible.absent = certain_.erase(path) == 0;
   possible.beginning.push_back(file);
+}
+
+void NamespaceModel::begin_append(const std::string& path, const ModelFile& longer) {
+  ModelFile file = longer;
+  file.acknowledged = certain_.at(path).file->length;
+  uncertain_[path] = Possible{.absent = false, .directory = false, .whole = {}, .beginning = {std::move(file)}};
+  certain_.erase(path);
+}
+
+void NamespaceModel::begin_truncate(const std::string& path, uint64_t length) {
+  ModelFile file = *certain_.at(path).file;
+  file.acknowledged = length;
+  uncertain_[path] = Possible{.absent = false, .directory = false, .whole = {}, .beginning = {std::move(file)}};
+  certain_.erase(path);
+}
+
+void NamespaceModel::synced(const std::string& path, uint64_t length) {
+  for (ModelFile& file : uncertain_.at(path).beginning) file.acknowledged = length;
 }
 
 void NamespaceModel::created(const std::string& path) {
@@ -152,7 +199,7 @@ bool is_possible(const Possible& possible, const Observed& observed, std::vector
     if (file.length == observed.length) candidates.push_back(file);
   }
   for (const ModelFile& file : possible.beginning) {
-    if (file.length >= observed.length) candidates.push_back(file);
+    if (file.acknowledged <= observed.length && observed.length <= file.length) candidates.push_back(file);
   }
   return !candidates.empty();
 }

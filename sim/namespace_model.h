@@ -13,15 +13,33 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/bytes.h"
 #include "core/base/result.h"
 
 namespace dogfs::sim {
 
+// A stretch of a file: from `offset` on its bytes are those of the content named by `content` (sim/content.h).
+struct ModelStretch {
+  uint64_t offset = 0;
+  uint64_t content = 0;
+};
+
 struct ModelFile {
-  uint64_t content = 0;  // the key of what was written (sim/content.h)
+  uint64_t content = 0;  // the key of what was written first
   uint64_t length = 0;
   uint32_t least_spares = 0;  // of its weakest block, when it was written
+  // What was appended later, ascending; each goes on to the next one.
+  std::vector<ModelStretch> appended{};
+  // Of a file that may be there in part: at least so much of it is, since that was acknowledged.
+  uint64_t acknowledged = 0;
 };
+
+// `file` cut to `length`, and with `bytes` of the content named by `content` behind its end.
+ModelFile truncated(ModelFile file, uint64_t length);
+ModelFile appended(ModelFile file, uint64_t content, uint64_t bytes);
+
+// Whether `bytes` are what `file` has at `offset`.
+bool is_in_file(const ModelFile& file, uint64_t offset, const BytesChain& bytes);
 
 // What is at a path for certain. No file: a directory.
 struct ModelEntry {
@@ -34,7 +52,7 @@ struct Possible {
   bool absent = true;
   bool directory = false;
   std::vector<ModelFile> whole;      // exactly one of these
-  std::vector<ModelFile> beginning;  // or the beginning, of any length, of one of these
+  std::vector<ModelFile> beginning;  // or the beginning, of any length from what is acknowledged on, of one of these
 };
 
 // What was seen at a path when everything had settled.
@@ -62,6 +80,11 @@ class NamespaceModel {
   void begin_make_directory(const std::string& path);
   // Creating, or replacing what is there; `file` is what is going to be written.
   void begin_write(const std::string& path, const ModelFile& file);
+  // Appending: the file may come to have any length from its own to that of `longer`.
+  void begin_append(const std::string& path, const ModelFile& longer);
+  void begin_truncate(const std::string& path, uint64_t length);
+  // So much of what is being written to `path` is durable.
+  void synced(const std::string& path, uint64_t length);
   // The file of a begin_write certainly exists now, with some beginning of its content.
   void created(const std::string& path);
   void begin_rename(const std::string& source, const std::string& target);

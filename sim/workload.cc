@@ -83,6 +83,13 @@ Status Workload::judge_read(const std::string& path, VirtualTime begun, Error er
   return judge(what, std::move(error));
 }
 
+void Workload::judge_time(const std::string& path, VirtualTime begun) {
+  const milliseconds limit(context_.scenario.reads_within_ms());
+  const Duration taken = simulator_.now() - begun;
+  if (limit.count() == 0 || taken <= limit) return;
+  fail("latency", fmt::format("a read of {} took {} ms", path, taken / milliseconds(1)));
+}
+
 Task<void> Workload::prepare() {
   state_.idle = false;
   wire::EcPolicy policy;
@@ -138,7 +145,9 @@ Task<void> Workload::operate(uint64_t number) {
   record_begin();
   const uint64_t choice = draws.below(100);
   Status status = ok();
-  if (choice < 30) {
+  if (std::optional<Status> done = co_await operate_on_ends(number, draws)) {
+    status = *std::move(done);
+  } else if (choice < 30) {
     status = co_await write_file(draws);
   } else if (choice < 60) {
     status = co_await read_file(draws);
@@ -155,6 +164,17 @@ Task<void> Workload::operate(uint64_t number) {
   }
   record_end(status);
   if (!status.has_value()) ++state_.failed_operations;
+}
+
+Task<std::optional<Status>> Workload::operate_on_ends(uint64_t number, RandomStream& draws) {
+  const proto::Work& work = context_.scenario.work();
+  const uint32_t appends = work.appends_per_hundred();
+  if (appends + work.truncations_per_hundred() == 0) co_return std::nullopt;
+  RandomStream kinds(state_.key.with("ends").with(number));
+  const uint64_t choice = kinds.below(100);
+  if (choice < appends) co_return co_await append_to_file(draws);
+  if (choice < appends + work.truncations_per_hundred()) co_return co_await truncate_file(draws);
+  co_return std::nullopt;
 }
 
 void Workload::record_begin() {
@@ -204,7 +224,7 @@ Task<Status> Workload::write_to(std::string path, ModelFile file, RandomStream& 
   if (!writer.has_value()) co_return judge("create " + path, std::move(writer).error());
   state_.model.created(path);
   WriteOutcome outcome;
-  Status filled = co_await fill(*writer.value(), file, draws, outcome);
+  Status filled = co_await fill(*writer.value(), {.path = path, .file = file}, draws, outcome);
   if (!filled.has_value()) co_return judge("write of " + path, std::move(filled).error());
   if (outcome.bytes != file.length)
     wrong(fmt::format("{}: {} bytes were written of {}", path, outcome.bytes, file.length));
@@ -214,10 +234,16 @@ Task<Status> Workload::write_to(std::string path, ModelFile file, RandomStream& 
   co_return ok();
 }
 
-Task<Status> Workload::fill(FileWriter& writer, const ModelFile& file, RandomStream& draws, WriteOutcome& outcome) {
-  for (uint64_t at = 0; at < file.length;) {
+Task<Status> Workload::fill(FileWriter& writer, Filling filling, RandomStream& draws, WriteOutcome& outcome) {
+  const ModelFile& file = filling.file;
+  const uint64_t content = file.appended.empty() ? file.content : file.appended.back().content;
+  const uint32_t syncs = context_.scenario.work().syncs_per_hundred();
+  for (uint64_t at = filling.from; at < file.length;) {
     const uint64_t bytes = std::min(file.length - at, draws.between(uint64_t{1}, 40 * kKiB));
-    Status written = co_await writer.write(make_content(file.content, at, bytes));
+    Status written = co_await writer.write(make_content(content, at, bytes));
+    if (written.has_value() && syncs > 0 && draws.below(100) < syncs) {
+      written = co_await sync(writer, filling, at + bytes);
+    }
     if (!written.has_value()) {
       co_await writer.abort();
       co_return written;
@@ -230,6 +256,59 @@ Task<Status> Workload::fill(FileWriter& writer, const ModelFile& file, RandomStr
   co_return ok();
 }
 
+// Once a sync is acknowledged, whoever opens the file finds what was written until then.
+Task<Status> Workload::sync(FileWriter& writer, const Filling& filling, uint64_t length) {
+  DOGFS_CO_TRYV(co_await writer.sync());
+  state_.model.synced(filling.path, length);
+  const VirtualTime begun = simulator_.now();
+  const Result<std::unique_ptr<FileReader>> reader = co_await client_.open(filling.path);
+  if (!reader.has_value()) {
+    if (!is_excusable(reader.error().code)) wrong("open of " + filling.path + ": " + reader.error().to_string());
+    co_return ok();
+  }
+  if (reader.value()->size() < length) {
+    wrong(fmt::format("{} has {} bytes although {} were synced", filling.path, reader.value()->size(), length));
+    co_return ok();
+  }
+  const Status read = co_await read_range(*reader.value(), filling.file, 0, length);
+  if (!read.has_value()) static_cast<void>(judge_read(filling.path, begun, read.error()));
+  co_return ok();
+}
+
+Task<Status> Workload::append_to_file(RandomStream& draws) {
+  const std::string path = pick(state_.model.files(), draws);
+  if (path.empty()) co_return ok();
+  const ModelFile before = *state_.model.certain().at(path).file;
+  const uint64_t content = draws.next();
+  ModelFile longer = appended(before, content, draw_length(draws));
+  state_.model.begin_append(path, longer);
+  record_what("append to", path);
+  Result<std::unique_ptr<FileWriter>> writer = co_await client_.append(path);
+  if (!writer.has_value()) co_return judge("append to " + path, std::move(writer).error());
+  WriteOutcome outcome;
+  Status filled = co_await fill(*writer.value(), {.path = path, .file = longer, .from = before.length}, draws, outcome);
+  if (!filled.has_value()) co_return judge("append to " + path, std::move(filled).error());
+  if (outcome.bytes != longer.length - before.length)
+    wrong(fmt::format("{}: {} bytes were appended", path, outcome.bytes));
+  if (outcome.blocks > 0) longer.least_spares = std::min(longer.least_spares, outcome.least_spares);
+  state_.model.written(path, longer);
+  state_.bytes_written += outcome.bytes;
+  co_return ok();
+}
+
+Task<Status> Workload::truncate_file(RandomStream& draws) {
+  const std::string path = pick(state_.model.files(), draws);
+  if (path.empty()) co_return ok();
+  const ModelFile before = *state_.model.certain().at(path).file;
+  const uint64_t length = draws.below(before.length + 1);
+  state_.model.begin_truncate(path, length);
+  record_what("truncate", path);
+  Status cut = co_await client_.truncate(path, length);
+  if (!cut.has_value()) co_return judge("truncate " + path, std::move(cut).error());
+  state_.model.written(path, truncated(before, length));
+  co_return ok();
+}
+
 Task<Status> Workload::read_file(RandomStream& draws) {
   const std::string path = pick(state_.model.files(), draws);
   if (path.empty()) co_return ok();
@@ -238,6 +317,7 @@ Task<Status> Workload::read_file(RandomStream& draws) {
   const VirtualTime begun = simulator_.now();
   if (draws.below(2) == 0) {
     Status read = co_await read_whole(path, file);
+    judge_time(path, begun);
     if (!read.has_value()) co_return judge_read(path, begun, std::move(read).error());
     co_return ok();
   }
@@ -246,7 +326,9 @@ Task<Status> Workload::read_file(RandomStream& draws) {
   for (int i = 0; i < 3; ++i) {
     const uint64_t offset = draws.below(file.length + 1);
     const uint64_t length = draws.below(file.length - offset + 1);
+    const VirtualTime read_begun = simulator_.now();
     Status read = co_await read_range(*reader.value(), file, offset, length);
+    judge_time(path, read_begun);
     if (!read.has_value()) co_return judge_read(path, begun, std::move(read).error());
   }
   co_return ok();
@@ -258,7 +340,7 @@ Task<Status> Workload::read_range(FileReader& reader, const ModelFile& file, uin
   if (!bytes.has_value()) co_return std::move(bytes).error();
   if (bytes.value().size() != length) {
     wrong(fmt::format("a read of {} bytes from {} of {} gave {}", length, offset, file.length, bytes.value().size()));
-  } else if (!is_content(file.content, offset, bytes.value())) {
+  } else if (!is_in_file(file, offset, bytes.value())) {
     wrong(fmt::format("a read of {} bytes from {} of {} gave wrong bytes", length, offset, file.length));
   }
   state_.bytes_read += bytes.value().size();
@@ -440,7 +522,7 @@ Task<Status> Workload::look(std::string path, Possible possible) {
     co_return std::move(bytes).error();
   }
   const bool known = std::any_of(candidates.begin(), candidates.end(),
-                                 [&](const ModelFile& file) { return is_content(file.content, 0, bytes.value()); });
+                                 [&](const ModelFile& file) { return is_in_file(file, 0, bytes.value()); });
   if (!known) wrong(path + " holds bytes that were never written to it");
   co_return ok();
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/client/client.h"
@@ -58,10 +59,21 @@ class Workload {
 
  private:
   Task<void> operate(uint64_t number);
+  // The operations that a scenario asks for beside the usual ones; nullopt where it is one of those.
+  Task<std::optional<Status>> operate_on_ends(uint64_t number, RandomStream& draws);
   Task<Status> make_directory(RandomStream& draws);
   Task<Status> write_file(RandomStream& draws);
   Task<Status> write_to(std::string path, ModelFile file, RandomStream& draws);
-  Task<Status> fill(FileWriter& writer, const ModelFile& file, RandomStream& draws, WriteOutcome& outcome);
+  Task<Status> append_to_file(RandomStream& draws);
+  Task<Status> truncate_file(RandomStream& draws);
+  // What goes to a writer: bytes [from, the end) of `file`.
+  struct Filling {
+    std::string path;
+    ModelFile file;
+    uint64_t from = 0;
+  };
+  Task<Status> fill(FileWriter& writer, Filling filling, RandomStream& draws, WriteOutcome& outcome);
+  Task<Status> sync(FileWriter& writer, const Filling& filling, uint64_t length);
   Task<Status> read_file(RandomStream& draws);
   Task<Status> read_range(FileReader& reader, const ModelFile& file, uint64_t offset, uint64_t length);
   Task<Status> read_whole(std::string path, ModelFile file);
@@ -82,6 +94,8 @@ class Workload {
   void record_what(std::string_view verb, const std::string& path);
   void record_end(const Status& status);
 
+  // Fails the run where an operation that began at `begun` took longer than a read may.
+  void judge_time(const std::string& path, VirtualTime begun);
   uint64_t draw_length(RandomStream& draws) const;
   std::string pick(const std::vector<std::string>& paths, RandomStream& draws) const;
   // The status of an operation that met `error`: fails the run where nothing excuses it.

@@ -31,6 +31,7 @@ namespace dogfs {
   X(kCommitUnsealed, "commit-unsealed", "crash_storm", "a block commit lists shards that were not sealed", "P2") \
   X(kCommitAtExactlyK, "commit-at-exactly-k", "crash_storm", "a block is acknowledged with no shard to spare", "HDFS-17365") \
   X(kReadUnchecked, "read-unchecked", "bit_rot", "a reader takes bytes without looking at their checksums", "P2") \
+  X(kSyncWithoutCommit, "sync-without-commit", "append_and_sync", "a sync is acknowledged before the block that it ends is committed", "HDFS-4213") \
   X(kDecodeOrder, "decode-order", "servers_lost_during_read", "a decoder takes its inputs in another order than its matrix", "HADOOP-19180") \
   X(kPublishUnchecked, "publish-unchecked-repair", "servers_die_for_good", "a shard rebuilt as another index is published unchecked", "HDFS-15240") \
   X(kPurgeUnreachable, "purge-unreachable", "servers_unreachable", "good shards of a block are deleted since others are unreachable", "MinIO #14053") \

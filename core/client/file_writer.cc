@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "core/base/limits.h"
+#include "core/base/mutant.h"
 #include "core/client/cell_assembler.h"
 #include "core/ec/policy_wire.h"
 
@@ -134,7 +135,7 @@ Task<Status> WritePipeline::sync() {
   while (!error_ && !has_room()) co_await changed_.wait();
   if (error_) co_return *error_;
   end_block();
-  const uint64_t goal = taken_length_;
+  const uint64_t goal = mutant_active(Mutant::kSyncWithoutCommit) ? 0 : taken_length_;
   while (!error_ && committed_length_ < goal) co_await changed_.wait();
   if (committed_length_ >= goal) co_return ok();
   co_return *error_;

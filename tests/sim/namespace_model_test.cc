@@ -7,8 +7,8 @@
 namespace dogfs::sim {
 namespace {
 
-constexpr ModelFile kFile{7, 100, 3};
-constexpr ModelFile kOther{8, 50, 3};
+const ModelFile kFile{7, 100, 3};
+const ModelFile kOther{8, 50, 3};
 
 bool can_be(const NamespaceModel& model, const std::string& path, Observed observed) {
   std::vector<ModelFile> candidates;
@@ -49,6 +49,53 @@ TEST(NamespaceModel, AWriteThatFailedMayHaveLeftABeginning) {
   EXPECT_FALSE(can_be(model, "/r/new", kDirectory));
   model.created("/r/new");
   EXPECT_FALSE(can_be(model, "/r/new", kAbsent));
+}
+
+TEST(NamespaceModel, WhatWasSyncedIsThereHoweverTheWriteEnds) {
+  NamespaceModel model = with_tree();
+  model.begin_write("/r/new", kFile);
+  model.created("/r/new");
+  model.synced("/r/new", 60);
+  EXPECT_FALSE(can_be(model, "/r/new", file_of(59)));
+  EXPECT_TRUE(can_be(model, "/r/new", file_of(60)));
+  EXPECT_TRUE(can_be(model, "/r/new", file_of(100)));
+}
+
+TEST(NamespaceModel, AnAppendThatFailedTookNothingAway) {
+  NamespaceModel model = with_tree();
+  model.begin_append("/r/d/f", appended(kFile, 9, 20));
+  EXPECT_FALSE(can_be(model, "/r/d/f", kAbsent));
+  EXPECT_FALSE(can_be(model, "/r/d/f", file_of(99)));
+  EXPECT_TRUE(can_be(model, "/r/d/f", file_of(100)));
+  EXPECT_TRUE(can_be(model, "/r/d/f", file_of(120)));
+  EXPECT_FALSE(can_be(model, "/r/d/f", file_of(121)));
+}
+
+TEST(NamespaceModel, ATruncationThatFailedLeftWhatWasToStay) {
+  NamespaceModel model = with_tree();
+  model.begin_truncate("/r/d/f", 40);
+  EXPECT_FALSE(can_be(model, "/r/d/f", file_of(39)));
+  EXPECT_TRUE(can_be(model, "/r/d/f", file_of(40)));
+  EXPECT_TRUE(can_be(model, "/r/d/f", file_of(100)));
+}
+
+TEST(ModelFile, HasTheBytesOfEachAppendFromWhereItBegan) {
+  const ModelFile file = appended(truncated(appended(kFile, 9, 20), 110), 10, 5);
+  EXPECT_EQ(file.length, 115u);
+  const auto of = [](uint64_t content, uint64_t offset, size_t length) {
+    return BytesChain(make_content(content, offset, length));
+  };
+  EXPECT_TRUE(is_in_file(file, 0, of(7, 0, 100)));
+  EXPECT_TRUE(is_in_file(file, 100, of(9, 100, 10)));
+  EXPECT_TRUE(is_in_file(file, 110, of(10, 110, 5)));
+  EXPECT_FALSE(is_in_file(file, 110, of(9, 110, 5))) << "what was cut away has come back";
+  BytesChain across = of(7, 95, 5);
+  for (const BytesChain& part : {of(9, 100, 10), of(10, 110, 2)}) {
+    for (const Bytes& bytes : part.pieces()) across.append(bytes);
+  }
+  EXPECT_TRUE(is_in_file(file, 95, across));
+  EXPECT_FALSE(is_in_file(file, 94, across));
+  EXPECT_TRUE(truncated(file, 50).appended.empty());
 }
 
 TEST(NamespaceModel, AReplacementThatFailedLeavesTheOldOrABeginningOfTheNew) {
