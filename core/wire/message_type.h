@@ -25,7 +25,7 @@ namespace dogfs {
   X(kChangeMembership, 109, ChangeMembershipRequest, MembershipReply)       \
   X(kTransferLeadership, 110, TransferLeadershipRequest, MembershipReply)   \
   X(kReportDamage, 111, ReportDamageRequest, ReportDamageReply)             \
-  X(kBalance, 113, BalanceRequest, BalanceReply)                          \
+  X(kBalance, 113, BalanceRequest, BalanceReply)                            \
   X(kAdministerServer, 112, AdministerServerRequest, AdministerServerReply) \
   /* chunk server to metadata */                                            \
   X(kRegisterServer, 200, RegisterServerRequest, RegisterServerReply)       \
