@@ -117,6 +117,19 @@ Result<Bytes> BlockingShardFile::read(uint64_t offset, size_t length) const {
   return buffer.freeze();
 }
 
+std::optional<Bytes> BlockingShardFile::read_cached(uint64_t offset, size_t length) const {
+  MutableBuffer buffer(length);
+  size_t filled = 0;
+  while (filled < length) {
+    const iovec rest{.iov_base = buffer.data() + filled, .iov_len = length - filled};
+    const ssize_t got = ::preadv2(buffered_.get(), &rest, 1, static_cast<off_t>(offset + filled), RWF_NOWAIT);
+    // Not cached, not known to this filesystem, at the end, or broken: for read() to find out.
+    if (got <= 0) return std::nullopt;
+    filled += static_cast<size_t>(got);
+  }
+  return buffer.freeze();
+}
+
 Result<uint64_t> BlockingShardFile::size() const {
   struct stat status{};
   if (::fstat(buffered_.get(), &status) != 0) return system_error(name_);

@@ -1,8 +1,9 @@
-// One shard file on a real disk, as the threads of its disk's pool see it. Every function blocks.
+// One shard file on a real disk, as the threads of its disk's pool see it. Every function but read_cached() blocks.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/base/bytes.h"
@@ -21,6 +22,8 @@ class BlockingShardFile {
   Status write(uint64_t offset, const BytesChain& data);
   Status sync();
   Result<Bytes> read(uint64_t offset, size_t length) const;
+  // The same if the page cache has all of it; otherwise nullopt, and no wait for the disk.
+  std::optional<Bytes> read_cached(uint64_t offset, size_t length) const;
   Result<uint64_t> size() const;
 
  private:

@@ -99,6 +99,28 @@ TEST(BlockingShardFile, FailedSyncIsNotTriedAgain) {
   EXPECT_EQ(again.error().detail, "pipe: an earlier sync failed");
 }
 
+TEST(BlockingShardFile, ReadsAtOnceOnlyWhatTheMemoryHas) {
+  const TemporaryDirectory directory;
+  const std::string path = directory / "file";
+  const Bytes data = pattern_bytes(kMiB, 1);
+  BlockingShardFile file("file", FileDescriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)),
+                         FileDescriptor());
+  const auto cached = [&file](size_t length) {
+    const std::optional<Bytes> bytes = file.read_cached(0, length);
+    return bytes && bytes->view() == pattern_bytes(length, 1).view();
+  };
+  ASSERT_TRUE(file.write(0, BytesChain(data)));
+  ASSERT_TRUE(file.sync());
+  EXPECT_TRUE(cached(data.size()));
+  EXPECT_FALSE(cached(data.size() + 1)) << "reaches beyond the end";
+
+  const FileDescriptor other(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(::posix_fadvise(other.get(), 0, 0, POSIX_FADV_DONTNEED), 0);
+  EXPECT_FALSE(file.read_cached(0, data.size()).has_value()) << "would wait for the disk";
+  EXPECT_EQ(file.read(0, data.size()).value().view(), data.view());
+  EXPECT_TRUE(cached(data.size()));
+}
+
 TEST(FileShardStore, LinksAreNotFollowed) {
   DirectWorld world;
   std::filesystem::create_symlink("/dev/full", world.path() + "/link");

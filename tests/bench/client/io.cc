@@ -72,14 +72,14 @@ Task<Result<IoResult>> put_file(Client& client, std::string path, uint64_t size)
   co_return result;
 }
 
-Task<Result<IoResult>> get_file(Client& client, std::string path) {
+Task<Result<IoResult>> get_file(Client& client, std::string path, bool sum) {
   IoResult result;
   const auto start = SteadyClock::now();
   DOGFS_CO_TRY(const std::unique_ptr<FileReader> reader, co_await client.open(path));
   while (result.bytes < reader->size()) {
     DOGFS_CO_TRY(const BytesChain data, co_await reader->read(result.bytes, kCallBytes));
     if (data.empty()) co_return Error(ErrorCode::kIoError, "the file ended early");
-    result.crc32c = crc32c(data, result.crc32c);
+    if (sum) result.crc32c = crc32c(data, result.crc32c);
     result.bytes += data.size();
   }
   result.seconds = seconds_since(start);

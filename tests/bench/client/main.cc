@@ -1,7 +1,7 @@
 // bench_client: a DogFS client that does one thing to a running cluster and says how fast it went.
 //
 //   bench_client put      --meta ADDRESSES --path P --size BYTES
-//   bench_client get      --meta ADDRESSES --path P
+//   bench_client get      --meta ADDRESSES --path P [--sum]
 //   bench_client remove   --meta ADDRESSES --path P
 //   bench_client metadata --meta ADDRESSES --path P --in-flight N --seconds S
 //
@@ -34,6 +34,7 @@ struct Options {
   std::vector<std::string> meta_nodes;
   std::string path;
   uint64_t size_bytes = kGiB;
+  bool sum = false;
   MetadataLoad load;
 };
 
@@ -91,7 +92,7 @@ Task<Status> run_put(Client& client, Options options) {
 }
 
 Task<Status> run_get(Client& client, Options options) {
-  DOGFS_CO_TRY(const IoResult result, co_await get_file(client, options.path));
+  DOGFS_CO_TRY(const IoResult result, co_await get_file(client, options.path, options.sum));
   report("get", result);
   co_return ok();
 }
@@ -167,6 +168,7 @@ int main(int argc, char** argv) {
     command->add_option("--path", options.path, "file, or directory for metadata")->required();
   }
   app.get_subcommand("put")->add_option("--size", options.size_bytes)->transform(CLI::AsSizeValue(false));
+  app.get_subcommand("get")->add_flag("--sum", options.sum, "print the CRC-32C of what was read");
   app.get_subcommand("metadata")->add_option("--in-flight", options.load.in_flight)->check(CLI::Range(1, 4096));
   app.get_subcommand("metadata")->add_option("--seconds", options.load.seconds)->check(CLI::PositiveNumber);
   CLI11_PARSE(app, argc, argv);
