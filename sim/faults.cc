@@ -105,6 +105,7 @@ void FaultInjector::begin(const StrikePtr& strike) {
     case proto::Fault::KIND_NOT_SET:
       break;
   }
+  count(*strike);
   trace(fmt::format("begins {}: {}", describe_fault(fault), strike->who));
   record_begin(*strike);
   after(milliseconds(fault.for_ms()), [this, strike] { end(strike); });
@@ -124,6 +125,14 @@ void FaultInjector::end(const StrikePtr& strike) {
     recording->fault_ends(strike->recorded, cluster_.world().now());
   }
   --active_;
+}
+
+// A fault that found nobody (no leader, say, or only nodes that were down already) has not struck.
+void FaultInjector::count(const Strike& strike) {
+  const proto::Fault& fault = strike.planned.fault;
+  const bool cuts = fault.has_partition() || fault.has_flap();
+  const bool hit = fault.has_network() || (cuts ? !strike.blocked.empty() : !strike.nodes.empty());
+  if (hit) ++struck_by_kind_[fault_kind_of(fault)];
 }
 
 void FaultInjector::record_begin(Strike& strike) {

@@ -7,6 +7,7 @@
 
 #include "sim/atlas.h"
 #include "sim/cluster.h"
+#include "sim/fault_kinds.h"
 #include "sim/fault_plan.h"
 #include "sim/scenario.pb.h"
 #include "sim/selector.h"
@@ -26,7 +27,10 @@ class FaultInjector {
   void start(const std::vector<PlannedFault>& faults);
   // How many have not ended yet.
   size_t active() const { return active_; }
+  // How many have begun.
   uint64_t struck() const { return struck_; }
+  // How many of each kind hit somebody.
+  const std::vector<uint64_t>& struck_by_kind() const { return struck_by_kind_; }
 
  private:
   // One fault under way.
@@ -55,6 +59,7 @@ class FaultInjector {
   void disturb(Strike& strike, const std::vector<Node*>& nodes);
   void set_network(const proto::Network& network);
   void trace(const std::string& what);
+  void count(const Strike& strike);
   void record_begin(Strike& strike);
   void after(Duration delay, std::function<void()> what);
 
@@ -63,6 +68,7 @@ class FaultInjector {
   const proto::Scenario& scenario_;
   size_t active_ = 0;
   uint64_t struck_ = 0;
+  std::vector<uint64_t> struck_by_kind_ = std::vector<uint64_t>(fault_kinds());
 };
 
 LinkQuality link_quality(const proto::Network& network);

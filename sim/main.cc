@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/mutant.h"
+#include "sim/coverage.h"
 #include "sim/html.h"
 #include "sim/mutants.h"
 #include "sim/run.h"
@@ -45,6 +46,7 @@ struct Flags {
   std::string seeds;
   uint32_t workers = 1;
   uint64_t most_failures = 10;
+  bool coverage = false;
 };
 
 int complain(const std::string& what) {
@@ -266,7 +268,14 @@ int run_many(const Flags& flags) {
   options.value().most_failures = flags.most_failures;
   const SwarmResult result = run_swarm(scenarios.value(), options.value());
   print_swarm(result);
-  return result.failures.empty() ? 0 : 1;
+  if (!flags.coverage) return result.failures.empty() ? 0 : 1;
+  std::vector<bool> expected(fault_kinds());
+  for (const NamedScenario& named : scenarios.value()) {
+    const std::vector<bool> kinds = fault_kinds_in(named.scenario);
+    for (size_t i = 0; i < kinds.size(); ++i) expected[i] = expected[i] || kinds[i];
+  }
+  std::printf("%s", coverage_text(result.coverage, expected).c_str());
+  return result.failures.empty() && kinds_that_never_struck(result.coverage, expected).empty() ? 0 : 1;
 }
 
 // Hunts each planted bug, or those that were named, each in its own scenario or in those that were named.
@@ -344,6 +353,8 @@ int main(int argc, char** argv) {
   swarm->add_option("-j,--jobs", flags.workers, "Worker processes")->check(CLI::Range(1, 256))->capture_default_str();
   swarm->add_option("--mutant", flags.mutant, "Plant this bug (builds of the preset mutants)");
 
+  swarm->add_flag("--coverage", flags.coverage,
+                  "Print which faults struck and which coverage marks were passed; exit with 1 if a kind never struck");
   swarm->add_option("--most-failures", flags.most_failures, "End after so many")->capture_default_str();
 
   CLI::App* mutants = app.add_subcommand("mutants", "Plants each known bug in turn; exits with 1 if one is not found.");

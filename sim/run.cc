@@ -209,6 +209,7 @@ RunResult Run::result() {
     result.bytes_read += state.bytes_read;
   }
   result.faults = injector_.struck();
+  result.faults_by_kind = injector_.struck_by_kind();
   result.committed_entries = raft_oracle_.committed().value();
   result.states_compared = state_oracle_.compared();
   result.shards_checked = shard_oracle_.shards_checked();

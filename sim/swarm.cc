@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>  // architecture: allow file: fork and pipes of the workers, outside of any run
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -13,6 +14,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/coverage_mark.h"
 #include "sim/run.h"
 
 namespace dogfs::sim {
@@ -21,6 +23,8 @@ namespace {
 // What a worker tells its parent over its pipe, before and after each run.
 struct Report {
   static constexpr size_t kMaxText = 400;
+  static constexpr size_t kMaxKinds = 40;
+  static constexpr size_t kMaxMarks = 600;
   uint64_t job = 0;
   bool done = false;
   bool failed = false;
@@ -29,6 +33,8 @@ struct Report {
   uint64_t operations = 0;
   uint64_t failed_operations = 0;
   uint64_t faults = 0;
+  std::array<uint32_t, kMaxKinds> faults_by_kind{};
+  std::array<uint32_t, kMaxMarks> marks{};  // passed in this run
   std::array<char, kMaxText> text{};
 };
 static_assert(sizeof(Report) <= 4096, "a write of a report to a pipe is atomic");
@@ -57,7 +63,19 @@ void send(int pipe, const Report& report) {
   DOGFS_CHECK(written == static_cast<ssize_t>(sizeof(report)));
 }
 
+template <size_t kSize>
+void pack(const std::vector<uint64_t>& counts, std::array<uint32_t, kSize>& out) {
+  DOGFS_CHECK(counts.size() <= kSize);
+  for (size_t i = 0; i < counts.size(); ++i) out[i] = static_cast<uint32_t>(std::min<uint64_t>(counts[i], UINT32_MAX));
+}
+
+template <size_t kSize>
+std::vector<uint64_t> unpack(const std::array<uint32_t, kSize>& counts, size_t size) {
+  return {counts.begin(), counts.begin() + static_cast<ptrdiff_t>(size)};
+}
+
 Report run_job(const Jobs& jobs, uint64_t job) {
+  static_cast<void>(take_mark_hits());
   Run run(jobs.scenario(job).scenario, jobs.seed(job), nullptr);
   const RunResult result = run.execute();
   Report report{.job = job, .done = true, .failed = result.failure.has_value()};
@@ -66,6 +84,8 @@ Report run_job(const Jobs& jobs, uint64_t job) {
   report.operations = result.operations;
   report.failed_operations = result.failed_operations;
   report.faults = result.faults;
+  pack(result.faults_by_kind, report.faults_by_kind);
+  pack(take_mark_hits(), report.marks);
   const std::string text = result.failure.value_or("");
   std::memcpy(report.text.data(), text.data(), std::min(text.size(), Report::kMaxText - 1));
   return report;
@@ -159,6 +179,8 @@ class Swarm {
     result_.operations += report.operations;
     result_.failed_operations += report.failed_operations;
     result_.faults += report.faults;
+    result_.coverage.add({.faults = unpack(report.faults_by_kind, fault_kinds()),
+                          .marks = unpack(report.marks, coverage_marks().size())});
     if (report.failed) fail(report.job, report.text.data());
   }
 

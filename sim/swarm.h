@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/coverage.h"
 #include "sim/scenario.pb.h"
 
 namespace dogfs::sim {
@@ -37,6 +38,8 @@ struct SwarmResult {
   uint64_t faults = 0;
   uint64_t wall_ms = 0;
   uint64_t cpu_ms = 0;  // of all workers
+  // Of the runs that came to their end: what a process had passed when it broke off is not known.
+  Coverage coverage;
   std::vector<SwarmFailure> failures;
 };
 

@@ -5,10 +5,10 @@
 //     return reject(message);
 //   }
 //
-// The simulator counts how often each was passed, and names those that no run has passed: a check that never ran has
-// checked nothing. In builds without -DDOGFS_COVERAGE_MARKS=ON a mark is nothing at all. The counters of all marks stand
-// in one section of the program, so that those that were never passed are known as well. Marks belong into functions
-// that are neither templates nor inline. (TigerBeetle, src/testing/marks.zig; rust-analyzer, cov-mark.)
+// `dogfs-sim swarm --coverage` counts how often each was passed, and names those that no run has passed: a check that
+// never ran has checked nothing. In builds without -DDOGFS_COVERAGE_MARKS=ON a mark is nothing at all. The counters of
+// all marks stand in one section of the program, so that those that were never passed are known as well. Marks belong
+// into functions that are neither templates nor inline. (TigerBeetle, src/testing/marks.zig; rust-analyzer, cov-mark.)
 #pragma once
 
 #include <cstdint>

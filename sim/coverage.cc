@@ -1,0 +1,73 @@
+#include "sim/coverage.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <utility>
+
+#include "core/base/check.h"
+#include "core/base/coverage_mark.h"
+
+namespace dogfs::sim {
+namespace {
+
+void add_each(std::vector<uint64_t>& sums, const std::vector<uint64_t>& more) {
+  DOGFS_CHECK(sums.size() == more.size());
+  for (size_t i = 0; i < sums.size(); ++i) sums[i] += more[i];
+}
+
+std::string count_line(uint64_t count, const std::string& what) {
+  return fmt::format("  {:>12}  {}\n", count, what);
+}
+
+std::string marks_text(const Coverage& coverage) {
+  if (!kCoverageMarksCompiledIn) {
+    return "No coverage marks: they are not compiled into this build (the presets debug and mutants have them).\n";
+  }
+  // A mark's text may stand in several places; and the places have no promised order.
+  std::map<std::string, uint64_t> counts;
+  for (size_t i = 0; i < coverage.marks.size(); ++i) counts[coverage_marks()[i].text] += coverage.marks[i];
+  std::string text = "Coverage marks passed:\n";
+  std::string never;
+  for (const auto& [mark, count] : counts) {
+    if (count > 0) text += count_line(count, mark);
+    if (count == 0) never += "  " + mark + "\n";
+  }
+  return text + (never.empty() ? "Every mark was passed.\n" : "Marks that were NEVER passed:\n" + never);
+}
+
+}  // namespace
+
+void Coverage::add(const Coverage& other) {
+  add_each(faults, other.faults);
+  if (marks.empty()) marks.resize(other.marks.size());
+  add_each(marks, other.marks);
+}
+
+std::vector<uint64_t> take_mark_hits() {
+  std::vector<uint64_t> hits;
+  for (CoverageMark& mark : coverage_marks()) hits.push_back(std::exchange(mark.hits, 0));
+  return hits;
+}
+
+std::vector<std::string> kinds_that_never_struck(const Coverage& coverage, const std::vector<bool>& expected) {
+  std::vector<std::string> names;
+  for (size_t kind = 0; kind < fault_kinds(); ++kind) {
+    if (expected[kind] && coverage.faults[kind] == 0) names.push_back(fault_kind_name(kind));
+  }
+  return names;
+}
+
+std::string coverage_text(const Coverage& coverage, const std::vector<bool>& expected) {
+  std::string text = "Faults that struck:\n";
+  for (size_t kind = 0; kind < fault_kinds(); ++kind) {
+    if (coverage.faults[kind] > 0) text += count_line(coverage.faults[kind], fault_kind_name(kind));
+  }
+  for (const std::string& name : kinds_that_never_struck(coverage, expected)) text += "  NEVER: " + name + "\n";
+  for (size_t kind = 0; kind < fault_kinds(); ++kind) {
+    if (!expected[kind]) text += "  in none of these scenarios: " + fault_kind_name(kind) + "\n";
+  }
+  return text + marks_text(coverage);
+}
+
+}  // namespace dogfs::sim

@@ -1,0 +1,32 @@
+// What the runs of a swarm have come by: how often each kind of fault struck, and how often each coverage mark
+// (core/base/coverage_mark.h) was passed. A fault that never strikes tests nothing, and neither does a handler that
+// never ran.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/fault_kinds.h"
+
+namespace dogfs::sim {
+
+struct Coverage {
+  // By the number of the kind.
+  std::vector<uint64_t> faults = std::vector<uint64_t>(fault_kinds());
+  // In the order of coverage_marks(). Empty in a build without marks.
+  std::vector<uint64_t> marks;
+
+  void add(const Coverage& other);
+};
+
+// The hits of all marks since the last call, in this process.
+std::vector<uint64_t> take_mark_hits();
+
+// The names of the kinds among `expected` that never struck.
+std::vector<std::string> kinds_that_never_struck(const Coverage& coverage, const std::vector<bool>& expected);
+
+// For a person to read: the counts, what was never hit, and why there are no marks in a build without.
+std::string coverage_text(const Coverage& coverage, const std::vector<bool>& expected);
+
+}  // namespace dogfs::sim

@@ -1,0 +1,21 @@
+// The kinds of faults, as sim/scenario.proto lists them in Fault.kind: numbered and named, so that they can be counted.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "sim/scenario.pb.h"
+
+namespace dogfs::sim {
+
+// How many there are.
+size_t fault_kinds();
+// "bit_rot". Precondition: kind < fault_kinds().
+std::string fault_kind_name(size_t kind);
+// Precondition: the fault has a kind.
+size_t fault_kind_of(const proto::Fault& fault);
+// Which kinds the faults and fault classes of `scenario` are of.
+std::vector<bool> fault_kinds_in(const proto::Scenario& scenario);
+
+}  // namespace dogfs::sim
