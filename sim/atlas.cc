@@ -82,14 +82,49 @@ bool Atlas::is_block_damaged(BlockId block) const {
                      [block](const auto& entry) { return entry.second.block == block; });
 }
 
+// Whether any shard of the block is damaged or on a server that is gone for good.
+bool Atlas::is_hurt(const KvReader& metadata, const wire::BlockRow& block) {
+  return is_block_damaged(BlockId(block.block())) || std::ranges::any_of(block.shards(), [&](const wire::Shard& shard) {
+           const Node* server = shard.server() == 0 ? nullptr : server_node(metadata, shard.server());
+           return server != nullptr && cluster_.is_retired(*server);
+         });
+}
+
+bool Atlas::may_lose(const Node& server) {
+  const KvReader& metadata = newest_metadata();
+  bool may = true;
+  const auto visit = [&](std::string_view, const wire::BlockRow& block) {
+    const auto shard = std::ranges::find_if(block.shards(), [&](const wire::Shard& each) {
+      return each.server() != 0 && server_node(metadata, each.server()) == &server;
+    });
+    if (shard == block.shards().end()) return true;
+    if (block.state() != wire::BlockRow::COMMITTED) {
+      may = !is_hurt(metadata, block);
+    } else {
+      const ShardKey key{BlockId(block.block()), ShardIndex(shard->index()), ShardGeneration(shard->generation())};
+      const BlockHealth health = health_of(metadata, block, cluster_.world().now());
+      may = is_damaged(server, key) || health.intact > health.needed;
+    }
+    return may;
+  };
+  const Status scanned = scan_rows<wire::BlockRow>(metadata, MetaKeys(kGroup).blocks(), visit);
+  DOGFS_CHECK(scanned.has_value());
+  return may;
+}
+
+void Atlas::created(const Node& server, const std::string& file_name) {
+  if (const std::optional<ShardKey> key = parse_shard_file_name(file_name)) damaged_.erase({server.index(), *key});
+}
+
 bool Atlas::may_damage(const Node& server, const std::string& file_name) {
   const std::optional<ShardKey> key = parse_shard_file_name(file_name);
   if (!key || is_damaged(server, *key)) return true;
   const KvReader& metadata = newest_metadata();
   const auto row = MetaTables(metadata, kGroup).block(key->block);
   DOGFS_CHECK(row.has_value());
+  if (!row.value()) return !is_block_damaged(key->block);
   // It may yet be committed, with as little as one spare.
-  if (!row.value() || row.value()->state() != wire::BlockRow::COMMITTED) return !is_block_damaged(key->block);
+  if (row.value()->state() != wire::BlockRow::COMMITTED) return !is_hurt(metadata, *row.value());
   const bool listed = std::ranges::any_of(row.value()->shards(), [&](const wire::Shard& shard) {
     return shard.index() == key->index.value() && shard.generation() == key->generation.value();
   });

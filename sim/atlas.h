@@ -41,6 +41,10 @@ class Atlas {
   // Whether the block of a shard file that is about to be damaged can be read all the same.
   bool may_damage(const Node& server, const std::string& file_name);
   void damaged(const Node& server, const std::string& file_name);
+  // A new file of that name begins whole.
+  void created(const Node& server, const std::string& file_name);
+  // Whether every block could be read without `server`, if that never came back.
+  bool may_lose(const Node& server);
   bool is_damaged(const Node& server, const ShardKey& shard) const {
     return damaged_.contains({server.index(), shard});
   }
@@ -63,6 +67,7 @@ class Atlas {
   Node* server_node(const KvReader& metadata, uint64_t server);
   BlockHealth health_of(const KvReader& metadata, const wire::BlockRow& block, VirtualTime since);
   bool is_block_damaged(BlockId block) const;
+  bool is_hurt(const KvReader& metadata, const wire::BlockRow& block);
 
   Cluster& cluster_;
   std::vector<Reach> reach_;  // by node index

@@ -22,6 +22,9 @@ constexpr milliseconds kRepairValidity(4000);
 constexpr seconds kScrubInterval(4);
 constexpr seconds kReportInterval(8);
 constexpr uint64_t kScrubBytesPerSecond = 16 * kMiB;
+// How long a node that has ended by itself stays down.
+constexpr milliseconds kShortestRestart(100);
+constexpr milliseconds kLongestRestart(1500);
 
 }  // namespace
 
@@ -79,12 +82,39 @@ std::vector<Address> Cluster::meta_addresses() const {
   return addresses;
 }
 
-// A node must always come up again: no disk fault of the simulator excuses a store that cannot be trusted.
-Task<void> Cluster::expect_started(Node& node, Verdict& verdict, Task<Status> start) {
+// A node must always come up again: no disk fault of the simulator excuses a store that cannot be trusted. It may only
+// take more than one attempt while the disk fails.
+Task<void> Cluster::expect_started(Node& node, std::function<void(Error)> end, Task<Status> start) {
+  const uint64_t errors_before = node.disk_errors();
   const Status started = co_await std::move(start);
-  if (!started.has_value() && started.error().code != ErrorCode::kShuttingDown) {
-    verdict.fail("start", node.name() + " does not start: " + started.error().to_string());
+  if (started.has_value() || started.error().code == ErrorCode::kShuttingDown) co_return;
+  if (started.error().code == ErrorCode::kIoError && node.disk_errors() > errors_before) {
+    end(started.error());
+  } else {
+    verdict_.fail("start", node.name() + " does not start: " + started.error().to_string());
   }
+}
+
+std::function<void(Error)> Cluster::end_by_itself(Node& node) {
+  return [this, &node, life = node.executor().incarnation(), end = node.on_fatal()](Error error) {
+    if (!world_.simulator().alive(life)) return;
+    end(std::move(error));
+    programs_[node.index()] = {};
+    if (lapses_.begin) lapses_.begin(node);
+    restart_later(node);
+  };
+}
+
+void Cluster::restart_later(Node& node) {
+  Simulator& simulator = world_.simulator();
+  const StreamKey key = StreamKey(world_.options().seed).with("restart").with(node.name());
+  RandomStream draws(key.with(static_cast<uint64_t>(simulator.now().time_since_epoch().count())));
+  const Duration delay = draws.between(kShortestRestart, kLongestRestart);
+  // Nobody else starts a node that was down already when the fault came.
+  simulator.at(simulator.world(), simulator.now() + delay, [this, &node] {
+    start(node);
+    if (lapses_.end) lapses_.end(node);
+  });
 }
 
 void Cluster::start_meta(Node& node) {
@@ -99,9 +129,10 @@ void Cluster::start_meta(Node& node) {
   options.repair_limits.grace = kRepairGrace;
   options.repair_limits.mass_wait = kMassWait;
   options.repair_validity = kRepairValidity;
-  MetaNode& meta = node.make<MetaNode>(node.env(), node.kv(), options, node.on_fatal());
+  const std::function<void(Error)> end = end_by_itself(node);
+  MetaNode& meta = node.make<MetaNode>(node.env(), node.kv(), options, end);
   programs_[node.index()].meta = &meta;
-  world_.spawn(node, expect_started(node, verdict_, meta.start()));
+  world_.spawn(node, expect_started(node, end, meta.start()));
 }
 
 void Cluster::start_chunk(Node& node) {
@@ -113,9 +144,10 @@ void Cluster::start_chunk(Node& node) {
   options.report_interval = kReportInterval;
   options.scrub_bytes_per_s = kScrubBytesPerSecond;
   std::vector<ChunkDisk> disks{{node.shards(), node.kv("records")}};
-  ChunkServer& server = node.make<ChunkServer>(node.env(), std::move(disks), options, node.on_fatal());
+  const std::function<void(Error)> end = end_by_itself(node);
+  ChunkServer& server = node.make<ChunkServer>(node.env(), std::move(disks), options, end);
   programs_[node.index()].chunk = &server;
-  world_.spawn(node, expect_started(node, verdict_, server.start()));
+  world_.spawn(node, expect_started(node, end, server.start()));
 }
 
 void Cluster::start_client(Node& node) {

@@ -49,6 +49,13 @@ class Cluster {
   // What to do when a client node's program is new.
   void on_client_start(std::function<void(Node&)> begin) { on_client_start_ = std::move(begin); }
   void crash(Node& node, CrashKind kind);
+  // Who is told when a node ends by itself, since its store has failed, and when it was started again a while later (as
+  // its service manager does).
+  struct Lapses {
+    std::function<void(Node&)> begin;
+    std::function<void(Node&)> end;
+  };
+  void on_lapse(Lapses lapses) { lapses_ = std::move(lapses); }
   // Clients that are started from now on note in it what they ask of the metadata. It must outlive them.
   void record_history(History& history) { history_ = &history; }
   // The node is gone for good.
@@ -71,7 +78,9 @@ class Cluster {
   void start_meta(Node& node);
   void start_chunk(Node& node);
   void start_client(Node& node);
-  static Task<void> expect_started(Node& node, Verdict& verdict, Task<Status> start);
+  Task<void> expect_started(Node& node, std::function<void(Error)> end, Task<Status> start);
+  std::function<void(Error)> end_by_itself(Node& node);
+  void restart_later(Node& node);
   std::vector<Address> meta_addresses() const;
 
   World& world_;
@@ -84,6 +93,7 @@ class Cluster {
   std::set<NodeIndex> retired_;
   std::function<void(Node&)> on_client_start_;
   History* history_ = nullptr;
+  Lapses lapses_;
 };
 
 }  // namespace dogfs::sim

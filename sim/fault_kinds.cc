@@ -9,6 +9,12 @@ const google::protobuf::OneofDescriptor* kinds() {
   return proto::Fault::descriptor()->FindOneofByName("kind");
 }
 
+const google::protobuf::FieldDescriptor* field_of(const proto::Fault& fault) {
+  const auto* field = fault.GetReflection()->GetOneofFieldDescriptor(fault, kinds());
+  DOGFS_CHECK(field != nullptr);
+  return field;
+}
+
 }  // namespace
 
 size_t fault_kinds() {
@@ -20,9 +26,15 @@ std::string fault_kind_name(size_t kind) {
 }
 
 size_t fault_kind_of(const proto::Fault& fault) {
-  const auto* field = fault.GetReflection()->GetOneofFieldDescriptor(fault, kinds());
-  DOGFS_CHECK(field != nullptr);
-  return static_cast<size_t>(field->index_in_oneof());
+  return static_cast<size_t>(field_of(fault)->index_in_oneof());
+}
+
+const google::protobuf::Message& fault_kind_message(const proto::Fault& fault) {
+  return fault.GetReflection()->GetMessage(fault, field_of(fault));
+}
+
+google::protobuf::Message& mutable_fault_kind_message(proto::Fault& fault) {
+  return *fault.GetReflection()->MutableMessage(&fault, field_of(fault));
 }
 
 std::vector<bool> fault_kinds_in(const proto::Scenario& scenario) {

@@ -4,6 +4,7 @@
 #include <tuple>
 #include <utility>
 
+#include "sim/fault_kinds.h"
 #include "sim/random.h"
 #include "sim/selector.h"
 
@@ -14,14 +15,12 @@ namespace {
 void draw_selectors(PlannedFault& planned, const ClassSizes& sizes) {
   using google::protobuf::FieldDescriptor;
   RandomStream draws(StreamKey(planned.stream).with("nodes"));
-  proto::Fault& fault = planned.fault;
-  const auto* kind = fault.GetReflection()->GetOneofFieldDescriptor(fault, fault.GetDescriptor()->oneof_decl(0));
-  google::protobuf::Message* message = fault.GetReflection()->MutableMessage(&fault, kind);
-  for (int i = 0; i < message->GetDescriptor()->field_count(); ++i) {
-    const FieldDescriptor* field = message->GetDescriptor()->field(i);
+  google::protobuf::Message& message = mutable_fault_kind_message(planned.fault);
+  for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
+    const FieldDescriptor* field = message.GetDescriptor()->field(i);
     if (field->cpp_type() != FieldDescriptor::CPPTYPE_STRING) continue;
-    const std::string selector = message->GetReflection()->GetString(*message, field);
-    message->GetReflection()->SetString(message, field, draw_selector(selector, sizes, draws));
+    const std::string selector = message.GetReflection()->GetString(message, field);
+    message.GetReflection()->SetString(&message, field, draw_selector(selector, sizes, draws));
   }
 }
 

@@ -39,6 +39,22 @@ std::string describe_fault(const proto::Fault& fault) {
                                 fault.disk_read_errors().nodes());
     case proto::Fault::kBitRot:
       return when + fmt::format("{} bits rot on {}", fault.bit_rot().bits(), fault.bit_rot().nodes());
+    case proto::Fault::kDiskWriteErrors:
+      return when + fmt::format("{} writes in a million fail on {}", fault.disk_write_errors().per_million(),
+                                fault.disk_write_errors().nodes());
+    case proto::Fault::kMisdirectedWrites:
+      return when + fmt::format("{} writes in a million go astray on {}", fault.misdirected_writes().per_million(),
+                                fault.misdirected_writes().nodes());
+    case proto::Fault::kMisdirectedReads:
+      return when + fmt::format("{} reads in a million go astray on {}", fault.misdirected_reads().per_million(),
+                                fault.misdirected_reads().nodes());
+    case proto::Fault::kDiskFull:
+      return when + "full disk of " + fault.disk_full().nodes();
+    case proto::Fault::kSlowDisk:
+      return when + fmt::format("disk of {} slower by {} to {} us", fault.slow_disk().nodes(),
+                                fault.slow_disk().min_us(), fault.slow_disk().max_us());
+    case proto::Fault::kSyncFailure:
+      return when + "the next sync fails on " + fault.sync_failure().nodes();
     case proto::Fault::KIND_NOT_SET:
       break;
   }
@@ -58,6 +74,14 @@ LinkQuality link_quality(const proto::Network& network) {
   return quality;
 }
 
+FaultInjector::FaultInjector(Cluster& cluster, Atlas& atlas, const proto::Scenario& scenario)
+    : cluster_(cluster), atlas_(atlas), scenario_(scenario) {
+  for (Node* node : cluster.chunk_nodes()) {
+    guards_.push_back(std::make_unique<AtlasGuard>(atlas, *node, scenario.expect_data_loss_reported()));
+    node->shard_disk()->set_guard(guards_.back().get());
+  }
+}
+
 void FaultInjector::trace(const std::string& what) {
   cluster_.world().trace().line("fault", what);
 }
@@ -70,7 +94,7 @@ void FaultInjector::after(Duration delay, std::function<void()> what) {
 void FaultInjector::start(const std::vector<PlannedFault>& faults) {
   for (const PlannedFault& planned : faults) {
     auto strike =
-        std::make_shared<Strike>(Strike{planned, RandomStream(StreamKey(planned.stream)), {}, {}, {}, {}, {}, 0});
+        std::make_shared<Strike>(Strike{planned, RandomStream(StreamKey(planned.stream)), {}, {}, {}, {}, {}, {}, 0});
     ++active_;
     after(milliseconds(planned.fault.at_ms()), [this, strike] { begin(strike); });
   }
@@ -96,13 +120,11 @@ void FaultInjector::begin(const StrikePtr& strike) {
       set_network(fault.network());
       disturb(*strike, cluster_.chunk_nodes());
       break;
-    case proto::Fault::kDiskReadErrors:
-      begin_read_errors(*strike);
-      break;
     case proto::Fault::kBitRot:
       begin_rot(*strike);
       break;
-    case proto::Fault::KIND_NOT_SET:
+    default:
+      if (disk_harm_of(fault)) begin_disk_trouble(*strike);
       break;
   }
   count(*strike);
@@ -116,9 +138,7 @@ void FaultInjector::end(const StrikePtr& strike) {
   end_partition(*strike);
   if (fault.has_crash()) end_crash(*strike);
   if (fault.has_network()) set_network(scenario_.network());
-  if (fault.has_disk_read_errors()) {
-    for (Node* node : strike->nodes) node->shard_disk()->set_read_errors(0);
-  }
+  if (disk_harm_of(fault)) end_disk_trouble(*strike);
   for (const Node* node : strike->disturbed) atlas_.calm(*node);
   trace("ends " + describe_fault(fault));
   if (Recording* recording = cluster_.world().simulator().recording()) {
@@ -130,6 +150,7 @@ void FaultInjector::end(const StrikePtr& strike) {
 // A fault that found nobody (no leader, say, or only nodes that were down already) has not struck.
 void FaultInjector::count(const Strike& strike) {
   const proto::Fault& fault = strike.planned.fault;
+  if (disk_harm_of(fault)) return;  // it strikes with an operation of the disk: end_disk_trouble()
   const bool cuts = fault.has_partition() || fault.has_flap();
   const bool hit = fault.has_network() || (cuts ? !strike.blocked.empty() : !strike.nodes.empty());
   if (hit) ++struck_by_kind_[fault_kind_of(fault)];
@@ -186,7 +207,10 @@ void FaultInjector::begin_crash(Strike& strike) {
   const proto::Crash& crash = strike.planned.fault.crash();
   for (Node* node : select_nodes(crash.nodes(), cluster_, strike.draws)) {
     // Who is down already is somebody else's to start again.
-    if (node->up()) strike.nodes.push_back(node);
+    if (!node->up()) continue;
+    // What a server takes with it for ever must be spare.
+    if (crash.forever() && !scenario_.expect_data_loss_reported() && !atlas_.may_lose(*node)) continue;
+    strike.nodes.push_back(node);
   }
   strike.who = names_of(strike.nodes);
   disturb(strike, strike.nodes);
@@ -202,12 +226,26 @@ void FaultInjector::end_crash(Strike& strike) {
   }
 }
 
-void FaultInjector::begin_read_errors(Strike& strike) {
-  const proto::DiskReadErrors& errors = strike.planned.fault.disk_read_errors();
-  strike.nodes = select_nodes(errors.nodes(), cluster_, strike.draws);
+// The nodes of a kind of fault with one selector, which is its first field.
+std::vector<Node*> FaultInjector::nodes_of(Strike& strike) {
+  const google::protobuf::Message& kind = fault_kind_message(strike.planned.fault);
+  return select_nodes(kind.GetReflection()->GetString(kind, kind.GetDescriptor()->field(0)), cluster_, strike.draws);
+}
+
+void FaultInjector::begin_disk_trouble(Strike& strike) {
+  const proto::Fault& fault = strike.planned.fault;
+  strike.nodes = nodes_of(strike);
   strike.who = names_of(strike.nodes);
-  disturb(strike, strike.nodes);
-  for (Node* node : strike.nodes) node->shard_disk()->set_read_errors(errors.per_million());
+  // Full disks, and writes that fail or go astray, keep nobody from reading.
+  if (fault.has_disk_read_errors() || fault.has_misdirected_reads() || fault.has_slow_disk()) {
+    disturb(strike, strike.nodes);
+  }
+  strike.disks.begin(fault, strike.nodes, strike.draws);
+}
+
+void FaultInjector::end_disk_trouble(Strike& strike) {
+  strike.disks.end();
+  if (strike.disks.has_struck()) ++struck_by_kind_[fault_kind_of(strike.planned.fault)];
 }
 
 void FaultInjector::begin_rot(Strike& strike) {

@@ -7,6 +7,7 @@
 
 #include "sim/atlas.h"
 #include "sim/cluster.h"
+#include "sim/disk_faults.h"
 #include "sim/fault_kinds.h"
 #include "sim/fault_plan.h"
 #include "sim/scenario.pb.h"
@@ -20,8 +21,8 @@ std::string describe_fault(const proto::Fault& fault);
 // Carries faults out: each ends what it began.
 class FaultInjector {
  public:
-  FaultInjector(Cluster& cluster, Atlas& atlas, const proto::Scenario& scenario)
-      : cluster_(cluster), atlas_(atlas), scenario_(scenario) {}
+  // What is passed must outlive the injector, and nothing may run on the cluster's nodes once it is gone.
+  FaultInjector(Cluster& cluster, Atlas& atlas, const proto::Scenario& scenario);
 
   // Schedules all; times count from now.
   void start(const std::vector<PlannedFault>& faults);
@@ -42,7 +43,8 @@ class FaultInjector {
     std::vector<Node*> nodes;
     std::vector<Node*> disturbed;  // chunk servers that clients may not reach meanwhile
     std::string who;               // for the trace
-    uint32_t recorded = 0;         // its EventId in the recording, if there is one
+    DiskStrike disks;
+    uint32_t recorded = 0;  // its EventId in the recording, if there is one
   };
   using StrikePtr = std::shared_ptr<Strike>;
 
@@ -53,19 +55,22 @@ class FaultInjector {
   void flap(const StrikePtr& strike);
   void begin_crash(Strike& strike);
   void end_crash(Strike& strike);
-  void begin_read_errors(Strike& strike);
+  void begin_disk_trouble(Strike& strike);
+  void end_disk_trouble(Strike& strike);
   void begin_rot(Strike& strike);
   uint32_t rot_bits(Node& node, uint32_t bits, RandomStream& draws);
   void disturb(Strike& strike, const std::vector<Node*>& nodes);
   void set_network(const proto::Network& network);
   void trace(const std::string& what);
   void count(const Strike& strike);
+  std::vector<Node*> nodes_of(Strike& strike);
   void record_begin(Strike& strike);
   void after(Duration delay, std::function<void()> what);
 
   Cluster& cluster_;
   Atlas& atlas_;
   const proto::Scenario& scenario_;
+  std::vector<std::unique_ptr<AtlasGuard>> guards_;
   size_t active_ = 0;
   uint64_t struck_ = 0;
   std::vector<uint64_t> struck_by_kind_ = std::vector<uint64_t>(fault_kinds());

@@ -190,6 +190,12 @@ void KvDisk::mark_durable(uint64_t sequence) {
   while (sequence_ - unsynced_.size() < sequence) unsynced_.pop_front();
 }
 
+bool KvDisk::take_sync_failure() {
+  if (!std::exchange(fail_next_sync_, false)) return false;
+  harms_.count(DiskHarm::kFailedSync);
+  return true;
+}
+
 void KvDisk::crash(RandomStream& draws) {
   const uint64_t kept = draws.below(unsynced_.size() + 1);
   // Undoing is a batch of its own, so that a snapshot that somebody still holds stays what it was.
@@ -234,6 +240,7 @@ void SimKvStore::start_sync() {
   syncing_ = true;
   Duration delay = delays_.between(speed_.sync_min, speed_.sync_max);
   if (delays_.chance(10'000)) delay = delays_.between(speed_.sync_max, speed_.slow_sync_max);
+  delay += trouble_delay();
   Simulator& simulator = executor_.simulator();
   simulator.at(
       executor_.incarnation(), simulator.now() + delay,
@@ -244,6 +251,13 @@ void SimKvStore::start_sync() {
         }
         finish_sync(covered, served);
       });
+}
+
+Duration SimKvStore::trouble_delay() {
+  const DiskTrouble& trouble = disk_->trouble();
+  if (trouble.delay_max == Duration::zero()) return Duration::zero();
+  disk_->harms().count(DiskHarm::kDelay);
+  return trouble_draws_.between(trouble.delay_min, trouble.delay_max);
 }
 
 void SimKvStore::finish_sync(uint64_t covered, const std::vector<std::shared_ptr<Done>>& served) {

@@ -22,6 +22,7 @@
 
 #include "core/env/kv_store.h"
 #include "sim/completion.h"
+#include "sim/disk_trouble.h"
 #include "sim/executor.h"
 
 namespace dogfs::sim {
@@ -59,8 +60,14 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
   uint64_t watched_digest() const { return watched_digest_; }
 
   // Makes the next sync fail, and with it all later writes of that node.
-  void fail_next_sync() { fail_next_sync_ = true; }
-  bool take_sync_failure() { return std::exchange(fail_next_sync_, false); }
+  void fail_next_sync() { set_sync_failure(true); }
+  void set_sync_failure(bool fail) { fail_next_sync_ = fail; }
+  bool take_sync_failure();
+  // Of a trouble, only the delay counts here: it makes syncs slow.
+  void begin_trouble(const DiskTrouble& trouble) { trouble_ += trouble; }
+  void end_trouble(const DiskTrouble& trouble) { trouble_ -= trouble; }
+  const DiskTrouble& trouble() const { return trouble_; }
+  DiskHarms& harms() { return harms_; }
 
  private:
   class Snapshot;
@@ -98,6 +105,8 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
   // Rows with versions that were kept for snapshots.
   std::set<std::string, std::less<>> stale_;
   bool fail_next_sync_ = false;
+  DiskTrouble trouble_;
+  DiskHarms harms_;
   std::string watched_prefix_;
   std::function<void()> watcher_;
   uint64_t watched_digest_ = 0;
@@ -107,7 +116,7 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
 class SimKvStore final : public KvStore {
  public:
   SimKvStore(SimExecutor executor, std::shared_ptr<KvDisk> disk, KvSpeed speed, StreamKey key)
-      : executor_(executor), disk_(std::move(disk)), speed_(speed), delays_(key) {}
+      : executor_(executor), disk_(std::move(disk)), speed_(speed), delays_(key), trouble_draws_(key.with("trouble")) {}
 
   Result<std::optional<std::string>> get(std::string_view key) const override { return disk_->get(key); }
   Status scan(std::string_view begin, std::string_view end, const Visitor& visit) const override {
@@ -124,12 +133,14 @@ class SimKvStore final : public KvStore {
 
   void become_visible(const WriteBatch& batch, Durability durability, const std::shared_ptr<Done>& done);
   void start_sync();
+  Duration trouble_delay();
   void finish_sync(uint64_t covered, const std::vector<std::shared_ptr<Done>>& served);
 
   SimExecutor executor_;
   std::shared_ptr<KvDisk> disk_;
   KvSpeed speed_;
   RandomStream delays_;
+  RandomStream trouble_draws_;  // apart, so that troubles shift nothing else
   VirtualTime last_visible_{};
   std::vector<std::shared_ptr<Done>> waiting_for_sync_;
   bool syncing_ = false;

@@ -192,7 +192,9 @@ std::vector<ShardOracle::Listed> ShardOracle::listed_shards() {
 Task<void> ShardOracle::verify(Node& reader) {
   const std::vector<Listed> shards = listed_shards();
   for (const Listed& shard : shards) {
-    if (!atlas_.is_damaged(*shard.server, shard.key)) co_await verify_shard(reader, shard);
+    // What went with a server for good is the business of the HealOracle.
+    if (atlas_.is_damaged(*shard.server, shard.key) || cluster_.is_retired(*shard.server)) continue;
+    co_await verify_shard(reader, shard);
   }
 }
 

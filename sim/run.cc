@@ -58,6 +58,8 @@ Run::Run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace, Re
         ClientState{.root = "/" + node->name(), .key = StreamKey(seed).with("work").with(node->name()), .model = {}});
   }
   cluster_.on_client_start([this](Node& node) { begin_client(node); });
+  cluster_.on_lapse(
+      {.begin = [this](Node& node) { atlas_.disturb(node); }, .end = [this](Node& node) { atlas_.calm(node); }});
 }
 
 // The nodes go first: what their coroutines and disks refer to is still there.

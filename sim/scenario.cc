@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "core/base/limits.h"
+#include "sim/fault_kinds.h"
 #include "sim/selector.h"
 
 namespace dogfs::sim {
@@ -61,6 +62,17 @@ Status validate_selectors(std::initializer_list<std::string_view> selectors, boo
   return ok();
 }
 
+// Every string of the kind is a selector.
+Status validate_nodes(const google::protobuf::Message& kind) {
+  using google::protobuf::FieldDescriptor;
+  for (int i = 0; i < kind.GetDescriptor()->field_count(); ++i) {
+    const FieldDescriptor* field = kind.GetDescriptor()->field(i);
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_STRING) continue;
+    DOGFS_TRYV(validate_selectors({kind.GetReflection()->GetString(kind, field)}, false));
+  }
+  return ok();
+}
+
 Status validate_sides(const std::string& a, const std::string& b) {
   if (a == "rest" && b == "rest") return invalid("both sides are \"rest\"");
   return validate_selectors({a, b}, true);
@@ -72,18 +84,15 @@ Status validate_fault(const proto::Fault& fault) {
       return validate_sides(fault.partition().a(), fault.partition().b());
     case proto::Fault::kFlap:
       return validate_sides(fault.flap().a(), fault.flap().b());
-    case proto::Fault::kCrash:
-      return validate_selectors({fault.crash().nodes()}, false);
-    case proto::Fault::kDiskReadErrors:
-      return validate_selectors({fault.disk_read_errors().nodes()}, false);
-    case proto::Fault::kBitRot:
-      return validate_selectors({fault.bit_rot().nodes()}, false);
-    case proto::Fault::kNetwork:
-      return ok();
     case proto::Fault::KIND_NOT_SET:
+      return invalid("a fault without a kind");
+    case proto::Fault::kSlowDisk:
+      if (fault.slow_disk().min_us() > fault.slow_disk().max_us()) return invalid("slow_disk: min_us > max_us");
+      break;
+    default:
       break;
   }
-  return invalid("a fault without a kind");
+  return validate_nodes(fault_kind_message(fault));
 }
 
 Status validate_class(const proto::FaultClass& drawn) {

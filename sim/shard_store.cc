@@ -11,6 +11,7 @@ namespace {
 
 constexpr uint64_t kSectorBytes = 512;
 constexpr size_t kMaxFileNameBytes = 200;
+constexpr uint32_t kReadsAfterOneAstray = 64;
 
 void overwrite(std::string& content, uint64_t offset, const BytesChain& data, uint64_t length) {
   if (content.size() < offset + length) content.resize(offset + length, '\0');
@@ -21,6 +22,24 @@ void overwrite(std::string& content, uint64_t offset, const BytesChain& data, ui
     content.replace(at, bytes, piece.view().substr(0, bytes));
     at += bytes;
   }
+}
+
+// The bytes of `content` from `offset` on, as far as there are any.
+std::string_view part_of(std::string_view content, uint64_t offset, uint64_t length) {
+  return offset >= content.size() ? std::string_view() : content.substr(offset, length);
+}
+
+// Writes some sectors of `data`, any of them.
+void overwrite_sectors(std::string& content, uint64_t offset, const BytesChain& data, RandomStream& draws) {
+  for (uint64_t at = 0; at < data.size(); at += kSectorBytes) {
+    const uint64_t bytes = std::min<uint64_t>(kSectorBytes, data.size() - at);
+    if (draws.chance(500'000)) overwrite(content, offset + at, data.slice(at, bytes), bytes);
+  }
+}
+
+// How many whole sectors of `bytes` were written before the end, in bytes.
+uint64_t draw_prefix(uint64_t bytes, RandomStream& draws) {
+  return draws.below(bytes / kSectorBytes + 1) * kSectorBytes;
 }
 
 Status check_file_name(std::string_view name) {
@@ -40,6 +59,8 @@ Result<std::shared_ptr<ShardFileContent>> ShardDisk::create(const std::string& n
   DOGFS_TRYV(check_file_name(name));
   if (seen_.contains(name)) return Error(ErrorCode::kAlreadyExists, name);
   auto content = std::make_shared<ShardFileContent>();
+  content->name = name;
+  if (guard_ != nullptr) guard_->created(name);
   name_changes_.push_back({name, content});
   apply_name_change(seen_, name_changes_.back());
   return content;
@@ -69,6 +90,7 @@ std::vector<std::string> ShardDisk::list() const {
 DiskSpace ShardDisk::space() const {
   uint64_t used = 0;
   for (const auto& [name, content] : seen_) used += content->seen.size();
+  if (trouble_.full > 0) return {capacity_bytes_, 0};
   return {capacity_bytes_, capacity_bytes_ - std::min(capacity_bytes_, used)};
 }
 
@@ -78,17 +100,96 @@ uint64_t ShardDisk::begin_write(ShardFileContent& file, uint64_t offset, BytesCh
 }
 
 Status ShardDisk::complete_write(ShardFileContent& file, uint64_t id) {
-  const auto write =
-      std::find_if(file.unsynced.begin(), file.unsynced.end(), [id](const auto& w) { return w.id == id; });
-  DOGFS_CHECK(write != file.unsynced.end());
-  const uint64_t end = write->offset + write->data.size();
-  if (end > file.seen.size() && end - file.seen.size() > space().free_bytes) {
+  const auto write = find_write(file, id);
+  if (!fits(file, write->offset + write->data.size())) {
+    if (trouble_.full > 0) harms_.count(DiskHarm::kFull);
     file.unsynced.erase(write);
     return Error(ErrorCode::kNoSpace);
   }
   write->completed = true;
   overwrite(file.seen, write->offset, write->data, write->data.size());
   return ok();
+}
+
+ShardDisk::Writes::iterator ShardDisk::find_write(ShardFileContent& file, uint64_t id) {
+  const auto write =
+      std::find_if(file.unsynced.begin(), file.unsynced.end(), [id](const auto& w) { return w.id == id; });
+  DOGFS_CHECK(write != file.unsynced.end());
+  return write;
+}
+
+bool ShardDisk::fits(const ShardFileContent& file, uint64_t end) const {
+  return end <= file.seen.size() || end - file.seen.size() <= space().free_bytes;
+}
+
+Status ShardDisk::fail_write(ShardFileContent& file, uint64_t id, RandomStream& draws) {
+  harms_.count(DiskHarm::kWriteError);
+  const auto write = find_write(file, id);
+  const uint64_t written = draw_prefix(write->data.size(), draws);
+  if (written == 0 || !fits(file, write->offset + written)) {
+    file.unsynced.erase(write);
+  } else {
+    write->completed = true;
+    write->data = write->data.slice(0, written);
+    overwrite(file.seen, write->offset, write->data, written);
+  }
+  return Error(ErrorCode::kIoError, "write failed");
+}
+
+// The file itself keeps what it had where the write belongs, zeros where it had nothing; what is hit has the bytes on
+// the platter at once.
+Status ShardDisk::misdirect_write(ShardFileContent& file, uint64_t id, RandomStream& draws) {
+  const auto write = find_write(file, id);
+  const uint64_t end = write->offset + write->data.size();
+  if (guard_ == nullptr || !fits(file, end) || !guard_->may_damage(file.name)) return complete_write(file, id);
+  const Content victim = some_file(draws);
+  const uint64_t place = victim == nullptr ? 0 : draw_prefix(victim->durable.size(), draws);
+  harms_.count(DiskHarm::kMisdirectedWrite);
+  guard_->damaged(file.name);
+  const BytesChain astray = std::exchange(write->data, BytesChain());
+  if (file.seen.size() < end) file.seen.resize(end, '\0');
+  write->data = BytesChain(Bytes::copy_of(part_of(file.seen, write->offset, astray.size())));
+  write->completed = true;
+  if (victim == nullptr || place >= victim->durable.size() || !guard_->may_damage(victim->name)) return ok();
+  guard_->damaged(victim->name);
+  const uint64_t hit = std::min<uint64_t>(astray.size(), victim->durable.size() - place);
+  overwrite(victim->durable, place, astray, hit);
+  overwrite(victim->seen, place, astray, hit);
+  return ok();
+}
+
+Bytes ShardDisk::misread(ShardFileContent& file, size_t length, RandomStream& draws) {
+  file.certain_reads = kReadsAfterOneAstray;
+  harms_.count(DiskHarm::kMisdirectedRead);
+  const Content other = some_file(draws);
+  const std::string& from = other == nullptr ? file.seen : other->seen;
+  std::string bytes(part_of(from, draw_prefix(from.size(), draws), length));
+  bytes.resize(length, '\0');
+  return Bytes::copy_of(bytes);
+}
+
+// One of the files with durable content, drawn; null if there is none.
+ShardDisk::Content ShardDisk::some_file(RandomStream& draws) const {
+  const std::vector<std::string> names = stored_files();
+  const uint64_t choice = draws.next();
+  return names.empty() ? nullptr : seen_.at(names[reduce64(choice, names.size())]);
+}
+
+bool ShardDisk::take_sync_failure() {
+  if (!std::exchange(fail_next_sync_, false)) return false;
+  harms_.count(DiskHarm::kFailedSync);
+  return true;
+}
+
+void ShardDisk::forget_writes(ShardFileContent& file, const std::vector<uint64_t>& writes, RandomStream& draws) {
+  std::erase_if(file.unsynced, [&writes](const ShardFileContent::Write& write) {
+    return std::binary_search(writes.begin(), writes.end(), write.id);
+  });
+  if (draws.chance(500'000)) return;
+  file.seen = file.durable;
+  for (const ShardFileContent::Write& write : file.unsynced) {
+    if (write.completed) overwrite(file.seen, write.offset, write.data, write.data.size());
+  }
 }
 
 std::vector<uint64_t> ShardDisk::completed_writes(const ShardFileContent& file) {
@@ -128,16 +229,20 @@ void ShardDisk::make_names_durable(uint64_t changes) {
 }
 
 void ShardDisk::crash(CrashKind kind, RandomStream& draws) {
-  crash_names(kind, draws);
-  for (const auto& [name, content] : seen_) crash_file(*content, kind, draws);
+  if (kind == CrashKind::kProcess) {
+    for (const auto& [name, content] : seen_) stop_writes(*content, draws);
+    return;
+  }
+  crash_names(draws);
+  for (const auto& [name, content] : seen_) lose_power(*content, draws);
 }
 
-void ShardDisk::crash_names(CrashKind kind, RandomStream& draws) {
+void ShardDisk::crash_names(RandomStream& draws) {
   // The changes of one name reach the disk in order; those of different names need not.
   std::map<std::string, std::vector<NameChange>> by_name;
   for (NameChange& change : name_changes_) by_name[change.name].push_back(std::move(change));
   for (const auto& [name, changes] : by_name) {
-    const size_t kept = kind == CrashKind::kProcess ? changes.size() : draws.below(changes.size() + 1);
+    const size_t kept = draws.below(changes.size() + 1);
     for (size_t i = 0; i < kept; ++i) apply_name_change(durable_, changes[i]);
   }
   durable_name_changes_ += name_changes_.size();
@@ -145,18 +250,27 @@ void ShardDisk::crash_names(CrashKind kind, RandomStream& draws) {
   seen_ = durable_;
 }
 
-void ShardDisk::crash_file(ShardFileContent& file, CrashKind kind, RandomStream& draws) {
+void ShardDisk::lose_power(ShardFileContent& file, RandomStream& draws) {
   for (const ShardFileContent::Write& write : file.unsynced) {
-    uint64_t kept = write.data.size();
-    if (kind == CrashKind::kPower || !write.completed) {
-      const uint64_t fate = draws.below(3);
-      if (fate == 0) kept = 0;
-      if (fate == 1) kept = draws.below(kept / kSectorBytes + 1) * kSectorBytes;
-    }
-    if (kept > 0) overwrite(file.durable, write.offset, write.data, kept);
+    const uint64_t fate = draws.below(4);
+    if (fate == 1) overwrite(file.durable, write.offset, write.data, draw_prefix(write.data.size(), draws));
+    if (fate == 2) overwrite_sectors(file.durable, write.offset, write.data, draws);
+    if (fate == 3) overwrite(file.durable, write.offset, write.data, write.data.size());
   }
   file.unsynced.clear();
   file.seen = file.durable;
+}
+
+// A write that the process has not seen the end of may have come to any point.
+void ShardDisk::stop_writes(ShardFileContent& file, RandomStream& draws) {
+  for (ShardFileContent::Write& write : file.unsynced) {
+    if (write.completed) continue;
+    const uint64_t fate = draws.below(3);
+    if (fate == 0) write.data = BytesChain();
+    if (fate == 1) write.data = write.data.slice(0, draw_prefix(write.data.size(), draws));
+    if (!write.data.empty()) overwrite(file.seen, write.offset, write.data, write.data.size());
+    write.completed = true;
+  }
 }
 
 std::vector<std::string> ShardDisk::stored_files() const {
@@ -184,7 +298,7 @@ class SimShardStore::File final : public ShardFile {
     const Duration delay = timing_->operation(data.size());
     const uint64_t id = timing_->disk->begin_write(*content_, offset, std::move(data));
     return timing_->after<Status>(
-        delay, [disk = timing_->disk, content = content_, id] { return disk->complete_write(*content, id); });
+        delay, [timing = timing_, content = content_, id] { return timing->finish_write(*content, id); });
   }
 
   Task<Status> sync() override {
@@ -192,21 +306,18 @@ class SimShardStore::File final : public ShardFile {
                                   [timing = timing_, begin = timing_->executor.simulator().now(), content = content_,
                                    writes = ShardDisk::completed_writes(*content_)]() -> Status {
                                     timing->record_sync(begin);
-                                    ShardDisk::make_durable(*content, writes);
-                                    return ok();
+                                    return timing->finish_sync(*content, writes);
                                   });
   }
 
   Task<Result<Bytes>> read(uint64_t offset, size_t length) override {
-    const bool fails = timing_->draws.chance(timing_->disk->read_errors_per_million());
-    return timing_->after<Result<Bytes>>(timing_->operation(length),
-                                         [content = content_, offset, length, fails]() -> Result<Bytes> {
-                                           if (fails) return Error(ErrorCode::kIoError, "read failed");
-                                           const std::string_view seen = content->seen;
-                                           if (offset > seen.size() || length > seen.size() - offset)
-                                             return Error(ErrorCode::kCorrupt, "file too short");
-                                           return Bytes::copy_of(seen.substr(offset, length));
-                                         });
+    const bool fails = timing_->draws.chance(timing_->disk->trouble().read_errors_per_million);
+    return timing_->after<Result<Bytes>>(
+        timing_->operation(length), [timing = timing_, content = content_, offset, length, fails]() -> Result<Bytes> {
+          if (!fails) return timing->finish_read(*content, offset, length);
+          timing->disk->harms().count(DiskHarm::kReadError);
+          return Error(ErrorCode::kIoError, "read failed");
+        });
   }
 
   Task<Result<uint64_t>> size() override {
@@ -221,7 +332,39 @@ class SimShardStore::File final : public ShardFile {
 
 Duration SimShardStore::Timing::operation(uint64_t bytes) {
   const Duration base = draws.between(speed.operation_min, speed.operation_max);
-  return base + Duration(static_cast<int64_t>(bytes * 1'000'000'000 / speed.bytes_per_second));
+  return base + Duration(static_cast<int64_t>(bytes * 1'000'000'000 / speed.bytes_per_second)) + delay();
+}
+
+Duration SimShardStore::Timing::delay() {
+  const DiskTrouble& trouble = disk->trouble();
+  if (trouble.delay_max == Duration::zero()) return Duration::zero();
+  disk->harms().count(DiskHarm::kDelay);
+  return trouble_draws.between(trouble.delay_min, trouble.delay_max);
+}
+
+Status SimShardStore::Timing::finish_write(ShardFileContent& file, uint64_t id) {
+  if (strikes(disk->trouble().write_errors_per_million)) return disk->fail_write(file, id, trouble_draws);
+  if (strikes(disk->trouble().misdirected_writes_per_million)) return disk->misdirect_write(file, id, trouble_draws);
+  return disk->complete_write(file, id);
+}
+
+Status SimShardStore::Timing::finish_sync(ShardFileContent& file, const std::vector<uint64_t>& writes) {
+  if (disk->take_sync_failure()) {
+    ShardDisk::forget_writes(file, writes, trouble_draws);
+    return Error(ErrorCode::kIoError, "sync failed");
+  }
+  ShardDisk::make_durable(file, writes);
+  return ok();
+}
+
+Result<Bytes> SimShardStore::Timing::finish_read(ShardFileContent& file, uint64_t offset, size_t length) {
+  if (strikes(disk->trouble().misdirected_reads_per_million) && file.certain_reads == 0) {
+    return disk->misread(file, length, trouble_draws);
+  }
+  if (file.certain_reads > 0) --file.certain_reads;
+  const std::string_view seen = file.seen;
+  if (offset > seen.size() || length > seen.size() - offset) return Error(ErrorCode::kCorrupt, "file too short");
+  return Bytes::copy_of(seen.substr(offset, length));
 }
 
 void SimShardStore::Timing::record_sync(VirtualTime begin) const {

@@ -1,9 +1,10 @@
 // A disk of shard files in memory that forgets, tears and rots.
 //
 // ShardDisk is what outlives a node. Each file has the content that programs see and the content that is durable; what
-// lies between is a list of writes that no sync has covered. A power cut decides for each of them whether it reached
-// the platter whole, up to some sector, or not at all, and for each file name how many of its unsynced creations and
-// removals did. SimShardStore is one node's use of it.
+// lies between is a list of writes that no sync has covered. A power cut decides for each of them, whatever their
+// order, whether it reached the platter whole, in some of its sectors, or not at all, and for each file name how many
+// of its unsynced creations and removals did. The death of the process alone loses what was being written; the rest
+// stays as it was: seen, and no more durable than before. SimShardStore is one node's use of it.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 
 #include "core/env/shard_store.h"
 #include "sim/completion.h"
+#include "sim/disk_trouble.h"
 #include "sim/executor.h"
 
 namespace dogfs::sim {
@@ -39,9 +41,12 @@ struct ShardFileContent {
     BytesChain data;
     bool completed = false;
   };
+  std::string name;  // at its creation
   std::string seen;
   std::string durable;
   std::vector<Write> unsynced;  // in the order of the calls
+  // Reads that go where they should, whatever the trouble: reads go astray for once, not the same one over and over.
+  uint32_t certain_reads = 0;
 };
 
 class ShardDisk {
@@ -57,9 +62,18 @@ class ShardDisk {
   // Notes a write that has begun; it counts as completed from complete_write() on.
   uint64_t begin_write(ShardFileContent& file, uint64_t offset, BytesChain data);
   Status complete_write(ShardFileContent& file, uint64_t id);
+  // Ends a write with an error; some of its first sectors may have been written.
+  Status fail_write(ShardFileContent& file, uint64_t id, RandomStream& draws);
+  // Ends a write as if it were complete, but somewhere else. As complete_write() where nothing may be damaged.
+  Status misdirect_write(ShardFileContent& file, uint64_t id, RandomStream& draws);
+  // What a read of `length` bytes gives that went to some other place.
+  Bytes misread(ShardFileContent& file, size_t length, RandomStream& draws);
   // What a sync that is called now will cover.
   static std::vector<uint64_t> completed_writes(const ShardFileContent& file);
   static void make_durable(ShardFileContent& file, const std::vector<uint64_t>& writes);
+  // The sync of `writes` failed, and the pages with them count as clean: no later sync writes them. They are seen until
+  // they are evicted, which may be at once.
+  static void forget_writes(ShardFileContent& file, const std::vector<uint64_t>& writes, RandomStream& draws);
   // How often files were created and removed so far; the first so many become durable.
   uint64_t name_changes_made() const { return durable_name_changes_ + name_changes_.size(); }
   void make_names_durable(uint64_t changes);
@@ -70,9 +84,15 @@ class ShardDisk {
   std::vector<std::string> stored_files() const;
   // Flips one bit of a stored file. Precondition: it is one of stored_files().
   void rot(const std::string& name, RandomStream& draws);
-  // The share of reads that fail.
-  void set_read_errors(uint32_t per_million) { read_errors_per_million_ = per_million; }
-  uint32_t read_errors_per_million() const { return read_errors_per_million_; }
+  void begin_trouble(const DiskTrouble& trouble) { trouble_ += trouble; }
+  void end_trouble(const DiskTrouble& trouble) { trouble_ -= trouble; }
+  const DiskTrouble& trouble() const { return trouble_; }
+  // Whether the next sync of a file is to fail.
+  void set_sync_failure(bool fail) { fail_next_sync_ = fail; }
+  bool take_sync_failure();
+  DiskHarms& harms() { return harms_; }
+  // Asked before a write is misdirected; without one no write is. `guard` must outlive the disk.
+  void set_guard(DamageGuard* guard) { guard_ = guard; }
   void set_capacity(uint64_t bytes) { capacity_bytes_ = bytes; }
 
  private:
@@ -84,13 +104,22 @@ class ShardDisk {
     Content content;
   };
 
-  static void crash_file(ShardFileContent& file, CrashKind kind, RandomStream& draws);
+  using Writes = std::vector<ShardFileContent::Write>;
+
+  static Writes::iterator find_write(ShardFileContent& file, uint64_t id);
+  static void lose_power(ShardFileContent& file, RandomStream& draws);
+  static void stop_writes(ShardFileContent& file, RandomStream& draws);
+  bool fits(const ShardFileContent& file, uint64_t end) const;
+  Content some_file(RandomStream& draws) const;
   static void apply_name_change(Names& names, const NameChange& change);
-  void crash_names(CrashKind kind, RandomStream& draws);
+  void crash_names(RandomStream& draws);
 
   uint64_t capacity_bytes_;
   uint64_t next_write_ = 0;
-  uint32_t read_errors_per_million_ = 0;
+  DiskTrouble trouble_;
+  bool fail_next_sync_ = false;
+  DiskHarms harms_;
+  DamageGuard* guard_ = nullptr;
   Names seen_;
   Names durable_;
   std::vector<NameChange> name_changes_;  // behind durable_, in order
@@ -115,10 +144,17 @@ class SimShardStore final : public ShardStore {
   // When operations end. Shared by the store and the files that it opened.
   struct Timing {
     Timing(SimExecutor e, std::shared_ptr<ShardDisk> d, ShardSpeed s, StreamKey key)
-        : executor(e), disk(std::move(d)), speed(s), draws(key) {}
+        : executor(e), disk(std::move(d)), speed(s), draws(key), trouble_draws(key.with("trouble")) {}
     Duration operation(uint64_t bytes);
     void record_sync(VirtualTime begin) const;
-    Duration sync() { return draws.between(speed.sync_min, speed.sync_max); }
+    Duration sync() { return draws.between(speed.sync_min, speed.sync_max) + delay(); }
+    // What the disk's trouble adds.
+    Duration delay();
+    // Whether a trouble of that rate strikes. Draws only where there is one.
+    bool strikes(uint32_t per_million) { return per_million > 0 && trouble_draws.chance(per_million); }
+    Status finish_write(ShardFileContent& file, uint64_t id);
+    Status finish_sync(ShardFileContent& file, const std::vector<uint64_t>& writes);
+    Result<Bytes> finish_read(ShardFileContent& file, uint64_t offset, size_t length);
 
     // Runs `work`, which returns a T, after `delay`; the caller goes on with what it returned.
     template <class T, class Work>
@@ -134,6 +170,7 @@ class SimShardStore final : public ShardStore {
     std::shared_ptr<ShardDisk> disk;
     ShardSpeed speed;
     RandomStream draws;
+    RandomStream trouble_draws;  // apart, so that troubles shift nothing else
   };
 
   std::shared_ptr<Timing> timing_;

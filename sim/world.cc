@@ -126,6 +126,17 @@ const std::shared_ptr<ShardDisk>& Node::shard_disk(const std::string& name) {
   return disk;
 }
 
+uint64_t Node::harms(DiskHarm harm) const {
+  uint64_t sum = 0;
+  for (const auto& [name, disk] : kv_disks_) sum += disk->harms().of(harm);
+  for (const auto& [name, disk] : shard_disks_) sum += disk->harms().of(harm);
+  return sum;
+}
+
+uint64_t Node::disk_errors() const {
+  return harms(DiskHarm::kReadError) + harms(DiskHarm::kWriteError) + harms(DiskHarm::kFailedSync);
+}
+
 World::World(WorldOptions options)
     : options_(options),
       simulator_(options.seed),

@@ -93,6 +93,10 @@ class Node {
   const std::shared_ptr<KvDisk>& kv_disk(const std::string& name = "state");
   const std::shared_ptr<ShardDisk>& shard_disk(const std::string& name = "disk");
   const std::map<std::string, std::shared_ptr<ShardDisk>>& shard_disks() const { return shard_disks_; }
+  const std::map<std::string, std::shared_ptr<KvDisk>>& kv_disks() const { return kv_disks_; }
+  // How many operations of all its disks were struck.
+  uint64_t harms(DiskHarm harm) const;
+  uint64_t disk_errors() const;
 
  private:
   struct Program;

@@ -153,6 +153,18 @@ TEST(SimKvStore, WritesTakeEffectInTheOrderOfTheCalls) {
   EXPECT_EQ(rows_of(node.kv()).at("key"), "9");
 }
 
+TEST(SimKvStore, ASlowDiskDelaysSyncs) {
+  World world;
+  Node& node = world.add_node("a");
+  const DiskTrouble slow{.delay_min = seconds(1), .delay_max = seconds(2)};
+  node.kv_disk()->begin_trouble(slow);
+  EXPECT_EQ(world.run(node, put(node.kv(), "a", Durability::kSynced), milliseconds(900)), std::nullopt);
+  EXPECT_TRUE(world.run(node, put(node.kv(), "b", Durability::kBuffered), milliseconds(900)).has_value());
+  node.kv_disk()->end_trouble(slow);
+  world.run_for(seconds(3));
+  EXPECT_TRUE(world.run(node, put(node.kv(), "c", Durability::kSynced), milliseconds(900)).has_value());
+}
+
 TEST(SimKvStore, AfterAFailedSyncEveryWriteFails) {
   World world;
   Node& node = world.add_node("a");

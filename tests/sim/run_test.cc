@@ -4,6 +4,7 @@
 
 #include <sstream>
 
+#include "sim/fault_kinds.h"
 #include "sim/scenario.h"
 
 namespace dogfs::sim {
@@ -63,6 +64,38 @@ TEST(Run, RunsWithSmallStripesToo) {
                                5);
   EXPECT_EQ(result.failure, std::nullopt);
   EXPECT_GT(result.shards_checked, 0U);
+}
+
+uint64_t struck(const RunResult& result, const std::string& kind) {
+  for (size_t i = 0; i < fault_kinds(); ++i) {
+    if (fault_kind_name(i) == kind) return result.faults_by_kind[i];
+  }
+  ADD_FAILURE() << kind;
+  return 0;
+}
+
+TEST(Run, ANodeWhoseSyncFailsEndsAndIsStartedAgain) {
+  std::ostringstream trace;
+  const RunResult result = run(R"(
+    work { for_ms: 4000 files_before_faults: 1 }
+    faults { at_ms: 500 for_ms: 1500 sync_failure { nodes: "meta-1 chunk-2" } })",
+                               1, &trace);
+  EXPECT_EQ(result.failure, std::nullopt);
+  EXPECT_EQ(struck(result, "sync_failure"), 1U);
+  const std::string text = trace.str();
+  const size_t ended = text.find("meta-1    ends: ");
+  ASSERT_NE(ended, std::string::npos) << text.substr(0, 2000);
+  EXPECT_NE(text.find("meta-1    boots", ended), std::string::npos);
+}
+
+TEST(Run, NoServerThatIsNeededDiesForGood) {
+  const RunResult result = run(R"(
+    chunk_servers: 3 policy { data_shards: 1 parity_shards: 1 } work { for_ms: 6000 files_before_faults: 6 }
+    faults { at_ms: 1000 for_ms: 1 crash { nodes: "chunk-1" forever: true } }
+    faults { at_ms: 1001 for_ms: 1 crash { nodes: "chunk-2" forever: true } })",
+                               1);
+  EXPECT_EQ(result.failure, std::nullopt);
+  EXPECT_EQ(struck(result, "crash"), 1U);
 }
 
 TEST(Run, AMajorityThatNeverReturnsIsReported) {

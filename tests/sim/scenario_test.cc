@@ -25,6 +25,8 @@ TEST(Scenario, WhatIsWrongIsToldWithItsPlace) {
   EXPECT_NE(error("faults { at_ms: 1 }").find("kind"), std::string::npos);
   EXPECT_NE(error("fault_classes { fault { network {} } }").find("mean_interval_ms"), std::string::npos);
   EXPECT_NE(error("policy { block_bytes: 1000 }").find("block_bytes"), std::string::npos);
+  EXPECT_NE(error("faults { disk_full { nodes: \"rest\" } }").find("rest"), std::string::npos);
+  EXPECT_NE(error("faults { slow_disk { nodes: \"all\" min_us: 2 max_us: 1 } }").find("min_us"), std::string::npos);
   EXPECT_NE(error("meta_nodes: 1000").find("nodes"), std::string::npos);
 }
 

@@ -83,6 +83,131 @@ TEST_F(SimShardStoreTest, ASyncDoesNotCoverAWriteThatIsStillUnderWay) {
   EXPECT_TRUE(lost);
 }
 
+TEST_F(SimShardStoreTest, APowerCutKeepsUnsyncedWritesInAnyOrderAndAnyOfTheirSectors) {
+  bool later_without_earlier = false;
+  bool hole = false;
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    start(seed);
+    const File file = create("f");
+    ASSERT_TRUE(run(node_->shards().sync_directory()).has_value());
+    ASSERT_TRUE(run(file->write(0, bytes(std::string(1024, 'a')))).has_value());
+    ASSERT_TRUE(run(file->write(1024, bytes(std::string(2048, 'b')))).has_value());
+    power_cycle();
+    const std::string left = content("f");
+    later_without_earlier = later_without_earlier || (left.size() == 3072 && left.find('a') == std::string::npos);
+    hole = hole || left.find(std::string("b") + '\0') != std::string::npos;
+  }
+  EXPECT_TRUE(later_without_earlier);
+  EXPECT_TRUE(hole);
+}
+
+TEST_F(SimShardStoreTest, AKillMakesNothingDurable) {
+  bool lost = false;
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    start(seed);
+    const File file = create("f");
+    ASSERT_TRUE(run(file->write(0, bytes("hello"))).has_value());
+    node_->crash(CrashKind::kProcess);
+    node_->boot();
+    power_cycle();
+    lost = lost || content("f") != "hello";
+  }
+  EXPECT_TRUE(lost);
+}
+
+TEST_F(SimShardStoreTest, WhatAFailedSyncWasToWriteIsGoneAlthoughTheNextSucceeds) {
+  std::set<std::string> seen;
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    start(seed);
+    const File file = create("f");
+    ASSERT_TRUE(run(node_->shards().sync_directory()).has_value());
+    ASSERT_TRUE(run(file->write(0, bytes("hello"))).has_value());
+    node_->shard_disk()->set_sync_failure(true);
+    EXPECT_EQ(code_of(run(file->sync())), ErrorCode::kIoError);
+    ASSERT_TRUE(run(file->sync()).has_value());
+    seen.insert(content("f"));
+    power_cycle();
+    EXPECT_EQ(content("f"), "");
+  }
+  EXPECT_EQ(seen, (std::set<std::string>{"", "hello"})) << "until its pages are evicted it is seen";
+}
+
+TEST_F(SimShardStoreTest, AFailedWriteMayBeHalfDone) {
+  std::set<size_t> sizes;
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    start(seed);
+    const File file = create("f");
+    node_->shard_disk()->begin_trouble({.write_errors_per_million = 1'000'000});
+    EXPECT_EQ(code_of(run(file->write(0, bytes(std::string(2048, 'x'))))), ErrorCode::kIoError);
+    sizes.insert(content("f").size());
+  }
+  EXPECT_TRUE(sizes.contains(0));
+  EXPECT_GT(sizes.size(), 2U);
+}
+
+TEST_F(SimShardStoreTest, TroublesAddUpAndEnd) {
+  start(1);
+  ShardDisk& disk = *node_->shard_disk();
+  const File file = create("f");
+  disk.begin_trouble({.full = 1, .delay_min = seconds(1), .delay_max = seconds(2)});
+  disk.begin_trouble({.full = 1});
+  EXPECT_EQ(world_->run(*node_, file->write(0, bytes("hello")), milliseconds(900)), std::nullopt);
+  world_->run_for(seconds(2));
+  EXPECT_EQ(content("f"), "(none)") << "opening takes longer than a second, too";
+  disk.end_trouble({.full = 1, .delay_min = seconds(1), .delay_max = seconds(2)});
+  EXPECT_EQ(code_of(run(file->write(0, bytes("hello")))), ErrorCode::kNoSpace);
+  EXPECT_EQ(run(node_->shards().space()).value().free_bytes, 0U);
+  disk.end_trouble({.full = 1});
+  EXPECT_EQ(code_of(run(file->write(0, bytes("hello")))), ErrorCode::kOk);
+  EXPECT_EQ(node_->harms(DiskHarm::kFull), 2U);
+}
+
+class OneFile final : public DamageGuard {
+ public:
+  bool may_damage(const std::string& file) override { return spared_ != file; }
+  void damaged(const std::string& file) override { damaged_.insert(file); }
+  void created(const std::string& file) override { damaged_.erase(file); }
+  std::string spared_;
+  std::set<std::string> damaged_;
+};
+
+TEST_F(SimShardStoreTest, AMisdirectedWriteHitsAnotherPlaceAndIsMissingFromItsOwn) {
+  std::set<std::string> hit;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    start(seed);
+    OneFile guard;
+    node_->shard_disk()->set_guard(&guard);
+    const File other = create("other");
+    ASSERT_TRUE(run(other->write(0, bytes(std::string(4096, 'o')))).has_value());
+    ASSERT_TRUE(run(other->sync()).has_value());
+    const File file = create("f");
+    node_->shard_disk()->begin_trouble({.misdirected_writes_per_million = 1'000'000});
+    ASSERT_TRUE(run(file->write(0, bytes(std::string(512, 'x')))).has_value());
+    EXPECT_EQ(content("f"), std::string(512, '\0'));
+    const bool struck = content("other").find('x') != std::string::npos;
+    EXPECT_EQ(content("other").size(), 4096U);
+    EXPECT_EQ(guard.damaged_.contains("other"), struck);
+    EXPECT_TRUE(guard.damaged_.contains("f"));
+    hit.insert(struck ? "other" : "none");
+    guard.spared_ = "f";
+    ASSERT_TRUE(run(file->write(0, bytes(std::string(512, 'y')))).has_value());
+    EXPECT_EQ(content("f"), std::string(512, 'y')) << "what must be spared is";
+  }
+  EXPECT_TRUE(hit.contains("other"));
+}
+
+TEST_F(SimShardStoreTest, AMisdirectedReadGivesOtherBytesOnce) {
+  start(1);
+  const File other = create("other");
+  ASSERT_TRUE(run(other->write(0, bytes(std::string(100, 'o')))).has_value());
+  ASSERT_TRUE(run(other->sync()).has_value());
+  const File file = create("f");
+  ASSERT_TRUE(run(file->write(0, bytes("hello"))).has_value());
+  node_->shard_disk()->begin_trouble({.misdirected_reads_per_million = 1'000'000});
+  EXPECT_EQ(run(file->read(0, 5)).value().view(), "ooooo");
+  EXPECT_EQ(run(file->read(0, 5)).value().view(), "hello");
+}
+
 TEST_F(SimShardStoreTest, AKilledProcessLosesNothingThatItWrote) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     start(seed);
@@ -134,7 +259,7 @@ TEST_F(SimShardStoreTest, ErrorsAreTold) {
   EXPECT_EQ(code_of(run(file->write(0, bytes("hello")))), ErrorCode::kNoSpace);
   ASSERT_TRUE(run(file->write(0, bytes("abc"))).has_value());
   EXPECT_EQ(run(node_->shards().space()).value().free_bytes, 0U);
-  node_->shard_disk()->set_read_errors(1'000'000);
+  node_->shard_disk()->begin_trouble({.read_errors_per_million = 1'000'000});
   EXPECT_EQ(code_of(run(file->read(0, 3))), ErrorCode::kIoError);
 }
 

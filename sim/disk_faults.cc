@@ -1,0 +1,107 @@
+#include "sim/disk_faults.h"
+
+#include <iterator>
+
+namespace dogfs::sim {
+namespace {
+
+DiskTrouble trouble_of(const proto::Fault& fault) {
+  DiskTrouble trouble;
+  switch (fault.kind_case()) {
+    case proto::Fault::kDiskReadErrors:
+      trouble.read_errors_per_million = fault.disk_read_errors().per_million();
+      break;
+    case proto::Fault::kDiskWriteErrors:
+      trouble.write_errors_per_million = fault.disk_write_errors().per_million();
+      break;
+    case proto::Fault::kMisdirectedReads:
+      trouble.misdirected_reads_per_million = fault.misdirected_reads().per_million();
+      break;
+    case proto::Fault::kMisdirectedWrites:
+      trouble.misdirected_writes_per_million = fault.misdirected_writes().per_million();
+      break;
+    case proto::Fault::kDiskFull:
+      trouble.full = 1;
+      break;
+    case proto::Fault::kSlowDisk:
+      trouble.delay_min = microseconds(fault.slow_disk().min_us());
+      trouble.delay_max = microseconds(fault.slow_disk().max_us());
+      break;
+    default:
+      break;
+  }
+  return trouble;
+}
+
+}  // namespace
+
+std::optional<DiskHarm> disk_harm_of(const proto::Fault& fault) {
+  switch (fault.kind_case()) {
+    case proto::Fault::kDiskReadErrors:
+      return DiskHarm::kReadError;
+    case proto::Fault::kDiskWriteErrors:
+      return DiskHarm::kWriteError;
+    case proto::Fault::kMisdirectedReads:
+      return DiskHarm::kMisdirectedRead;
+    case proto::Fault::kMisdirectedWrites:
+      return DiskHarm::kMisdirectedWrite;
+    case proto::Fault::kDiskFull:
+      return DiskHarm::kFull;
+    case proto::Fault::kSlowDisk:
+      return DiskHarm::kDelay;
+    case proto::Fault::kSyncFailure:
+      return DiskHarm::kFailedSync;
+    default:
+      return std::nullopt;
+  }
+}
+
+void DiskStrike::begin(const proto::Fault& fault, const std::vector<Node*>& nodes, RandomStream& draws) {
+  harm_ = *disk_harm_of(fault);
+  trouble_ = trouble_of(fault);
+  nodes_ = nodes;
+  for (Node* node : nodes) {
+    if (harm_ == DiskHarm::kFailedSync) {
+      arm_sync_failure(*node, draws);
+      continue;
+    }
+    for (const auto& [name, disk] : node->shard_disks()) shard_disks_.push_back(disk);
+    for (const auto& [name, disk] : node->kv_disks()) kv_disks_.push_back(disk);
+  }
+  harms_before_ = harms();
+  for (const auto& disk : shard_disks_) disk->begin_trouble(trouble_);
+  for (const auto& disk : kv_disks_) disk->begin_trouble(trouble_);
+}
+
+// One disk of the node: of several, any.
+void DiskStrike::arm_sync_failure(Node& node, RandomStream& draws) {
+  const uint64_t disks = node.shard_disks().size() + node.kv_disks().size();
+  if (disks == 0) return;
+  uint64_t chosen = draws.below(disks);
+  for (const auto& [name, disk] : node.shard_disks()) {
+    if (chosen-- > 0) continue;
+    disk->set_sync_failure(true);
+    shard_disks_.push_back(disk);
+    return;
+  }
+  const auto disk = std::next(node.kv_disks().begin(), static_cast<ptrdiff_t>(chosen))->second;
+  disk->set_sync_failure(true);
+  kv_disks_.push_back(disk);
+}
+
+void DiskStrike::end() {
+  struck_ = harms() > harms_before_;
+  for (const auto& disk : shard_disks_) disk->end_trouble(trouble_);
+  for (const auto& disk : kv_disks_) disk->end_trouble(trouble_);
+  if (harm_ != DiskHarm::kFailedSync) return;
+  for (const auto& disk : shard_disks_) disk->set_sync_failure(false);
+  for (const auto& disk : kv_disks_) disk->set_sync_failure(false);
+}
+
+uint64_t DiskStrike::harms() const {
+  uint64_t sum = 0;
+  for (const Node* node : nodes_) sum += node->harms(harm_);
+  return sum;
+}
+
+}  // namespace dogfs::sim
