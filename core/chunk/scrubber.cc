@@ -11,6 +11,9 @@ namespace {
 constexpr std::string_view kProgressKey = "scrub";
 constexpr int kShardsPerSave = 256;
 constexpr int kReadAttempts = 3;
+// A read may have gone to the wrong place, for once: damage is what is seen twice.
+constexpr int kLooksAtDamage = 2;
+static_assert(kLooksAtDamage <= kReadAttempts);
 constexpr Duration kReadRetryPause = seconds(1);
 constexpr Duration kIdlePause = seconds(1);
 constexpr size_t kMaxWaitingSuspects = 4'096;
@@ -124,17 +127,19 @@ Task<void> Scrubber::run_suspects() {
 
 Task<void> Scrubber::verify(ShardKey key) {
   Status found = ok();
+  int corrupt = 0;
   for (int attempt = 1; attempt <= kReadAttempts; ++attempt) {
     const ShardEntry* entry = table_.find(key);
     if (entry == nullptr || entry->state != ShardState::kSealed) co_return;
     found = co_await verify_shard(env_, disks_[entry->disk].get(), key, *entry);
-    if (found.has_value() || error_class(found.error().code) == ErrorClass::kCorrupt) break;
+    if (found.has_value()) co_return;
+    if (error_class(found.error().code) == ErrorClass::kCorrupt && ++corrupt == kLooksAtDamage) break;
     if (!co_await stop_.sleep(kReadRetryPause)) co_return;
   }
   // It may have been deleted meanwhile, or its file may be on its way out.
   const ShardEntry* entry = table_.find(key);
-  if (found.has_value() || entry == nullptr || entry->state != ShardState::kSealed) co_return;
-  if (error_class(found.error().code) != ErrorClass::kCorrupt) {
+  if (entry == nullptr || entry->state != ShardState::kSealed) co_return;
+  if (corrupt < kLooksAtDamage) {
     env_.log.warning("chunk", "{} cannot be verified: {}", to_string(key), found.error().to_string());
     co_return;
   }

@@ -39,6 +39,8 @@ class BlockReader : public std::enable_shared_from_this<BlockReader> {
   const Error* damage(const Shard& shard) const;
   // Also tells the metadata, which has it looked at and repaired.
   void set_damaged(const Shard& shard, Error error);
+  // Damaged shards are to be asked once more: their bytes may have come from the wrong place of a disk, for once.
+  void doubt_damage() { damage_.clear(); }
   // The checksums of the shard's pieces; null before one of its reads has brought them.
   PieceSums sums(const Shard& shard) const;
   void set_sums(const Shard& shard, PieceSums sums) { sums_[shard.generation] = std::move(sums); }

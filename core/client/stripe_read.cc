@@ -77,7 +77,11 @@ Task<Result<BytesChain>> StripeRead::run() {
     if (stale_ || is_lost()) {
       const Result<bool> moved = co_await relocate();
       if (!moved && moved.error().code == ErrorCode::kGone) co_return fail(moved.error());
-      if (moved && !moved.value() && is_lost()) co_return fail(failure(ErrorCode::kDataLoss));
+      if (moved && !moved.value() && is_lost()) {
+        // That data is lost is said only of what was seen twice.
+        if (std::exchange(doubted_, true)) co_return fail(failure(ErrorCode::kDataLoss));
+        block_->doubt_damage();
+      }
       if (moved && moved.value() && round < kMaxRounds) continue;
     }
     if (round >= kMaxRounds) break;

@@ -70,8 +70,9 @@ class StripeRead : public std::enable_shared_from_this<StripeRead> {
   const BlockRange range_;
   const uint32_t required_;  // d
   std::vector<Source> sources_;
-  bool stale_ = false;  // a server did not have what it should, in this round
-  bool ended_ = false;  // what still arrives is dropped
+  bool stale_ = false;    // a server did not have what it should, in this round
+  bool doubted_ = false;  // too few shards were intact, and were looked at once more
+  bool ended_ = false;    // what still arrives is dropped
   Notifier changed_;
 };
 

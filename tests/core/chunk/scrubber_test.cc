@@ -75,6 +75,14 @@ TEST_F(ScrubberTest, OneReadErrorIsNoDamage) {
   EXPECT_TRUE(w_.meta.damaged.empty());
 }
 
+TEST_F(ScrubberTest, OneReadThatWentAstrayIsNoDamage) {
+  w_.node.shard_disk("disk0")->begin_trouble({.misdirected_reads_per_million = 1'000'000});
+  w_.world.run_for(seconds(40));
+  EXPECT_GE(w_.node.harms(sim::DiskHarm::kMisdirectedRead), 5U);
+  EXPECT_TRUE(w_.meta.damaged.empty());
+  EXPECT_EQ(w_.code(MessageType::kReadShard, ChunkWorld::read_request(ChunkWorld::key(4), 0, 10)), ErrorCode::kOk);
+}
+
 TEST_F(ScrubberTest, TheLastPassIsRememberedOverARestart) {
   ASSERT_TRUE(w_.world.run_until(
       [this] { return !w_.meta.heartbeats.empty() && w_.meta.heartbeats.back().last_scrub_ms() >= 0; }, kPatience));
