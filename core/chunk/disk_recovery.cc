@@ -128,7 +128,7 @@ Task<void> DiskRecovery::inspect_unrecorded(Pending pending, std::string cluster
   while (true) {
     const ShardEntry* entry = table_.find(pending.key);
     if (entry == nullptr || entry->state != ShardState::kUnverified) co_return;
-    const Inspection found = co_await examine(pending, cluster_uuid);
+    const Inspection found = co_await examine_twice(pending, cluster_uuid);
     if (found.finding != Finding::kUnreadable) {
       co_await settle(pending, found);
       co_return;
@@ -136,6 +136,15 @@ Task<void> DiskRecovery::inspect_unrecorded(Pending pending, std::string cluster
     env_.log.warning("chunk", "{} cannot be verified yet: {}", to_string(pending.key), found.detail);
     if (!co_await stop_.sleep(kRetryInterval)) co_return;
   }
+}
+
+// What would give a shard up is seen twice before it is believed: a read may have gone to the wrong place, for once.
+Task<DiskRecovery::Inspection> DiskRecovery::examine_twice(Pending pending, std::string cluster_uuid) {
+  Inspection first = co_await examine(pending, cluster_uuid);
+  if (first.finding == Finding::kWhole || first.finding == Finding::kUnreadable) co_return first;
+  const Inspection second = co_await examine(pending, std::move(cluster_uuid));
+  if (second.finding == first.finding) co_return first;
+  co_return Inspection{Finding::kUnreadable, 0, 0, "two looks at it differ"};
 }
 
 Task<DiskRecovery::Inspection> DiskRecovery::examine(Pending pending, std::string cluster_uuid) {
@@ -157,29 +166,37 @@ Task<DiskRecovery::Inspection> DiskRecovery::examine(Pending pending, std::strin
   const std::optional<uint64_t> length = find_shard_footer(end.value().span(), size.value());
   if (!length) co_return Inspection{Finding::kUnsealed, 0, 0, {}};
   if (!header.has_value()) co_return Inspection{Finding::kDamaged, 0, 0, header.error().to_string()};
-  co_return co_await examine_sealed(file.value(), pending.key, *length);
+  co_return co_await examine_sealed(pending, file.value(), head.value(), *length);
 }
 
-Task<DiskRecovery::Inspection> DiskRecovery::examine_sealed(std::shared_ptr<ShardFile> file, ShardKey key,
-                                                            uint64_t length) {
+Task<DiskRecovery::Inspection> DiskRecovery::examine_sealed(Pending pending, std::shared_ptr<ShardFile> file,
+                                                            Bytes head, uint64_t length) {
   const auto failed = [](const Error& error) {
-    const Finding finding = error.code == ErrorCode::kIoError ? Finding::kUnreadable : Finding::kDamaged;
-    return Inspection{finding, 0, 0, error.to_string()};
+    const bool damaged = error_class(error.code) == ErrorClass::kCorrupt;
+    return Inspection{damaged ? Finding::kDamaged : Finding::kUnreadable, 0, 0, error.to_string()};
   };
   const Result<Bytes> bytes = co_await file->read(shard_footer_offset(length), shard_footer_bytes(length));
   if (!bytes.has_value()) co_return failed(bytes.error());
   const Result<ShardFooter> footer = decode_shard_footer(bytes.value().span());
   if (!footer.has_value()) co_return failed(footer.error());
-  if (footer.value().key != key) co_return failed(Error(ErrorCode::kCorrupt, "the footer is of another shard"));
-  const Status data = co_await verify_data(file, footer.value());
-  if (!data.has_value()) co_return failed(data.error());
-  // It may have been written just before a kill, and be in memory only.
-  const Status synced = co_await file->sync();
-  if (!synced.has_value()) co_return failed(synced.error());
+  if (footer.value().key != pending.key) {
+    co_return failed(Error(ErrorCode::kCorrupt, "the footer is of another shard"));
+  }
+  const Status verified = co_await verify_data(pending, file, footer.value());
+  if (!verified.has_value()) co_return failed(verified.error());
+  Status durable = co_await write_anew(pending, file, 0, std::move(head));
+  if (durable.has_value()) durable = co_await write_anew(pending, file, shard_footer_offset(length), bytes.value());
+  if (durable.has_value()) durable = co_await file->sync();
+  if (!durable.has_value()) {
+    pending.disk->note_failure(durable.error());
+    co_return failed(durable.error());
+  }
   co_return Inspection{Finding::kWhole, length, footer.value().crc, {}};
 }
 
-Task<Status> DiskRecovery::verify_data(std::shared_ptr<ShardFile> file, ShardFooter footer) {
+// The data is also written anew. It may have been written just before a kill, and be in memory only; and a sync alone
+// does not help where an earlier one has failed: its pages count as clean since then, although they are not on the disk.
+Task<Status> DiskRecovery::verify_data(Pending pending, std::shared_ptr<ShardFile> file, ShardFooter footer) {
   for (uint64_t at = 0; at < footer.length; at += kMaxTransferBytes) {
     const uint64_t take = std::min<uint64_t>(kMaxTransferBytes, footer.length - at);
     DOGFS_CO_TRY(const Bytes bytes, co_await file->read(kShardHeaderBytes + at, shard_align_up(take)));
@@ -188,8 +205,15 @@ Task<Status> DiskRecovery::verify_data(std::shared_ptr<ShardFile> file, ShardFoo
     Status status = ok();
     co_await env_.compute.run([&] { status = verify_pieces(BytesChain(bytes.slice(0, take)), crcs); });
     DOGFS_CO_TRYV(status);
+    DOGFS_CO_TRYV(co_await write_anew(pending, file, kShardHeaderBytes + at, bytes));
   }
   co_return ok();
+}
+
+Task<Status> DiskRecovery::write_anew(Pending pending, std::shared_ptr<ShardFile> file, uint64_t offset, Bytes bytes) {
+  Status written = co_await file->write(offset, BytesChain(std::move(bytes)));
+  if (!written.has_value()) pending.disk->note_failure(written.error());
+  co_return written;
 }
 
 Task<void> DiskRecovery::settle(Pending pending, Inspection found) {

@@ -79,9 +79,11 @@ class DiskRecovery {
   void take_plan(ShardDisk* disk, const RecoveryPlan& plan);
   Task<void> check_size(Pending pending);
   Task<void> inspect_unrecorded(Pending pending, std::string cluster_uuid);
+  Task<Inspection> examine_twice(Pending pending, std::string cluster_uuid);
   Task<Inspection> examine(Pending pending, std::string cluster_uuid);
-  Task<Inspection> examine_sealed(std::shared_ptr<ShardFile> file, ShardKey key, uint64_t length);
-  Task<Status> verify_data(std::shared_ptr<ShardFile> file, ShardFooter footer);
+  Task<Inspection> examine_sealed(Pending pending, std::shared_ptr<ShardFile> file, Bytes head, uint64_t length);
+  Task<Status> verify_data(Pending pending, std::shared_ptr<ShardFile> file, ShardFooter footer);
+  Task<Status> write_anew(Pending pending, std::shared_ptr<ShardFile> file, uint64_t offset, Bytes bytes);
   Task<void> record_again(Pending pending, Inspection found);
   Task<void> settle(Pending pending, Inspection found);
 

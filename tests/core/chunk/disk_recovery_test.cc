@@ -84,6 +84,39 @@ TEST_F(DiskRecoveryTest, AFileWithoutARecordIsRecordedAgainIfItIsWhole) {
   EXPECT_EQ(w_.read(key_, 0, data_.size()).value(), data_);
 }
 
+// The pages of a sync that failed count as clean: they are seen, and no later sync puts them on the disk.
+TEST_F(DiskRecoveryTest, AFileIsWrittenAnewBeforeItIsRecordedAgain) {
+  restart_after([&] {
+    erase_record(key_);
+    file(key_)->durable.clear();
+  });
+  settle();
+  EXPECT_TRUE(has_record(key_));
+  restart_after([] {});
+  EXPECT_EQ(w_.read(key_, 0, data_.size()).value(), data_);
+}
+
+TEST_F(DiskRecoveryTest, WhatCannotBeWrittenAnewIsNotRecorded) {
+  w_.faults[0].decide = [](const std::string& operation) {
+    return operation == "write" ? DiskFaults::Fate::kFail : DiskFaults::Fate::kProceed;
+  };
+  restart_after([&] { erase_record(key_); });
+  settle();
+  EXPECT_FALSE(has_record(key_));
+  EXPECT_TRUE(w_.node.fatal().has_value()) << "its only disk is bad";
+}
+
+TEST_F(DiskRecoveryTest, AReadThatWentAstrayGivesNoShardUp) {
+  restart_after([&] {
+    erase_record(key_);
+    w_.node.shard_disk("disk0")->begin_trouble({.misdirected_reads_per_million = 1'000'000});
+  });
+  w_.world.run_for(std::chrono::hours(1));
+  EXPECT_GT(w_.node.harms(sim::DiskHarm::kMisdirectedRead), 0U);
+  EXPECT_TRUE(has_record(key_));
+  EXPECT_EQ(w_.read(key_, 0, data_.size()).value(), data_);
+}
+
 TEST_F(DiskRecoveryTest, ADamagedFileWithoutARecordIsKeptAndNotServed) {
   for (const size_t at : {size_t{100}, kShardHeaderBytes + 3 * kPiece, shard_file_bytes(data_.size()) - 4000}) {
     restart_after([&] {
