@@ -1,6 +1,7 @@
 #include "sim/executor.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/check.h"
 
@@ -48,11 +49,97 @@ void Simulator::crash(NodeIndex node, std::shared_ptr<void> program) {
   NodeLife& life = nodes_.at(node);
   if (life.up) {
     life.up = false;
+    leave_line(life);
     bury_events(node);
     bury_parked(node);
   }
   if (program) grave_programs_.push_back(std::move(program));
   if (!in_event_) reap();
+}
+
+void Simulator::leave_line(NodeLife& node) {
+  for (Event& event : node.line) {
+    if (event.job) grave_jobs_.push_back(std::move(event.job));
+  }
+  node.line.clear();
+  node.has_turn = false;
+  node.pauses = 0;
+  node.busy_until = {};
+}
+
+void Simulator::pause(Incarnation incarnation) {
+  if (alive(incarnation)) ++nodes_[incarnation.node].pauses;
+}
+
+void Simulator::go_on(Incarnation incarnation) {
+  if (!alive(incarnation)) return;
+  NodeLife& node = nodes_[incarnation.node];
+  DOGFS_CHECK(node.pauses > 0);
+  if (--node.pauses == 0) give_turn(incarnation.node);
+}
+
+void Simulator::add_event_cost(NodeIndex node, Duration cost) {
+  DOGFS_CHECK(node != kWorld && nodes_[node].event_cost + cost >= Duration::zero());
+  nodes_[node].event_cost += cost;
+}
+
+bool Simulator::is_held_up(NodeIndex node) const {
+  const NodeLife& life = nodes_[node];
+  return life.up && (life.event_cost > Duration::zero() || must_wait(life, now_));
+}
+
+bool Simulator::must_wait(const NodeLife& node, VirtualTime time) const {
+  return node.pauses > 0 || !node.line.empty() || time < node.busy_until;
+}
+
+// Schedules the turn of the first in the node's line, if there is one and none is scheduled.
+void Simulator::give_turn(NodeIndex node) {
+  NodeLife& life = nodes_[node];
+  if (life.line.empty() || life.pauses > 0 || std::exchange(life.has_turn, true)) return;
+  schedule(life.busy_until, {.owner = present(node), .job = nullptr, .parked = {}, .turn = true});
+}
+
+// Puts the first of the line that still means something in place of `event`.
+bool Simulator::take_turn(Event& event) {
+  if (!alive(event.owner)) return false;
+  NodeLife& node = nodes_[event.owner.node];
+  node.has_turn = false;
+  if (node.pauses > 0) return false;  // go_on() gives another
+  while (!node.line.empty()) {
+    event = std::move(node.line.front());
+    node.line.pop_front();
+    if (event.job || is_parked(event.parked)) return true;
+  }
+  return false;
+}
+
+// Whether an event that is due at `time` runs now; it may be another then, or wait in line.
+bool Simulator::may_run(Event& event, VirtualTime time) {
+  if (event.turn) return take_turn(event);
+  if (!event.job && !is_parked(event.parked)) return false;  // crashed, or woken earlier
+  NodeLife& node = nodes_[event.owner.node];
+  if (!must_wait(node, time)) return true;
+  const NodeIndex owner = event.owner.node;
+  node.line.push_back(std::move(event));
+  give_turn(owner);
+  return false;
+}
+
+void Simulator::run_event(Event& event) {
+  in_event_ = true;
+  if (event.job) {
+    event.job->run();
+    event.job.reset();
+  } else {
+    resume(event.parked, event.reason);
+  }
+  in_event_ = false;
+  if (alive(event.owner)) {
+    NodeLife& node = nodes_[event.owner.node];
+    if (node.event_cost > Duration::zero()) node.busy_until = now_ + node.event_cost;
+    give_turn(event.owner.node);
+  }
+  reap();
 }
 
 void Simulator::bury_events(NodeIndex node) {
@@ -154,20 +241,12 @@ bool Simulator::step(VirtualTime limit) {
     Event event = std::move(event_slots_[entry.slot]);
     event_slots_[entry.slot] = Event();
     free_events_.push_back(entry.slot);
-    if (!event.job && !is_parked(event.parked)) continue;  // crashed, or woken earlier
+    if (!may_run(event, VirtualTime(Duration(entry.time)))) continue;
     now_ = VirtualTime(Duration(entry.time));
     last_owner_ = event.owner.node;
     ++events_;
     note(static_cast<uint64_t>(entry.time) ^ (static_cast<uint64_t>(event.owner.node) << 48));
-    in_event_ = true;
-    if (event.job) {
-      event.job->run();
-      event.job.reset();
-    } else {
-      resume(event.parked, event.reason);
-    }
-    in_event_ = false;
-    reap();
+    run_event(event);
     return true;
   }
   if (limit != kEndOfTime) now_ = std::max(now_, limit);

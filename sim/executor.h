@@ -14,6 +14,9 @@
 //      a use after free whenever a node crashes itself.)
 //   3. What the node's program is made of goes last, after the last of its coroutines.
 //
+// A node may also be held up: paused, or slow. Its events then wait in a line of their own and run in their order, one
+// after the other, when they may.
+//
 // One thread. Node 0 is the world: what happens outside of the nodes, such as faults and checks.
 #pragma once
 
@@ -23,6 +26,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -118,6 +122,18 @@ class Simulator final : public boost::asio::execution_context {
   void crash(NodeIndex node, std::shared_ptr<void> program);
   bool alive(Incarnation incarnation) const;
   Incarnation world() const { return {kWorld, nodes_[kWorld].life}; }
+  Incarnation present(NodeIndex node) const { return {node, nodes_[node].life}; }
+
+  // --- Nodes that are held up ---
+  // Nothing of the incarnation runs until each pause was taken back; what was due meanwhile runs then. No effect on one
+  // that has ended.
+  void pause(Incarnation incarnation);
+  void go_on(Incarnation incarnation);
+  // Each event of the node keeps it from the next for so much longer, over all its lives. Costs add up; a negative one
+  // takes back.
+  void add_event_cost(NodeIndex node, Duration cost);
+  // Whether what arrives at the node from outside must be an event of the node, so as to wait in its line.
+  bool is_held_up(NodeIndex node) const;
 
   // Runs `job` at `time` (now, if that is past) unless the incarnation has ended by then.
   void post(Incarnation owner, VirtualTime time, std::unique_ptr<Job> job);
@@ -147,12 +163,13 @@ class Simulator final : public boost::asio::execution_context {
   struct Later {
     bool operator()(const Entry& a, const Entry& b) const;
   };
-  // A job, or the wake of a parked handler. Neither: the owner has crashed.
+  // A job, or the wake of a parked handler, or the turn of the first in its node's line. None: the owner has crashed.
   struct Event {
     Incarnation owner;
     std::unique_ptr<Job> job;
     ParkId parked;
     Wake reason{};
+    bool turn = false;
   };
   struct ParkSlot {
     Incarnation owner;
@@ -163,9 +180,21 @@ class Simulator final : public boost::asio::execution_context {
     uint32_t life = 0;
     bool up = false;
     RandomStream ties;
+    // Held up:
+    uint32_t pauses = 0;
+    Duration event_cost{};
+    VirtualTime busy_until{};
+    std::list<Event> line{};
+    bool has_turn = false;  // an event for its first is scheduled
   };
 
   void schedule(VirtualTime time, Event event);
+  bool must_wait(const NodeLife& node, VirtualTime time) const;
+  void give_turn(NodeIndex node);
+  bool take_turn(Event& event);
+  bool may_run(Event& event, VirtualTime time);
+  void run_event(Event& event);
+  void leave_line(NodeLife& node);
   std::unique_ptr<Parked> take(ParkId id);
   bool is_parked(ParkId id) const;
   void bury_events(NodeIndex node);

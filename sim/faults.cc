@@ -55,6 +55,16 @@ std::string describe_fault(const proto::Fault& fault) {
                                 fault.slow_disk().min_us(), fault.slow_disk().max_us());
     case proto::Fault::kSyncFailure:
       return when + "the next sync fails on " + fault.sync_failure().nodes();
+    case proto::Fault::kPause:
+      return when + "pause of " + fault.pause().nodes();
+    case proto::Fault::kSlowCpu:
+      return when + fmt::format("each event takes {} us on {}", fault.slow_cpu().event_us(), fault.slow_cpu().nodes());
+    case proto::Fault::kClockDrift:
+      return when + fmt::format("the clock of {} is off by {} parts in a million", fault.clock_drift().nodes(),
+                                fault.clock_drift().parts_per_million());
+    case proto::Fault::kClockJump:
+      return when + fmt::format("the clock of {} jumps by {} ms, wall time by {} ms", fault.clock_jump().nodes(),
+                                fault.clock_jump().forward_ms(), fault.clock_jump().wall_ms());
     case proto::Fault::KIND_NOT_SET:
       break;
   }
@@ -93,8 +103,8 @@ void FaultInjector::after(Duration delay, std::function<void()> what) {
 
 void FaultInjector::start(const std::vector<PlannedFault>& faults) {
   for (const PlannedFault& planned : faults) {
-    auto strike =
-        std::make_shared<Strike>(Strike{planned, RandomStream(StreamKey(planned.stream)), {}, {}, {}, {}, {}, {}, 0});
+    auto strike = std::make_shared<Strike>(
+        Strike{planned, RandomStream(StreamKey(planned.stream)), {}, {}, {}, {}, {}, {}, {}, 0});
     ++active_;
     after(milliseconds(planned.fault.at_ms()), [this, strike] { begin(strike); });
   }
@@ -123,6 +133,12 @@ void FaultInjector::begin(const StrikePtr& strike) {
     case proto::Fault::kBitRot:
       begin_rot(*strike);
       break;
+    case proto::Fault::kPause:
+    case proto::Fault::kSlowCpu:
+    case proto::Fault::kClockDrift:
+    case proto::Fault::kClockJump:
+      begin_hold_up(*strike);
+      break;
     default:
       if (disk_harm_of(fault)) begin_disk_trouble(*strike);
       break;
@@ -139,6 +155,7 @@ void FaultInjector::end(const StrikePtr& strike) {
   if (fault.has_crash()) end_crash(*strike);
   if (fault.has_network()) set_network(scenario_.network());
   if (disk_harm_of(fault)) end_disk_trouble(*strike);
+  end_hold_up(*strike);
   for (const Node* node : strike->disturbed) atlas_.calm(*node);
   trace("ends " + describe_fault(fault));
   if (Recording* recording = cluster_.world().simulator().recording()) {
@@ -246,6 +263,51 @@ void FaultInjector::begin_disk_trouble(Strike& strike) {
 void FaultInjector::end_disk_trouble(Strike& strike) {
   strike.disks.end();
   if (strike.disks.has_struck()) ++struck_by_kind_[fault_kind_of(strike.planned.fault)];
+}
+
+// Processors and clocks. Whatever is done to servers, clients may be kept waiting.
+void FaultInjector::begin_hold_up(Strike& strike) {
+  const proto::Fault& fault = strike.planned.fault;
+  Simulator& simulator = cluster_.world().simulator();
+  strike.nodes = nodes_of(strike);
+  // Only who runs can be paused.
+  if (fault.has_pause()) std::erase_if(strike.nodes, [](const Node* node) { return !node->up(); });
+  strike.who = names_of(strike.nodes);
+  disturb(strike, strike.nodes);
+  for (Node* node : strike.nodes) {
+    if (fault.has_pause()) {
+      strike.paused.push_back(node->executor().incarnation());
+      simulator.pause(strike.paused.back());
+    } else if (fault.has_slow_cpu()) {
+      simulator.add_event_cost(node->index(), microseconds(fault.slow_cpu().event_us()));
+    } else if (fault.has_clock_drift()) {
+      add_clock_error(*node, {.rate_ppm = fault.clock_drift().parts_per_million()});
+    } else {
+      add_clock_error(*node, {.wall = milliseconds(fault.clock_jump().wall_ms())});
+      node->jump_clock(milliseconds(fault.clock_jump().forward_ms()));
+    }
+  }
+}
+
+void FaultInjector::end_hold_up(const Strike& strike) {
+  const proto::Fault& fault = strike.planned.fault;
+  Simulator& simulator = cluster_.world().simulator();
+  for (const Incarnation paused : strike.paused) simulator.go_on(paused);
+  for (Node* node : strike.nodes) {
+    if (fault.has_slow_cpu()) {
+      simulator.add_event_cost(node->index(), -microseconds(fault.slow_cpu().event_us()));
+    } else if (fault.has_clock_drift()) {
+      add_clock_error(*node, {.rate_ppm = -fault.clock_drift().parts_per_million()});
+    }
+  }
+}
+
+// Drifts of several faults add up, within bounds that keep the clock running.
+void FaultInjector::add_clock_error(Node& node, ClockError more) {
+  ClockError error = node.clock_error();
+  error.rate_ppm += more.rate_ppm;
+  error.wall += more.wall;
+  node.set_clock_error(error);
 }
 
 void FaultInjector::begin_rot(Strike& strike) {

@@ -43,6 +43,7 @@ class FaultInjector {
     std::vector<Node*> nodes;
     std::vector<Node*> disturbed;  // chunk servers that clients may not reach meanwhile
     std::string who;               // for the trace
+    std::vector<Incarnation> paused;
     DiskStrike disks;
     uint32_t recorded = 0;  // its EventId in the recording, if there is one
   };
@@ -57,6 +58,9 @@ class FaultInjector {
   void end_crash(Strike& strike);
   void begin_disk_trouble(Strike& strike);
   void end_disk_trouble(Strike& strike);
+  void begin_hold_up(Strike& strike);
+  void end_hold_up(const Strike& strike);
+  static void add_clock_error(Node& node, ClockError more);
   void begin_rot(Strike& strike);
   uint32_t rot_bits(Node& node, uint32_t bits, RandomStream& draws);
   void disturb(Strike& strike, const std::vector<Node*>& nodes);

@@ -126,6 +126,12 @@ void Network::schedule(Arrival arrival, Envelope envelope) {
   });
 }
 
+template <class F>
+void Network::when_it_may(NodeIndex node, F arrive) {
+  if (!simulator_.is_held_up(node)) return arrive();
+  simulator_.at(simulator_.present(node), simulator_.now(), std::move(arrive));
+}
+
 void Network::deliver(Envelope envelope, bool late) {
   Link& way = link(envelope.from, envelope.to);
   --way.queued;
@@ -135,6 +141,11 @@ void Network::deliver(Envelope envelope, bool late) {
     drop(envelope, "blocked", draws_of(way, envelope));
     return;
   }
+  const NodeIndex to = envelope.to;
+  when_it_may(to, [this, late, message = std::move(envelope)]() mutable { hand_over(std::move(message), late); });
+}
+
+void Network::hand_over(Envelope envelope, bool late) {
   ++messages_;
   simulator_.note((static_cast<uint64_t>(envelope.from) << 32) ^ (static_cast<uint64_t>(envelope.type) << 8) ^
                   static_cast<uint64_t>(envelope.kind) ^ (envelope.size() << 40));
@@ -166,7 +177,9 @@ void Network::drop(const Envelope& envelope, std::string_view why, RandomStream&
                                    envelope.request_id,
                                    {},
                                    {}}] {
-                  if (endpoints_[caller] != nullptr) endpoints_[caller]->arrive(notice);
+                  when_it_may(caller, [this, caller, notice] {
+                    if (endpoints_[caller] != nullptr) endpoints_[caller]->arrive(notice);
+                  });
                 });
 }
 

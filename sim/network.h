@@ -119,6 +119,10 @@ class Network {
   void depart(Link& way, RandomStream& draws, Envelope envelope, bool duplicate);
   void schedule(Arrival arrival, Envelope envelope);
   void deliver(Envelope envelope, bool late);
+  void hand_over(Envelope envelope, bool late);
+  // Runs `arrive`, which hands something to the node, in the node's own line if it has one.
+  template <class F>
+  void when_it_may(NodeIndex node, F arrive);
   void drop(const Envelope& envelope, std::string_view why, RandomStream& draws);
   void describe(const Envelope& envelope, std::string_view fate);
 

@@ -4,6 +4,7 @@
 #include <google/protobuf/text_format.h>
 
 #include <algorithm>
+#include <cstdlib>
 // architecture: allow file: scenarios are read before a run begins
 #include <filesystem>
 // architecture: allow file: scenarios are read before a run begins
@@ -22,6 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kSuffix = ".textproto";
 constexpr uint32_t kMaxNodes = 100;
+constexpr int32_t kMaxDriftPpm = 200'000;
 
 class FirstError final : public google::protobuf::io::ErrorCollector {
  public:
@@ -88,6 +90,9 @@ Status validate_fault(const proto::Fault& fault) {
       return invalid("a fault without a kind");
     case proto::Fault::kSlowDisk:
       if (fault.slow_disk().min_us() > fault.slow_disk().max_us()) return invalid("slow_disk: min_us > max_us");
+      break;
+    case proto::Fault::kClockDrift:
+      if (std::abs(fault.clock_drift().parts_per_million()) > kMaxDriftPpm) return invalid("clock_drift: too much");
       break;
     default:
       break;

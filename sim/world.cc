@@ -16,9 +16,9 @@ Duration draw_zero(StreamKey key, const SimExecutor& executor) {
 
 // What one life of a node consists of. Parts go first, newest first, then the ports that they use.
 struct Node::Program {
-  Program(World& world, NodeIndex node, StreamKey key, Random& random, Log& log)
+  Program(World& world, NodeIndex node, StreamKey key, Random& random, Log& log, ClockError error)
       : executor(world.simulator(), world.simulator().boot(node)),
-        clock(executor, world.options().clocks_agree ? Duration::zero() : draw_zero(key, executor)),
+        clock(executor, world.options().clocks_agree ? Duration::zero() : draw_zero(key, executor), error),
         transport(executor, clock, world.network()),
         compute(executor, key.with("compute").with(executor.incarnation().life)),
         env{Executor(executor), clock, random, transport, compute, log} {}
@@ -52,7 +52,7 @@ void Node::boot() {
   fatal_.reset();
   world_.trace().line(name_, "boots");
   record(LifeChange::kBoots);
-  program_ = std::make_shared<Program>(world_, index_, key_, random_, log_);
+  program_ = std::make_shared<Program>(world_, index_, key_, random_, log_, clock_error_);
 }
 
 void Node::record(LifeChange change) const {
@@ -124,6 +124,15 @@ const std::shared_ptr<ShardDisk>& Node::shard_disk(const std::string& name) {
   std::shared_ptr<ShardDisk>& disk = shard_disks_[name];
   if (!disk) disk = std::make_shared<ShardDisk>(world_.options().shard_disk_bytes);
   return disk;
+}
+
+void Node::set_clock_error(ClockError error) {
+  clock_error_ = error;
+  if (up()) program_->clock.set_error(error);
+}
+
+void Node::jump_clock(Duration forward) {
+  if (up()) program_->clock.jump(forward);
 }
 
 uint64_t Node::harms(DiskHarm harm) const {

@@ -71,6 +71,11 @@ class Node {
   void crash(CrashKind kind);
   // For nodes that end by themselves when their store fails: notes why, and crashes. Bound to the present life.
   std::function<void(Error)> on_fatal();
+  // --- What its machine does to it, over all its lives ---
+  void set_clock_error(ClockError error);
+  const ClockError& clock_error() const { return clock_error_; }
+  // Its monotonic clock moves on at once. No effect on a node that is down.
+  void jump_clock(Duration forward);
   // Why the last life ended by itself, if it did.
   const std::optional<Error>& fatal() const { return fatal_; }
 
@@ -115,6 +120,7 @@ class Node {
   std::map<std::string, std::shared_ptr<ShardDisk>> shard_disks_;
   std::shared_ptr<Program> program_;
   std::optional<Error> fatal_;
+  ClockError clock_error_;
 };
 
 class World {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/env/sync.h"
+#include "core/wire/message_type.h"
 #include "sim/world.h"
 
 namespace dogfs::sim {
@@ -41,6 +42,103 @@ std::string order_of_ties(uint64_t seed) {
 TEST(Simulator, DrawsTheOrderOfWhatHappensAtOneMoment) {
   EXPECT_EQ(order_of_ties(1), order_of_ties(1));
   EXPECT_NE(order_of_ties(1), order_of_ties(2));
+}
+
+class HeldUp : public ::testing::Test {
+ protected:
+  void at(int ms, char c) {
+    simulator_.at(life_, VirtualTime(milliseconds(ms)), [this, c] {
+      ran_ += c;
+      times_.push_back(simulator_.now().time_since_epoch() / milliseconds(1));
+    });
+  }
+  void run_until(int ms) {
+    while (simulator_.step(VirtualTime(milliseconds(ms)))) {
+    }
+  }
+
+  Simulator simulator_{1};
+  const NodeIndex node_ = simulator_.add_node();
+  Incarnation life_ = simulator_.boot(node_);
+  std::string ran_;
+  std::vector<int64_t> times_;
+};
+
+TEST_F(HeldUp, APausedNodeDoesLaterWhatWasDueInItsOrder) {
+  for (int i = 0; i < 8; ++i) at(10 * (i + 1), static_cast<char>('a' + i));
+  run_until(25);
+  simulator_.pause(life_);
+  simulator_.pause(life_);
+  run_until(50);
+  simulator_.go_on(life_);
+  run_until(65);
+  EXPECT_EQ(ran_, "ab");
+  simulator_.go_on(life_);
+  run_until(66);
+  EXPECT_EQ(ran_, "abcdef");
+  run_until(80);
+  EXPECT_EQ(ran_, "abcdefgh");
+  EXPECT_EQ(times_, (std::vector<int64_t>{10, 20, 65, 65, 65, 65, 70, 80}));
+}
+
+TEST_F(HeldUp, OthersGoOnMeanwhile) {
+  simulator_.pause(life_);
+  bool ran = false;
+  simulator_.at(simulator_.world(), VirtualTime(milliseconds(5)), [&ran] { ran = true; });
+  at(1, 'a');
+  run_until(10);
+  EXPECT_TRUE(ran);
+  EXPECT_EQ(ran_, "");
+}
+
+TEST_F(HeldUp, ASlowProcessorDoesOneThingAfterTheOther) {
+  simulator_.add_event_cost(node_, milliseconds(10));
+  for (const auto& [ms, c] : {std::pair(1, 'a'), std::pair(2, 'b'), std::pair(3, 'c'), std::pair(50, 'd')}) at(ms, c);
+  run_until(100);
+  EXPECT_EQ(ran_, "abcd");
+  EXPECT_EQ(times_, (std::vector<int64_t>{1, 11, 21, 50}));
+  EXPECT_TRUE(simulator_.is_held_up(node_));
+  simulator_.add_event_cost(node_, -milliseconds(10));
+  run_until(200);
+  EXPECT_FALSE(simulator_.is_held_up(node_));
+}
+
+TEST_F(HeldUp, ACrashEndsThePauseAndDropsWhatWaited) {
+  at(1, 'a');
+  simulator_.pause(life_);
+  run_until(5);
+  simulator_.crash(node_, nullptr);
+  const Incarnation paused = life_;
+  life_ = simulator_.boot(node_);
+  at(6, 'b');
+  run_until(10);
+  simulator_.go_on(paused);  // whose pause is over long since
+  run_until(20);
+  EXPECT_EQ(ran_, "b");
+}
+
+TEST(HeldUpNode, MessagesToAPausedNodeWaitInTheirOrder) {
+  World world;
+  Node& a = world.add_node("a");
+  Node& b = world.add_node("b");
+  class Listener final : public RequestHandler {
+   public:
+    Task<Reply> handle(Request, MonoTime) override { co_return Reply(); }
+    void receive(Request message) override { got += message.body; }
+    std::string got;
+  } listener;
+  b.env().transport.serve(listener);
+  world.simulator().pause(b.executor().incarnation());
+  for (const char* body : {"1", "2", "3", "4", "5"}) {
+    a.env().transport.send(
+        b.address(), Request{.type = MessageType::kRaft, .group = {}, .principal = {}, .body = body, .payload = {}});
+    world.run_for(milliseconds(30));
+  }
+  EXPECT_EQ(listener.got, "");
+  world.simulator().go_on(b.executor().incarnation());
+  world.run_for(milliseconds(1));
+  EXPECT_EQ(listener.got, "12345");
+  b.env().transport.stop_serving();
 }
 
 TEST(Simulator, AnEventOfACrashedNodeNeverRuns) {
