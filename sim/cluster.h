@@ -23,6 +23,7 @@ struct ClusterOptions {
   uint32_t meta_nodes = 3;
   uint32_t chunk_servers = 9;
   uint32_t clients = 1;
+  uint32_t racks = 0;  // none: every server says that it is in the default one
   // A block of the policy that the clients' directories have: it sizes their buffers.
   uint64_t block_bytes = 96 * kKiB;
 };

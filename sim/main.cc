@@ -13,6 +13,7 @@
 #include "sim/coverage.h"
 #include "sim/html.h"
 #include "sim/mutants.h"
+#include "sim/profile.h"
 #include "sim/run.h"
 #include "sim/scenario.h"
 #include "sim/scenario_text.h"
@@ -165,7 +166,7 @@ int run_one(const Flags& flags) {
   if (!scenario.has_value()) return complain(scenario.error().detail);
   const uint64_t seed = seed_of(flags, scenario.value());
   if (flags.faults) {
-    for (const PlannedFault& planned : plan_faults(scenario.value(), seed)) {
+    for (const PlannedFault& planned : plan_faults(draw_profile(scenario.value(), seed), seed)) {
       std::printf("%s\n", describe_fault(planned.fault).c_str());
     }
   }
@@ -271,8 +272,10 @@ int run_many(const Flags& flags) {
   if (!flags.coverage) return result.failures.empty() ? 0 : 1;
   std::vector<bool> expected(fault_kinds());
   for (const NamedScenario& named : scenarios.value()) {
-    const std::vector<bool> kinds = fault_kinds_in(named.scenario);
-    for (size_t i = 0; i < kinds.size(); ++i) expected[i] = expected[i] || kinds[i];
+    for (uint64_t seed = options.value().first_seed; seed <= options.value().last_seed; ++seed) {
+      const std::vector<bool> kinds = fault_kinds_in(draw_profile(named.scenario, seed));
+      for (size_t i = 0; i < kinds.size(); ++i) expected[i] = expected[i] || kinds[i];
+    }
   }
   std::printf("%s", coverage_text(result.coverage, expected).c_str());
   return result.failures.empty() && kinds_that_never_struck(result.coverage, expected).empty() ? 0 : 1;

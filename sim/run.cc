@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/limits.h"
+#include "sim/profile.h"
 
 namespace dogfs::sim {
 namespace {
@@ -29,18 +30,19 @@ ClusterOptions cluster_options(const proto::Scenario& scenario) {
   return {.meta_nodes = scenario.meta_nodes(),
           .chunk_servers = scenario.chunk_servers(),
           .clients = scenario.clients(),
+          .racks = scenario.racks(),
           .block_bytes = scenario.policy().block_bytes()};
 }
 
 }  // namespace
 
 Run::Run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace, Recording* recording)
-    : scenario_(scenario),
-      world_(world_options(scenario, seed, trace, recording)),
+    : scenario_(draw_profile(scenario, seed)),
+      world_(world_options(scenario_, seed, trace, recording)),
       verdict_(world_.trace()),
-      cluster_(world_, verdict_, cluster_options(scenario)),
+      cluster_(world_, verdict_, cluster_options(scenario_)),
       atlas_(cluster_),
-      injector_(cluster_, atlas_, scenario),
+      injector_(cluster_, atlas_, scenario_),
       raft_oracle_(cluster_, verdict_),
       state_oracle_(cluster_, verdict_),
       meta_oracle_(cluster_, verdict_),
@@ -49,7 +51,7 @@ Run::Run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace, Re
       history_oracle_(cluster_, verdict_),
       leak_oracle_(cluster_),
       auditor_(world_.add_node("auditor")),
-      context_{.scenario = scenario, .verdict = verdict_, .atlas = atlas_} {
+      context_{.scenario = scenario_, .verdict = verdict_, .atlas = atlas_} {
   meta_by_index_.resize(world_.nodes().size() + 1);
   for (Node* node : cluster_.meta_nodes()) meta_by_index_[node->index()] = node;
   for (const Node* node : cluster_.client_nodes()) {

@@ -47,7 +47,7 @@ struct RunResult {
 
 class Run {
  public:
-  // `scenario` is one that parse_scenario() gave, and must outlive the run. `trace` and `recording` may be null.
+  // `scenario` is one that parse_scenario() gave. `trace` and `recording` may be null.
   Run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace, Recording* recording = nullptr);
 
   Run(const Run&) = delete;
@@ -81,7 +81,7 @@ class Run {
   Task<void> audit(bool& done);
   RunResult result();
 
-  const proto::Scenario& scenario_;
+  const proto::Scenario scenario_;  // as drawn, if it has a profile
   World world_;
   Verdict verdict_;
   Cluster cluster_;

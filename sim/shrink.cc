@@ -7,6 +7,7 @@
 
 #include "core/base/check.h"
 #include "sim/fault_plan.h"
+#include "sim/profile.h"
 #include "sim/shrink_ddmin.h"
 
 namespace dogfs::sim {
@@ -261,7 +262,7 @@ Result<ShrinkResult> Shrinker::run() {
 }  // namespace
 
 Result<ShrinkResult> shrink(const proto::Scenario& scenario, const Prober::Options& options) {
-  return Shrinker(with_explicit_faults(scenario, options.seed), options).run();
+  return Shrinker(with_explicit_faults(draw_profile(scenario, options.seed), options.seed), options).run();
 }
 
 }  // namespace dogfs::sim

@@ -1,0 +1,175 @@
+#include "sim/profile.h"
+
+#include <google/protobuf/text_format.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "core/base/check.h"
+#include "core/base/limits.h"
+#include "sim/random.h"
+
+namespace dogfs::sim {
+namespace {
+
+// A class of faults that may be on. Its times are in milliseconds.
+struct Candidate {
+  const char* name;   // of its stream
+  const char* fault;  // as protobuf text
+  uint32_t shortest;
+  uint32_t longest;
+  bool data = false;           // of disks and chunk servers: in the profile DATA too
+  bool one_at_a_time = false;  // where several together could be more than the code can spare
+  uint32_t seldom = 1;         // so many times as seldom as others
+};
+
+constexpr std::array kCandidates = {
+    // Networks
+    Candidate{"cut leader", R"(partition { a: "leader" b: "rest" })", 50, 4000},
+    Candidate{"cut one way", R"(partition { a: "random 1 all" b: "rest" one_way: true })", 50, 3000},
+    Candidate{"cut minority", R"(partition { a: "minority" b: "rest" })", 50, 4000},
+    Candidate{"cut servers", R"(partition { a: "random 2 chunk" b: "rest" })", 50, 4000, true},
+    Candidate{"cut client", R"(partition { a: "random 1 client" b: "rest" })", 50, 6000},
+    Candidate{"flap", R"(flap { a: "random 1 all" b: "rest" longest_ms: 300 })", 500, 4000},
+    Candidate{"chaos", R"(network { delay_min_us: 200 delay_max_us: 20000 loss_per_million: 20000
+        duplicate_per_million: 50000 reorder_per_million: 100000 reorder_max_ms: 200 })",
+              500, 4000},
+    // Processes
+    Candidate{"crash leader", R"(crash { nodes: "leader" power: true })", 10, 2500},
+    Candidate{"kill meta", R"(crash { nodes: "random 1 meta" })", 10, 3000},
+    Candidate{"crash server", R"(crash { nodes: "random 1 chunk" power: true })", 10, 4000, true},
+    Candidate{"kill servers", R"(crash { nodes: "random 2 chunk" })", 10, 2000, true},
+    Candidate{"crash client", R"(crash { nodes: "random 1 client" power: true })", 10, 1500},
+    Candidate{"power cut", R"(crash { nodes: "all" power: true })", 50, 800, true, false, 4},
+    Candidate{"pause leader", R"(pause { nodes: "leader" })", 50, 2500},
+    Candidate{"pause servers", R"(pause { nodes: "random 2 chunk" })", 50, 7000, true},
+    Candidate{"pause client", R"(pause { nodes: "random 1 client" })", 50, 5000},
+    Candidate{"slow meta", R"(slow_cpu { nodes: "random 1 meta" event_us: 300 })", 500, 3000},
+    Candidate{"slow servers", R"(slow_cpu { nodes: "random 2 chunk" event_us: 2000 })", 500, 4000, true},
+    // Clocks
+    Candidate{"fast clocks", R"(clock_drift { nodes: "random 3 all" parts_per_million: 80000 })", 1000, 8000},
+    Candidate{"slow clocks", R"(clock_drift { nodes: "random 3 all" parts_per_million: -80000 })", 1000, 8000},
+    Candidate{"jump", R"(clock_jump { nodes: "random 1 all" forward_ms: 2000 wall_ms: -600000 })", 0, 0},
+    // Disks
+    Candidate{"rot", R"(bit_rot { nodes: "random 3 chunk" bits: 3 })", 0, 0, true},
+    Candidate{"read errors", R"(disk_read_errors { nodes: "random 1 chunk" per_million: 150000 })", 300, 3000, true},
+    Candidate{"write errors", R"(disk_write_errors { nodes: "random 1 chunk" per_million: 200000 })", 300, 3000, true},
+    Candidate{"misdirected writes", R"(misdirected_writes { nodes: "random 2 chunk" per_million: 100000 })", 300, 3000,
+              true},
+    Candidate{"misdirected reads", R"(misdirected_reads { nodes: "random 1 chunk" per_million: 50000 })", 300, 3000,
+              true, true},
+    Candidate{"full", R"(disk_full { nodes: "random 2 chunk" })", 500, 4000, true},
+    Candidate{"slow disk", R"(slow_disk { nodes: "random 1 chunk" min_us: 10000 max_us: 300000 })", 500, 4000, true},
+    Candidate{"slow rows", R"(slow_disk { nodes: "random 1 meta" min_us: 3000 max_us: 100000 })", 500, 3000},
+    Candidate{"meta sync fails", R"(sync_failure { nodes: "random 1 meta" })", 800, 1500},
+    Candidate{"server sync fails", R"(sync_failure { nodes: "random 1 chunk" })", 800, 1500, true},
+};
+
+class ProfileDraw {
+ public:
+  ProfileDraw(const proto::Scenario& scenario, uint64_t seed)
+      : key_(StreamKey(seed).with("profile")), only_data_(scenario.profile() == proto::DATA), drawn_(scenario) {}
+
+  proto::Scenario draw() {
+    drawn_.clear_profile();
+    draw_cluster();
+    draw_network();
+    draw_work();
+    for (const Candidate& candidate : kCandidates) {
+      if (candidate.data || !only_data_) draw_class(candidate);
+    }
+    draw_deaths();
+    return std::move(drawn_);
+  }
+
+ private:
+  RandomStream stream(std::string_view name) const { return RandomStream(key_.with(name)); }
+
+  void draw_cluster() {
+    RandomStream draws = stream("cluster");
+    const bool wide = draws.below(2) == 0;
+    drawn_.set_meta_nodes(draws.below(3) == 0 ? 5 : 3);
+    drawn_.set_chunk_servers(static_cast<uint32_t>(draws.between(uint64_t{9}, 12)));
+    drawn_.set_racks(static_cast<uint32_t>(draws.between(uint64_t{1}, 5)));
+    drawn_.set_clients(static_cast<uint32_t>(draws.between(uint64_t{1}, 4)));
+    proto::Policy& policy = *drawn_.mutable_policy();
+    policy.set_data_shards(wide ? 6 : 3);
+    policy.set_parity_shards(wide ? 3 : 2);
+    policy.set_cell_bytes(kMinCellBytes << draws.below(2));
+    policy.set_block_bytes(policy.data_shards() * policy.cell_bytes() * draws.between(uint64_t{1}, 4));
+  }
+
+  void draw_network() {
+    RandomStream draws = stream("network");
+    const bool poor = draws.below(3) == 0;
+    proto::Network& network = *drawn_.mutable_network();
+    network.set_delay_min_us(100);
+    network.set_delay_max_us(static_cast<uint32_t>(draws.between(uint64_t{500}, poor ? 10'000 : 1000)));
+    if (poor) {
+      network.set_loss_per_million(static_cast<uint32_t>(draws.below(3000)));
+      network.set_duplicate_per_million(static_cast<uint32_t>(draws.below(30'000)));
+      network.set_reorder_per_million(static_cast<uint32_t>(draws.below(50'000)));
+      network.set_reorder_max_ms(static_cast<uint32_t>(draws.between(uint64_t{10}, 150)));
+    }
+    if (draws.below(3) > 0) return;
+    drawn_.mutable_meta_disk()->set_sync_min_us(1000);
+    drawn_.mutable_meta_disk()->set_sync_max_us(static_cast<uint32_t>(draws.between(uint64_t{2000}, 20'000)));
+  }
+
+  void draw_work() {
+    RandomStream draws = stream("work");
+    proto::Work& work = *drawn_.mutable_work();
+    work.set_for_ms(static_cast<uint32_t>(draws.between(uint64_t{10}, 25) * 1000));
+    work.set_think_max_ms(static_cast<uint32_t>(draws.between(uint64_t{50}, 800)));
+    work.set_largest_file_blocks(static_cast<uint32_t>(draws.between(uint64_t{1}, 4)));
+    work.set_files_before_faults(static_cast<uint32_t>(draws.below(6)));
+    if (draws.below(2) == 0) return;
+    work.set_appends_per_hundred(static_cast<uint32_t>(draws.below(30)));
+    work.set_truncations_per_hundred(static_cast<uint32_t>(draws.below(15)));
+    work.set_syncs_per_hundred(static_cast<uint32_t>(draws.below(20)));
+  }
+
+  // Each class is on in a third of the draws.
+  void draw_class(const Candidate& candidate) {
+    RandomStream draws = stream(candidate.name);
+    if (draws.below(3) > 0) return;
+    proto::FaultClass& drawn = *drawn_.add_fault_classes();
+    DOGFS_CHECK(google::protobuf::TextFormat::ParseFromString(candidate.fault, drawn.mutable_fault()), candidate.name);
+    const uint64_t interval = draws.between(uint64_t{1500}, 8000) * candidate.seldom;
+    drawn.set_mean_interval_ms(static_cast<uint32_t>(interval));
+    drawn.set_for_min_ms(candidate.shortest);
+    drawn.set_for_max_ms(static_cast<uint32_t>(draws.between(candidate.shortest, candidate.longest)));
+    drawn.set_one_at_a_time(candidate.one_at_a_time);
+  }
+
+  // Servers that never come back: no more than can be done without.
+  void draw_deaths() {
+    RandomStream draws = stream("deaths");
+    const uint32_t needed = drawn_.policy().data_shards() + drawn_.policy().parity_shards();
+    const uint32_t spare = std::min(drawn_.chunk_servers() - needed, 2U);
+    for (uint64_t left = draws.below(spare + 1); left > 0; --left) {
+      proto::Fault& fault = *drawn_.add_faults();
+      fault.set_at_ms(static_cast<uint32_t>(draws.below(drawn_.work().for_ms())));
+      fault.set_for_ms(1);
+      fault.mutable_crash()->set_nodes("random 1 chunk");
+      fault.mutable_crash()->set_power(true);
+      fault.mutable_crash()->set_forever(true);
+    }
+  }
+
+  StreamKey key_;
+  bool only_data_;
+  proto::Scenario drawn_;
+};
+
+}  // namespace
+
+proto::Scenario draw_profile(const proto::Scenario& scenario, uint64_t seed) {
+  if (scenario.profile() == proto::NO_PROFILE) return scenario;
+  return ProfileDraw(scenario, seed).draw();
+}
+
+}  // namespace dogfs::sim
