@@ -103,8 +103,8 @@ void FaultInjector::after(Duration delay, std::function<void()> what) {
 
 void FaultInjector::start(const std::vector<PlannedFault>& faults) {
   for (const PlannedFault& planned : faults) {
-    auto strike = std::make_shared<Strike>(
-        Strike{planned, RandomStream(StreamKey(planned.stream)), {}, {}, {}, {}, {}, {}, {}, 0});
+    auto strike =
+        std::make_shared<Strike>(Strike{.planned = planned, .draws = RandomStream(StreamKey(planned.stream))});
     ++active_;
     after(milliseconds(planned.fault.at_ms()), [this, strike] { begin(strike); });
   }

@@ -39,12 +39,12 @@ class FaultInjector {
     PlannedFault planned;
     RandomStream draws;
     VirtualTime end{};
-    std::vector<std::pair<NodeIndex, NodeIndex>> blocked;
-    std::vector<Node*> nodes;
-    std::vector<Node*> disturbed;  // chunk servers that clients may not reach meanwhile
-    std::string who;               // for the trace
-    std::vector<Incarnation> paused;
-    DiskStrike disks;
+    std::vector<std::pair<NodeIndex, NodeIndex>> blocked = {};
+    std::vector<Node*> nodes = {};
+    std::vector<Node*> disturbed = {};  // chunk servers that clients may not reach meanwhile
+    std::string who = {};               // for the trace
+    std::vector<Incarnation> paused = {};
+    DiskStrike disks = {};
     uint32_t recorded = 0;  // its EventId in the recording, if there is one
   };
   using StrikePtr = std::shared_ptr<Strike>;
