@@ -22,6 +22,10 @@ raft::Options RaftGroup::draw_options(Input& input) {
   options.flow = {1 + input.below(6), 1 + size_t{input.byte()} * 4};
   options.max_uncommitted_bytes = 100 + size_t{input.byte()} * 8;
   options.max_cached_bytes = input.flag() ? 1 + size_t{input.byte()} * 2 : kMaxLogCacheBytes;
+  if (input.flag()) {
+    options.compaction.keep.max_entries = 1 + input.below(4);
+    options.compaction.hold.max_entries = options.compaction.keep.max_entries + input.below(4);
+  }
   return options;
 }
 
@@ -35,6 +39,9 @@ void RaftGroup::step(Input& input) {
     kPersist,
     kApply,
     kFetch,
+    kReadState,
+    kStage,
+    kInstall,
     kPropose,
     kRead,
     kCampaign,
@@ -42,9 +49,9 @@ void RaftGroup::step(Input& input) {
     kCrash
   };
   // Deliveries are what most schedules lack most.
-  constexpr Operation kOperations[] = {kDeliver, kDeliver,  kDeliver,  kDeliver, kDeliver, kLose,
-                                       kTick,    kTick,     kPersist,  kPersist, kApply,   kFetch,
-                                       kPropose, kCampaign, kTransfer, kRead,    kCrash};
+  constexpr Operation kOperations[] = {kDeliver,  kDeliver, kDeliver, kDeliver, kDeliver, kLose,     kTick,
+                                       kTick,     kPersist, kPersist, kApply,   kFetch,   kPropose,  kCampaign,
+                                       kTransfer, kRead,    kCrash,   kStage,   kInstall, kReadState};
   const Operation operation = kOperations[input.below(std::size(kOperations))];
   if (operation == kDeliver) return move_message(input);
   if (operation == kLose) {
@@ -62,6 +69,12 @@ void RaftGroup::step(Input& input) {
       return cluster_.apply(node);
     case kFetch:
       return cluster_.answer_fetches(node);
+    case kReadState:
+      return cluster_.read_snapshots(node);
+    case kStage:
+      return cluster_.stage(node);
+    case kInstall:
+      return cluster_.install(node);
     case kPropose:
       return propose(node, input);
     case kRead:

@@ -10,12 +10,26 @@ namespace {
 
 constexpr size_t kMostEntries = 4;
 
+// The state at `position`, made up, as if it were the first part of a snapshot.
+std::shared_ptr<const raft::SnapshotChunk> forge_chunk(Input& input, raft::LogPosition position) {
+  raft::SnapshotChunk chunk;
+  chunk.last = input.flag();
+  chunk.configuration.configuration = raft::initial_configuration({{NodeId(1 + input.below(3)), Address()}});
+  wire::RaftMessage rows;
+  for (LogIndex index(1); index <= position.index; ++index) {
+    raft::encode_entry(raft::Entry{index, position.term, raft::EntryType::kNoop, nullptr}, *rows.add_entries());
+  }
+  chunk.rows = rows.SerializeAsString();
+  return std::make_shared<const raft::SnapshotChunk>(std::move(chunk));
+}
+
 // A message of small numbers, which are those that mean something to the member.
 raft::Message draw_message(Input& input, size_t members) {
   constexpr raft::MessageKind kKinds[] = {
       raft::MessageKind::kPreVote,   raft::MessageKind::kPreVoteReply,   raft::MessageKind::kVote,
       raft::MessageKind::kVoteReply, raft::MessageKind::kAppend,         raft::MessageKind::kAppendReply,
-      raft::MessageKind::kHeartbeat, raft::MessageKind::kHeartbeatReply, raft::MessageKind::kTimeoutNow};
+      raft::MessageKind::kHeartbeat, raft::MessageKind::kHeartbeatReply, raft::MessageKind::kTimeoutNow,
+      raft::MessageKind::kSnapshot,  raft::MessageKind::kSnapshotReply};
   raft::Message message;
   message.kind = kKinds[input.below(std::size(kKinds))];
   message.from = NodeId(1 + input.below(members + 1));
@@ -27,6 +41,9 @@ raft::Message draw_message(Input& input, size_t members) {
   message.hint = {LogIndex(input.number()), Term(input.number())};
   message.read_round = input.number();
   message.transfer = input.flag();
+  message.snapshot = input.below(4);
+  if (message.kind == raft::MessageKind::kSnapshotReply) message.next_chunk = input.below(4);
+  if (message.kind == raft::MessageKind::kSnapshot) message.chunk = forge_chunk(input, message.log);
   if (message.kind != raft::MessageKind::kAppend) return message;
   raft::LogPosition last = message.log;
   for (size_t i = input.below(kMostEntries + 1); i > 0; --i) {

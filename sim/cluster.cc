@@ -21,6 +21,8 @@ constexpr milliseconds kMassWait(10'000);
 constexpr milliseconds kRepairValidity(4000);
 constexpr seconds kScrubInterval(4);
 constexpr seconds kReportInterval(8);
+// Of the log: entries that a leader holds for followers that are behind.
+constexpr size_t kHeldPerKept = 2;
 constexpr uint64_t kScrubBytesPerSecond = 16 * kMiB;
 // How long a node that has ended by itself stays down.
 constexpr milliseconds kShortestRestart(100);
@@ -129,6 +131,10 @@ void Cluster::start_meta(Node& node) {
   options.repair_limits.grace = kRepairGrace;
   options.repair_limits.mass_wait = kMassWait;
   options.repair_validity = kRepairValidity;
+  if (options_.log_entries > 0) {
+    options.log.keep.max_entries = options_.log_entries;
+    options.log.hold.max_entries = kHeldPerKept * options_.log_entries;
+  }
   const std::function<void(Error)> end = end_by_itself(node);
   MetaNode& meta = node.make<MetaNode>(node.env(), node.kv(), options, end);
   programs_[node.index()].meta = &meta;

@@ -26,6 +26,8 @@ struct ClusterOptions {
   uint32_t racks = 0;  // none: every server says that it is in the default one
   // A block of the policy that the clients' directories have: it sizes their buffers.
   uint64_t block_bytes = 96 * kKiB;
+  // Of Raft's log that metadata nodes keep; 0: as many as by default.
+  uint32_t log_entries = 0;
 };
 
 class Cluster {

@@ -8,6 +8,7 @@
 #include "core/meta/invariants.h"
 #include "core/meta/keys.h"
 #include "core/meta/risk.h"
+#include "core/raft/raft_store.h"
 #include "core/wire/chunk.pb.h"
 #include "core/wire/rpc.h"
 #include "core/wire/state.pb.h"
@@ -93,7 +94,15 @@ StateOracle::StateOracle(Cluster& cluster, Verdict& verdict) : cluster_(cluster)
   }
 }
 
+// A state that a snapshot is about to replace is none, until the last of its rows is there.
+bool is_installing(const KvReader& disk) {
+  const Result<std::optional<raft::LogPosition>> install = raft::load_install(disk, kGroup);
+  DOGFS_CHECK(install.has_value());
+  return install.value().has_value();
+}
+
 void StateOracle::applied_on(const Node& node, KvDisk& disk) {
+  if (is_installing(disk)) return;
   const Result<std::optional<std::string>> row = disk.get(MetaKeys(kGroup).applied());
   DOGFS_CHECK(row.has_value());
   if (!row.value()) return;
@@ -128,7 +137,7 @@ void MetaOracle::check_all() {
 void MetaOracle::check(Node& node) {
   const KvDisk& disk = *node.kv_disk();
   const Result<std::optional<std::string>> applied = disk.get(MetaKeys(kGroup).applied());
-  if (!applied.has_value() || !applied.value()) return;  // nothing was applied yet
+  if (!applied.has_value() || !applied.value() || is_installing(disk)) return;  // nothing was applied yet
   const Result<std::vector<std::string>> broken = check_meta_invariants(disk, kGroup);
   if (!broken.has_value()) {
     verdict_.fail("meta", node.name() + ": " + broken.error().to_string());

@@ -31,7 +31,8 @@ ClusterOptions cluster_options(const proto::Scenario& scenario) {
           .chunk_servers = scenario.chunk_servers(),
           .clients = scenario.clients(),
           .racks = scenario.racks(),
-          .block_bytes = scenario.policy().block_bytes()};
+          .block_bytes = scenario.policy().block_bytes(),
+          .log_entries = scenario.meta_disk().log_entries()};
 }
 
 }  // namespace

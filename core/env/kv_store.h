@@ -24,6 +24,14 @@
 
 namespace dogfs {
 
+// The keys in [begin, end).
+struct KeyRange {
+  std::string begin;
+  std::string end;
+
+  bool contains(std::string_view key) const { return begin <= key && key < end; }
+};
+
 // Changes that take effect together, in this order.
 class WriteBatch {
  public:

@@ -26,18 +26,13 @@
 #include <string_view>
 
 #include "core/base/ids.h"
+#include "core/env/kv_store.h"
 #include "core/meta/placed_shard.h"
 #include "core/meta/risk.h"
 
 namespace dogfs {
 
 inline constexpr InodeId kRootInode{1};
-
-// The keys in [begin, end).
-struct KeyRange {
-  std::string begin;
-  std::string end;
-};
 
 // What a part of a key says. Preconditions: the key is one of the table, made by MetaKeys.
 uint64_t last_id(std::string_view key);

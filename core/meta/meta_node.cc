@@ -31,6 +31,7 @@ ReplicaOptions replica_options(const MetaOptions& options) {
   replica.lease_drift_bound = options.lease_drift_bound;
   replica.heartbeat_interval = options.heartbeat_interval;
   replica.election_timeout = options.election_timeout;
+  replica.log = options.log;
   return replica;
 }
 

@@ -6,6 +6,7 @@
 #include "core/base/check.h"
 #include "core/base/coverage_mark.h"
 #include "core/base/limits.h"
+#include "core/base/mutant.h"
 #include "core/meta/block_commands.h"
 #include "core/meta/file_commands.h"
 #include "core/meta/namespace_commands.h"
@@ -274,6 +275,13 @@ Task<Result<Applied>> MetaStateMachine::apply(std::vector<CommittedEntry> entrie
   if (!batch) co_return std::move(batch).error();
   co_return Applied{std::move(batch.value().replies),
                     store_.write(std::move(batch.value().changes), Durability::kBuffered)};
+}
+
+KeyRange MetaStateMachine::rows() const {
+  const MetaKeys keys(group_);
+  KeyRange rows = keys.all();
+  if (mutant_active(Mutant::kSnapshotWithoutSessions)) rows.end = keys.sessions(SessionId()).begin;
+  return rows;
 }
 
 Task<Result<LogIndex>> MetaStateMachine::load_applied() {

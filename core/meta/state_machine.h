@@ -24,6 +24,7 @@ class MetaStateMachine final : public StateMachine {
   // Each reply is a serialised wire::CommandReply; that to an empty command is empty.
   Task<Result<Applied>> apply(std::vector<CommittedEntry> entries) override;
   Task<Result<LogIndex>> load_applied() override;
+  KeyRange rows() const override;
 
  private:
   KvStore& store_;

@@ -32,6 +32,10 @@ wire::RaftMessage::Type encode_kind(MessageKind kind) {
       return wire::RaftMessage::HEARTBEAT_REPLY;
     case MessageKind::kTimeoutNow:
       return wire::RaftMessage::TIMEOUT_NOW;
+    case MessageKind::kSnapshot:
+      return wire::RaftMessage::SNAPSHOT;
+    case MessageKind::kSnapshotReply:
+      return wire::RaftMessage::SNAPSHOT_REPLY;
   }
   return wire::RaftMessage::UNSPECIFIED;
 }
@@ -56,6 +60,10 @@ Result<MessageKind> decode_kind(wire::RaftMessage::Type type) {
       return MessageKind::kHeartbeatReply;
     case wire::RaftMessage::TIMEOUT_NOW:
       return MessageKind::kTimeoutNow;
+    case wire::RaftMessage::SNAPSHOT:
+      return MessageKind::kSnapshot;
+    case wire::RaftMessage::SNAPSHOT_REPLY:
+      return MessageKind::kSnapshotReply;
     default:
       return malformed("unknown kind");
   }
@@ -87,6 +95,30 @@ Status decode_entries(wire::RaftMessage& from, Message& to) {
     previous = LogPosition{entry.index, entry.term};
     to.entries.push_back(std::move(entry));
   }
+  return ok();
+}
+
+void encode_chunk(const SnapshotChunk& chunk, wire::RaftMessage& out) {
+  out.set_chunk(chunk.number);
+  out.set_last_chunk(chunk.last);
+  out.set_rows(chunk.rows);
+  encode_configuration(chunk.configuration.configuration, *out.mutable_configuration());
+  out.set_configuration_index(chunk.configuration.index.value());
+}
+
+Status decode_chunk(wire::RaftMessage& from, Message& to) {
+  if (from.rows().size() > kMaxSnapshotChunkBytes) return malformed("an oversized part of a snapshot");
+  if (to.log.index.is_none() || to.log.term.is_none() || to.log.term > to.term) {
+    return malformed("a snapshot of no committed entry");
+  }
+  if (from.configuration_index() > from.log_index()) return malformed("a snapshot with a later configuration");
+  DOGFS_TRY(Configuration configuration, decode_configuration(from.configuration()));
+  SnapshotChunk chunk;
+  chunk.number = from.chunk();
+  chunk.last = from.last_chunk();
+  chunk.configuration = {LogIndex(from.configuration_index()), std::move(configuration)};
+  chunk.rows = std::move(*from.mutable_rows());
+  to.chunk = std::make_shared<const SnapshotChunk>(std::move(chunk));
   return ok();
 }
 
@@ -194,6 +226,9 @@ void encode_message(const Message& message, wire::RaftMessage& out) {
   out.set_read_round(message.read_round);
   out.set_transfer(message.transfer);
   out.set_sent_at_ns(message.sent_at.time_since_epoch().count());
+  out.set_snapshot(message.snapshot);
+  out.set_chunk(message.next_chunk);
+  if (message.chunk) encode_chunk(*message.chunk, out);
 }
 
 Result<Message> decode_message(wire::RaftMessage message) {
@@ -212,7 +247,13 @@ Result<Message> decode_message(wire::RaftMessage message) {
   result.read_round = message.read_round();
   result.transfer = message.transfer();
   result.sent_at = MonoTime(Duration(message.sent_at_ns()));
+  result.snapshot = message.snapshot();
   DOGFS_TRYV(decode_entries(message, result));
+  if (result.kind == MessageKind::kSnapshot) {
+    DOGFS_TRYV(decode_chunk(message, result));
+  } else {
+    result.next_chunk = message.chunk();
+  }
   return result;
 }
 

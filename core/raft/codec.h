@@ -26,7 +26,7 @@ Result<Configuration> parse_configuration(std::string_view text);
 
 void encode_message(const Message& message, wire::RaftMessage& out);
 // kProtocolError for what no member sends: an unknown kind, no term or nodes, entries that do not follow each other or
-// exceed their limits.
+// exceed their limits. The rows of a part of a snapshot stay as they came (core/raft/state_rows.h).
 Result<Message> decode_message(wire::RaftMessage message);
 
 }  // namespace dogfs::raft

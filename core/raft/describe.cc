@@ -41,6 +41,10 @@ std::string_view message_kind_name(MessageKind kind) {
       return "HeartbeatReply";
     case MessageKind::kTimeoutNow:
       return "TimeoutNow";
+    case MessageKind::kSnapshot:
+      return "Snapshot";
+    case MessageKind::kSnapshotReply:
+      return "SnapshotReply";
   }
   return "Unknown";
 }
@@ -90,6 +94,12 @@ std::string describe(const Message& message) {
       return text + fmt::format(" rejected {} hint {}", message.log.index, describe(message.hint));
     case MessageKind::kTimeoutNow:
       return text;
+    case MessageKind::kSnapshot:
+      return text + fmt::format(" #{} at {} part {}{}", message.snapshot, describe(message.log), message.chunk->number,
+                                message.chunk->last ? ", the last" : "");
+    case MessageKind::kSnapshotReply:
+      return text +
+             fmt::format(" #{} at {} wants part {}", message.snapshot, describe(message.log), message.next_chunk);
     case MessageKind::kHeartbeat:
       text += fmt::format(" commit {}", message.commit);
       break;

@@ -9,10 +9,13 @@ namespace dogfs::raft {
 
 size_t message_bytes(const Message& message) {
   // The fields beside the commands: at most 11 bytes for each number with its tag.
-  constexpr size_t kMessageFieldsBytes = 160;
+  constexpr size_t kMessageFieldsBytes = 200;
   constexpr size_t kEntryFieldsBytes = 16;
+  // About what one of the most members takes.
+  constexpr size_t kConfigurationBytes = 64 * kMaxRaftMembers;
   size_t bytes = kMessageFieldsBytes;
   for (const Entry& entry : message.entries) bytes += entry.bytes() + kEntryFieldsBytes;
+  if (message.chunk) bytes += message.chunk->rows.size() + kConfigurationBytes;
   return bytes;
 }
 

@@ -30,6 +30,7 @@ bool Progress::rejected(LogIndex rejected, LogIndex resume_after) {
   // What is known to match cannot be rejected: an old answer, or a follower that lost its data. It gets no second
   // append at once, or the two would go on for ever.
   if (rejected <= match_) return false;
+  if (state_ == State::kSnapshot) return false;
   if (state_ == State::kReplicate) {
     become_probe();
     return true;
@@ -39,6 +40,20 @@ bool Progress::rejected(LogIndex rejected, LogIndex resume_after) {
   next_ = std::max(std::min(rejected, resume_after.next()), match_.next());
   probe_sent_ = false;
   return true;
+}
+
+void Progress::begin_snapshot(uint64_t number) {
+  state_ = State::kSnapshot;
+  probe_sent_ = false;
+  inflight_.clear();
+  snapshot_.emplace();
+  snapshot_->number = number;
+}
+
+void Progress::end_snapshot() {
+  DOGFS_CHECK(state_ == State::kSnapshot);
+  snapshot_.reset();
+  become_probe();
 }
 
 void Progress::become_probe() {

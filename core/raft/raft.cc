@@ -9,8 +9,8 @@
 namespace dogfs::raft {
 
 bool Effects::empty() const {
-  return messages.empty() && !persist && committed.empty() && fetches.empty() && reads.empty() &&
-         failed_reads.empty() && violations.empty();
+  return messages.empty() && !persist && committed.empty() && fetches.empty() && snapshot_reads.empty() && !stage &&
+         !install && reads.empty() && failed_reads.empty() && violations.empty();
 }
 
 Raft::Raft(const Options& options, Restored restored, MonoTime now)
@@ -49,6 +49,7 @@ void Raft::tick(MonoTime now) {
     end_overdue_transfer();
     check_quorum();
     if (role_ != RaftRole::kLeader) return;
+    give_up_snapshots_to_silent_followers();
     broadcast_heartbeat();
     go_on_with_transfer();
   } else if (now_ >= election_deadline_) {
@@ -86,6 +87,7 @@ bool Raft::is_answer_of_a_stranger(const Message& message) const {
     case MessageKind::kVoteReply:
     case MessageKind::kAppendReply:
     case MessageKind::kHeartbeatReply:
+    case MessageKind::kSnapshotReply:
       return !configuration().is_member(message.from) && !progress_.contains(message.from);
     default:
       return false;
@@ -107,6 +109,7 @@ bool Raft::enter_higher_term(const Message& message) {
       return true;
     case MessageKind::kAppend:
     case MessageKind::kHeartbeat:
+    case MessageKind::kSnapshot:
       become_follower(message.term, message.from);
       return true;
     default:
@@ -118,7 +121,8 @@ bool Raft::enter_higher_term(const Message& message) {
 // Most old messages say nothing. But a leader, or a pre-candidate, of an old term would never learn of the new one by
 // itself: this node ignores the leader's messages, and, with PreVote, nobody's term rises by being contacted.
 void Raft::answer_lower_term(const Message& message) {
-  if (message.kind == MessageKind::kAppend || message.kind == MessageKind::kHeartbeat) {
+  if (message.kind == MessageKind::kAppend || message.kind == MessageKind::kHeartbeat ||
+      message.kind == MessageKind::kSnapshot) {
     Message reply = make_message(MessageKind::kAppendReply, message.from);
     reply.reject = true;
     reply.log.index = message.log.index;
@@ -140,6 +144,7 @@ void Raft::dispatch(const Message& message) {
       return handle_vote_reply(message);
     case MessageKind::kAppend:
     case MessageKind::kHeartbeat:
+    case MessageKind::kSnapshot:
       return follow(message);
     case MessageKind::kAppendReply:
       return handle_append_reply(message);
@@ -147,6 +152,8 @@ void Raft::dispatch(const Message& message) {
       return handle_heartbeat_reply(message);
     case MessageKind::kTimeoutNow:
       return handle_timeout_now(message);
+    case MessageKind::kSnapshotReply:
+      return handle_snapshot_reply(message);
   }
 }
 
@@ -180,6 +187,7 @@ Status Raft::read_index(uint64_t context) {
 void Raft::applied(LogIndex index) {
   DOGFS_CHECK(index >= applied_ && index <= handed_, "only what was handed out can have been applied");
   applied_ = index;
+  install_if_complete();
 }
 
 void Raft::fetched(const LogFetch& fetch, std::vector<Entry> entries) {
@@ -268,6 +276,10 @@ void Raft::persisted(uint64_t batch) {
   for (; !applied_at_.empty() && applied_at_.front().batch <= batch; applied_at_.pop_front()) {
     durable_state_ = std::max(durable_state_, applied_at_.front().applied);
   }
+  if (installing_ && !installing_->begun && installing_->batch != 0 && installing_->batch <= batch) {
+    installing_->begun = true;
+    effects_.install = installing_->position;
+  }
   release_durable();
   if (role_ == RaftRole::kLeader) advance_commit();
 }
@@ -288,7 +300,11 @@ void Raft::take_persist_batch() {
   batch.truncate_from = unstable.truncate_from;
   batch.entries = std::move(unstable.entries);
   batch.last = log_.last();
-  batch.compaction = compact();
+  if (installing_ && installing_->batch == 0) {
+    add_install(batch);
+  } else {
+    batch.compaction = compact();
+  }
   applied_at_.push_back(AppliedAt{batch.number, applied_});
   hard_state_dirty_ = false;
   effects_.persist = std::move(batch);
@@ -296,7 +312,7 @@ void Raft::take_persist_batch() {
 
 void Raft::take_committed() {
   const LogIndex last = mutant_active(Mutant::kApplyBeforeDurable) ? commit_ : std::min(commit_, log_.durable());
-  if (applied_ < handed_ || handed_ >= last || apply_fetching_) return;
+  if (applied_ < handed_ || handed_ >= last || apply_fetching_ || installing_) return;
   const LogIndex first = handed_.next();
   if (first >= log_.first_cached()) {
     hand_to_apply(log_.cached(first, last, options_.apply));

@@ -25,6 +25,10 @@
 // when it is no voter of what follows. Votes and appends are taken from nodes that this one does not know, since they
 // may know more (thesis, 4.1); answers from strangers are ignored.
 //
+// A follower that lacks entries which the leader has dropped is sent the leader's state, in parts (core/raft/snapshot.cc).
+// It puts them beside its own state, and when all are durable, its log begins anew behind them and the new state
+// replaces the old.
+//
 // Limits: an append carries at most max_append_bytes (or one entry); a follower has at most `flow` under way; proposals
 // are refused beyond max_uncommitted_bytes; entries in memory beyond max_cached_bytes are read back by LogFetch.
 #pragma once
@@ -64,8 +68,7 @@ struct Options {
   FlowLimits flow{kMaxInflightAppends, kMaxInflightAppendBytes};
   size_t max_uncommitted_bytes = kMaxUncommittedBytes;
   size_t max_cached_bytes = kMaxLogCacheBytes;
-  // Nothing is dropped by default: a follower that lacks dropped entries could not be caught up without snapshots.
-  CompactionLimits compaction{{SIZE_MAX, SIZE_MAX}, {SIZE_MAX, SIZE_MAX}};
+  CompactionLimits compaction{{kKeptLogBytes, kKeptLogEntries}, {kHeldLogBytes, kHeldLogEntries}};
 };
 
 // What the store had at start (core/raft/raft_store.h). A new node's log is empty; its configurations then begin with the
@@ -94,6 +97,22 @@ struct PersistBatch {
   std::vector<Entry> entries;
   LogPosition last;  // where the log ends after this batch
   std::optional<LogCompaction> compaction;
+  // With this batch the snapshot that was staged becomes the state: what it includes. The log then begins behind it.
+  std::optional<LogPosition> install;
+};
+
+// A part of the state that is to be sent to `peer` and given to snapshot_read().
+struct SnapshotRead {
+  NodeId peer;
+  uint64_t snapshot = 0;
+  uint64_t chunk = 0;  // 0: of a new view of the state, for which snapshot_opened() is called first
+};
+
+// A part of a snapshot that is to be made durable beside the state, behind the parts before it, then confirmed by
+// snapshot_staged(). Part 0 replaces all that was staged before.
+struct SnapshotStage {
+  uint64_t transfer = 0;
+  std::shared_ptr<const SnapshotChunk> chunk;
 };
 
 // Entries that are needed but not in memory any more: to be read from the store and given to fetched().
@@ -110,6 +129,10 @@ struct Effects {
   // To be applied, then confirmed by applied(). No more come before that.
   std::vector<Entry> committed;
   std::vector<LogFetch> fetches;
+  std::vector<SnapshotRead> snapshot_reads;
+  std::optional<SnapshotStage> stage;
+  // What was staged is to take the place of the state; then snapshot_installed(). Nothing is to be applied meanwhile.
+  std::optional<LogPosition> install;
   std::vector<CompletedReads> reads;
   std::vector<uint64_t> failed_reads;  // leadership was lost: nothing is known
   // Messages that no correct member sends, which were ignored; in words.
@@ -122,6 +145,23 @@ struct Proposed {
   LogIndex first;
   Term term;
   size_t accepted = 0;  // so many of the batch, from its beginning; the rest is kOverloaded
+};
+
+// A follower's snapshot on its way here.
+struct SnapshotReceiving {
+  uint64_t transfer = 0;  // this node's number of it
+  Message last;           // the latest part
+  uint64_t next_chunk = 0;
+  bool staging = false;  // the latest part is being made durable
+  bool complete = false;
+};
+
+// The log begins behind a snapshot that is not the state yet.
+struct SnapshotInstalling {
+  LogPosition position;
+  LogIndex first;      // where the log began before
+  uint64_t batch = 0;  // which makes it so; 0: it is not handed out yet
+  bool begun = false;  // the owner was told to replace the state
 };
 
 class Raft {
@@ -157,6 +197,18 @@ class Raft {
   // The answer to `fetch`: at least its first entry, without gaps.
   void fetched(const LogFetch& fetch, std::vector<Entry> entries);
 
+  // A view of the state was taken in which exactly applied() is applied, for the snapshot that `read` asks for. False:
+  // it is not wanted any more.
+  bool snapshot_opened(const SnapshotRead& read);
+  // The answer to `read`; rows and whether it is the last are for the caller to fill in, the rest for this.
+  void snapshot_read(const SnapshotRead& read, std::string rows, bool last);
+  // The part is not one of this group's state: the leader is to begin again.
+  void snapshot_refused(const SnapshotStage& stage);
+  // The part is durable.
+  void snapshot_staged(const SnapshotStage& stage);
+  // The state is that of `position`, durably.
+  void snapshot_installed(LogPosition position);
+
   // --- Effects
   Effects take_effects();
   // When tick() must be called next, at the latest.
@@ -173,8 +225,13 @@ class Raft {
   NodeId leader() const { return leader_; }  // none where unknown
   LogIndex commit() const { return commit_; }
   LogIndex applied() const { return applied_; }
-  // Up to here the effects of the log are in the state machine, and no crash takes them away.
-  LogIndex durable_state() const { return durable_state_; }
+  // Up to here the effects of the log are in the state machine, or in the snapshot that replaces it, and no crash takes
+  // them away.
+  LogIndex durable_state() const { return installing_ ? installing_->position.index : durable_state_; }
+  // Whether a snapshot has begun to replace the state.
+  bool is_installing() const { return installing_.has_value(); }
+  // Whether the snapshot that `read` is of is still on its way.
+  bool is_sending(const SnapshotRead& read) const;
   const Log& log() const { return log_; }
   const std::map<NodeId, Progress>& progress() const { return progress_; }
   // To whom leadership is being handed; none: to nobody.
@@ -227,6 +284,16 @@ class Raft {
   // snapshot.cc
   std::optional<LogCompaction> compact();
   std::optional<LogIndex> acknowledged_by_live_followers() const;
+  void begin_snapshot(NodeId peer);
+  void go_on_with_snapshot(NodeId peer);
+  void give_up_snapshots_to_silent_followers();
+  void end_snapshot_that_arrived(Progress& progress, LogIndex acknowledged);
+  void handle_snapshot(const Message& message);
+  void handle_snapshot_reply(const Message& message);
+  void reply_to_snapshot(const Message& message, uint64_t next_chunk);
+  void acknowledge_snapshot(const Message& message);
+  void install_if_complete();
+  void add_install(PersistBatch& batch);
 
   // election.cc
   void restart_election_timer();
@@ -321,6 +388,12 @@ class Raft {
   ReadQueue reads_;
   std::optional<Transfer> transfer_;
   bool lease_revoked_ = false;  // somebody was told to stand in this term
+  uint64_t snapshots_begun_ = 0;
+
+  // Followers
+  std::optional<SnapshotReceiving> receiving_;
+  uint64_t transfers_ = 0;
+  std::optional<SnapshotInstalling> installing_;
 
   std::deque<HeldMessage> held_;
   Effects effects_;

@@ -14,8 +14,10 @@ namespace {
 constexpr char kBaseTag = 'B';
 constexpr char kConfigTag = 'C';
 constexpr char kHardStateTag = 'H';
+constexpr char kInstallTag = 'I';
 constexpr char kLogTag = 'L';
 constexpr char kLogEndTag = kLogTag + 1;
+constexpr char kStagedTag = 'S';
 constexpr size_t kChecksumBytes = 4;
 constexpr size_t kIndexBytes = 8;
 
@@ -216,7 +218,27 @@ WriteBatch encode_batch(GroupId group, const PersistBatch& from) {
   }
   put_record(batch, group_key(group, kHardStateTag), encode_hard_state(from.hard_state, from.last));
   if (from.compaction) add_compaction(batch, group, *from.compaction);
+  if (from.install) {
+    wire::RaftInstall install;
+    install.set_index(from.install->index.value());
+    install.set_term(from.install->term.value());
+    put_record(batch, group_key(group, kInstallTag), install);
+  }
   return batch;
+}
+
+Result<std::optional<LogPosition>> load_install(const KvReader& store, GroupId group) {
+  DOGFS_TRY(const auto install, get_record<wire::RaftInstall>(store, group, kInstallTag, "the snapshot to install"));
+  if (!install) return std::optional<LogPosition>();
+  return std::optional(LogPosition{LogIndex(install->index()), Term(install->term())});
+}
+
+void erase_install(WriteBatch& batch, GroupId group) {
+  batch.erase(group_key(group, kInstallTag));
+}
+
+KeyRange staged_rows(GroupId group) {
+  return {group_key(group, kStagedTag), group_key(group, kStagedTag + 1)};
 }
 
 Result<LoadedLog> load_log(const KvReader& store, const StoreIdentity& identity, size_t max_tail_bytes) {

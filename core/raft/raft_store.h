@@ -3,7 +3,9 @@
 //   'R' group 'C'        RaftGroupConfig: who this member is, and the configuration that it began with
 //   'R' group 'B'        RaftLogBase: what the log begins behind; absent until it was compacted
 //   'R' group 'H'        RaftHardState: term, vote, and where the log ends
+//   'R' group 'I'        RaftInstall: the snapshot that was staged is to replace the state; absent otherwise
 //   'R' group 'L' index  RaftEntry
+//   'R' group 'S' key    a row of a snapshot that is being received (core/raft/state_rows.h)
 //
 // Numbers in keys are big endian, so that keys sort as the log does; several groups share a store. Each value ends with
 // the CRC-32C of key and value: a record that rotted, or sits under another's key, is told from one that is absent.
@@ -47,6 +49,12 @@ WriteBatch encode_batch(GroupId group, const PersistBatch& batch);
 // Reads and validates everything. kCorrupt, with a text that says what, when something acknowledged is damaged or gone;
 // kConflict when the store is another member's.
 Result<LoadedLog> load_log(const KvReader& store, const StoreIdentity& identity, size_t max_tail_bytes);
+
+// What the staged snapshot includes that is to replace the state; none where there is none to be installed.
+Result<std::optional<LogPosition>> load_install(const KvReader& store, GroupId group);
+void erase_install(WriteBatch& batch, GroupId group);
+// Where the rows of a snapshot are staged: key `k` of the state is at `begin` + k.
+KeyRange staged_rows(GroupId group);
 
 // The entries that `fetch` asks for: at least the first. kCorrupt when it is not there.
 Result<std::vector<Entry>> read_entries(const KvReader& store, GroupId group, const LogFetch& fetch);

@@ -17,6 +17,7 @@
 #include "core/raft/outbox.h"
 #include "core/raft/raft.h"
 #include "core/raft/raft_store.h"
+#include "core/raft/snapshot_carrier.h"
 #include "core/raft/watch_list.h"
 #include "core/wire/rpc.h"
 
@@ -69,6 +70,9 @@ class Replica::Impl {
         main_wake_(env.clock.make_waiter()),
         persist_wake_(env.clock.make_waiter()),
         apply_wake_(env.clock.make_waiter()),
+        snapshots_(
+            env, store, machine, options_.group, [this] { on_snapshot_input(); },
+            [this](Error error) { fail_store(std::move(error)); }),
         calls_idle_(env.clock),
         tasks_(env.executor, env.clock) {}
 
@@ -101,6 +105,7 @@ class Replica::Impl {
   Task<void> main_loop();
   Task<void> persist_loop();
   Task<void> apply_loop();
+  void on_snapshot_input();
   Task<void> fetch(raft::LogFetch fetch);
 
   void turn();
@@ -161,6 +166,7 @@ class Replica::Impl {
   std::unique_ptr<Waiter> main_wake_;
   std::unique_ptr<Waiter> persist_wake_;
   std::unique_ptr<Waiter> apply_wake_;
+  raft::SnapshotCarrier snapshots_;
   Notifier calls_idle_;
   TaskGroup tasks_;
 };
@@ -176,6 +182,7 @@ raft::Options Replica::Impl::raft_options() {
   options.lease_drift_bound = options_.lease_drift_bound;
   options.election_seed = env_.random.draw("raft.election");
   options.append.max_bytes = options_.max_append_bytes;
+  options.compaction = options_.log;
   return options;
 }
 
@@ -208,6 +215,7 @@ Task<Result<raft::Restored>> Replica::Impl::restore() {
 Task<Status> Replica::Impl::start() {
   DOGFS_CHECK(!raft_ && options_.voters.size() <= kMaxRaftVoters);
   DOGFS_CHECK(options_.join || options_.voters.contains(options_.self), "a node forms a group with itself in it");
+  DOGFS_CO_TRYV(co_await snapshots_.recover());
   DOGFS_CO_TRY(raft::Restored restored, co_await restore());
   if (ended_) co_return Error(ErrorCode::kShuttingDown);
   env_.log.info("raft", "group {} node {}: term {}, log to {}, applied to {}", options_.group, options_.self,
@@ -218,11 +226,13 @@ Task<Status> Replica::Impl::start() {
   tasks_.spawn(main_loop());
   tasks_.spawn(persist_loop());
   tasks_.spawn(apply_loop());
+  snapshots_.start(*raft_, tasks_);
   co_return ok();
 }
 
 Task<void> Replica::Impl::stop() {
   ended_ = true;
+  snapshots_.stop();
   fail_all(Error(ErrorCode::kShuttingDown));
   co_await tasks_.join();
   while (calls_ > 0) co_await calls_idle_.wait();
@@ -231,6 +241,7 @@ Task<void> Replica::Impl::stop() {
 void Replica::Impl::fail_store(Error error) {
   if (ended_) return;
   ended_ = true;
+  snapshots_.stop();
   env_.log.error("raft", "group {} node {}: {}", options_.group, options_.self, error.to_string());
   fail_all(Error(ErrorCode::kShuttingDown));
   on_fatal_(std::move(error));
@@ -274,6 +285,7 @@ Task<void> Replica::Impl::apply_loop() {
     for (const raft::Entry& entry : entries) {
       batch.push_back(CommittedEntry{entry.index, entry.term, command_of(entry)});
     }
+    snapshots_.begin_applying();
     Result<Applied> applied = co_await machine_.apply(std::move(batch));
     if (!applied) co_return fail_store(applied.error());
     if (!ended_) answer(entries, std::move(applied.value().replies));
@@ -281,9 +293,16 @@ Task<void> Replica::Impl::apply_loop() {
     if (!visible) co_return fail_store(visible.error());
     if (ended_) co_return;
     raft_->applied(entries.back().index);
+    snapshots_.end_applying();
     complete_applied_reads();
     turn();
   }
+}
+
+// A snapshot that was installed is applied, too.
+void Replica::Impl::on_snapshot_input() {
+  complete_applied_reads();
+  turn();
 }
 
 Task<void> Replica::Impl::fetch(raft::LogFetch fetch) {
@@ -292,8 +311,10 @@ Task<void> Replica::Impl::fetch(raft::LogFetch fetch) {
   std::function<void()> read = [&] { outcome = raft::read_entries(*snapshot, options_.group, fetch); };
   co_await env_.compute.run(std::move(read));
   if (ended_) co_return;
-  if (!*outcome) co_return fail_store(outcome->error());
-  raft_->fetched(fetch, std::move(*outcome).value());
+  // What a follower lacks may have been dropped before it was looked for.
+  const bool dropped = !*outcome && fetch.first <= raft_->log().base().index;
+  if (!*outcome && !dropped) co_return fail_store(outcome->error());
+  raft_->fetched(fetch, dropped ? std::vector<raft::Entry>() : std::move(*outcome).value());
   turn();
 }
 
@@ -356,6 +377,7 @@ void Replica::Impl::carry_out(raft::Effects effects) {
     persist_wake_->notify();
   }
   send_all(effects.messages);
+  snapshots_.carry_out(effects);
   if (!effects.committed.empty()) {
     to_apply_ = std::move(effects.committed);
     apply_wake_->notify();

@@ -16,6 +16,7 @@
 #include "core/base/result.h"
 #include "core/env/env.h"
 #include "core/env/kv_store.h"
+#include "core/raft/compaction.h"
 #include "core/raft/state_machine.h"
 #include "core/raft/types.h"
 
@@ -44,6 +45,8 @@ struct ReplicaOptions {
   // Most bytes of entries in one append (a single larger entry goes alone). Small values make a lagging follower's log
   // grow in many steps, which is where the simulator looks for trouble.
   size_t max_append_bytes = kMaxAppendBytes;
+  // How much of the log is kept (core/raft/compaction.h). Small values send followers snapshots that are hardly behind.
+  raft::CompactionLimits log{{kKeptLogBytes, kKeptLogEntries}, {kHeldLogBytes, kHeldLogEntries}};
 };
 
 struct ReplicaStatus {

@@ -22,6 +22,8 @@ void Raft::follow(const Message& message) {
   election_deadline_ = now_ + election_wait_;
   if (message.kind == MessageKind::kAppend) {
     handle_append(message);
+  } else if (message.kind == MessageKind::kSnapshot) {
+    handle_snapshot(message);
   } else {
     handle_heartbeat(message);
   }
@@ -92,6 +94,11 @@ void Raft::send_appends(NodeId peer) {
 // sent.
 bool Raft::send_append(NodeId peer, Send mode) {
   Progress& progress = progress_.at(peer);
+  if (progress.state() == Progress::State::kSnapshot) return false;
+  if (progress.next().previous() < log_.base().index) {
+    if (!is_silent(progress)) begin_snapshot(peer);
+    return false;
+  }
   const bool has_entries = progress.may_send() && progress.next() <= log_.last_index();
   if (!has_entries) {
     if (mode == Send::kAlways && !progress.is_fetching()) send_entries(peer, {});
@@ -147,6 +154,7 @@ void Raft::handle_append_reply(const Message& message) {
     return;
   }
   if (message.log.index > log_.last_index()) return note_violation(message, "an acknowledgement beyond the log");
+  end_snapshot_that_arrived(progress, message.log.index);
   const bool news = progress.accepted(message.log.index);
   progress.catch_up().acknowledged(progress.match(), log_.last_index(), now_);
   if (news) advance_commit();
@@ -162,6 +170,10 @@ void Raft::handle_heartbeat_reply(const Message& message) {
   progress.confirm_round(std::min(message.read_round, reads_.round()));
   if (message.sent_at != MonoTime()) progress.promised(std::min(message.sent_at, now_));
   progress.allow_probe();
+  if (progress.snapshot()) {
+    go_on_with_snapshot(message.from);
+    return advance_reads();
+  }
   // It lives, but has not acknowledged all. An append, empty if need be, finds out whether something was lost.
   const bool lacks = progress.match() < log_.last_index() || progress.state() == Progress::State::kProbe;
   if (lacks && send_append(message.from, Send::kAlways)) send_appends(message.from);

@@ -1,9 +1,20 @@
-// Compaction of the log (Ongaro's thesis, chapter 5).
+// Compaction of the log, and snapshots of the state for those who lack what was dropped (Ongaro's thesis, chapter 5).
+//
+// A snapshot is the rows of the state machine at one applied index, read from a frozen view of the store while commands
+// go on being applied. It travels in parts, each of which the follower makes durable beside its own state before it asks
+// for the next; a part or an answer that is lost is sent again. Its position is committed, so a follower that has that
+// entry needs none of it. Another drops its whole log, whose end the leader's contradicts or does not reach: only then
+// does it acknowledge the position, and only then does the new state take the place of the old. Up to that batch it has
+// what it had; from it on, a crash finds the snapshot whole.
 #include <algorithm>
 
+#include "core/base/check.h"
+#include "core/base/coverage_mark.h"
 #include "core/raft/raft.h"
 
 namespace dogfs::raft {
+
+// --- Compaction -----------------------------------------------------------------------------------------------------
 
 // It rides with a batch that is written anyway.
 std::optional<LogCompaction> Raft::compact() {
@@ -11,18 +22,203 @@ std::optional<LogCompaction> Raft::compact() {
   const CompactionInputs inputs{base, std::min(durable_state_, log_.durable()), acknowledged_by_live_followers()};
   const LogIndex target = compaction_target(log_.sizes(), inputs, options_.compaction);
   if (target == base) return std::nullopt;
+  DOGFS_COVERAGE_MARK("raft: log compacted");
   log_.compact_to(target);
   return LogCompaction{base.next(), log_.base(), log_.configurations().items().front()};
 }
 
+// Who is sent a snapshot needs nothing before its position.
 std::optional<LogIndex> Raft::acknowledged_by_live_followers() const {
   if (role_ != RaftRole::kLeader) return std::nullopt;
   LogIndex acknowledged = log_.last_index();
   for (const auto& [peer, progress] : progress_) {
     if (is_silent(progress)) continue;
-    acknowledged = std::min(acknowledged, progress.match());
+    const LogIndex covered = progress.snapshot() ? progress.snapshot()->position.index : LogIndex();
+    acknowledged = std::min(acknowledged, std::max(progress.match(), covered));
   }
   return acknowledged;
+}
+
+// --- Leader ---------------------------------------------------------------------------------------------------------
+
+void Raft::begin_snapshot(NodeId peer) {
+  DOGFS_COVERAGE_MARK("raft: snapshot begun");
+  // A state that is being replaced has no position; the next sign of life begins it.
+  if (installing_) return;
+  progress_.at(peer).begin_snapshot(++snapshots_begun_);
+  effects_.snapshot_reads.push_back(SnapshotRead{peer, snapshots_begun_, 0});
+}
+
+bool Raft::is_sending(const SnapshotRead& read) const {
+  const auto found = progress_.find(read.peer);
+  return role_ == RaftRole::kLeader && found != progress_.end() && found->second.snapshot() &&
+         found->second.snapshot()->number == read.snapshot;
+}
+
+bool Raft::snapshot_opened(const SnapshotRead& read) {
+  if (!is_sending(read)) return false;
+  DOGFS_CHECK(!installing_ && read.chunk == 0);
+  SnapshotSending& sending = *progress_.at(read.peer).snapshot();
+  sending.position = LogPosition{applied_, log_.term_at(applied_)};
+  sending.configuration = log_.configurations().at(applied_);
+  return true;
+}
+
+void Raft::snapshot_read(const SnapshotRead& read, std::string rows, bool last) {
+  if (!is_sending(read)) return;
+  SnapshotSending& sending = *progress_.at(read.peer).snapshot();
+  if (sending.chunk != read.chunk || !sending.reading) return;
+  sending.reading = false;
+  sending.last = last;
+  sending.sent_at = now_;
+  SnapshotChunk chunk;
+  chunk.number = read.chunk;
+  chunk.last = last;
+  chunk.configuration = sending.configuration;
+  chunk.rows = std::move(rows);
+  Message message = make_message(MessageKind::kSnapshot, read.peer);
+  message.log = sending.position;
+  message.snapshot = sending.number;
+  message.chunk = std::make_shared<const SnapshotChunk>(std::move(chunk));
+  send(std::move(message));
+}
+
+void Raft::handle_snapshot_reply(const Message& message) {
+  const auto found = progress_.find(message.from);
+  if (role_ != RaftRole::kLeader || found == progress_.end()) return;
+  Progress& progress = found->second;
+  progress.contacted(now_);
+  if (!progress.snapshot() || progress.snapshot()->number != message.snapshot) return;
+  SnapshotSending& sending = *progress.snapshot();
+  if (sending.reading) return;
+  if (message.next_chunk == 0 && sending.chunk > 0) {
+    DOGFS_COVERAGE_MARK("raft: follower has forgotten a snapshot");
+    return begin_snapshot(message.from);
+  }
+  if (message.next_chunk != sending.chunk + 1 || sending.last) return;
+  ++sending.chunk;
+  sending.reading = true;
+  effects_.snapshot_reads.push_back(SnapshotRead{message.from, sending.number, sending.chunk});
+}
+
+// The follower lives. What it has not answered for long is sent again: it, or the answer, was lost.
+void Raft::go_on_with_snapshot(NodeId peer) {
+  SnapshotSending& sending = *progress_.at(peer).snapshot();
+  if (sending.reading || now_ - sending.sent_at < options_.election_timeout) return;
+  DOGFS_COVERAGE_MARK("raft: part of a snapshot sent again");
+  // The first part is of a view of its own.
+  if (sending.chunk == 0) return begin_snapshot(peer);
+  sending.reading = true;
+  effects_.snapshot_reads.push_back(SnapshotRead{peer, sending.number, sending.chunk});
+}
+
+// A view that is held open costs the store what is deleted and overwritten meanwhile.
+void Raft::give_up_snapshots_to_silent_followers() {
+  for (auto& [peer, progress] : progress_) {
+    if (!progress.snapshot() || !is_silent(progress)) continue;
+    DOGFS_COVERAGE_MARK("raft: snapshot given up");
+    progress.end_snapshot();
+  }
+}
+
+// Where the log was dropped beyond the snapshot meanwhile, another one follows.
+void Raft::end_snapshot_that_arrived(Progress& progress, LogIndex acknowledged) {
+  if (!progress.snapshot()) return;
+  const LogIndex position = progress.snapshot()->position.index;
+  const bool arrived = !position.is_none() && acknowledged >= position;
+  if (arrived || acknowledged >= log_.base().index) progress.end_snapshot();
+}
+
+// --- Follower -------------------------------------------------------------------------------------------------------
+
+void Raft::handle_snapshot(const Message& message) {
+  if (message.log.index <= commit_ || log_.contains(message.log)) {
+    DOGFS_COVERAGE_MARK("raft: snapshot not needed");
+    receiving_.reset();
+    return acknowledge_snapshot(message);
+  }
+  // The place where parts are staged is in use. The leader will send this one again.
+  if (installing_) return;
+  const bool same_leader = receiving_ && receiving_->last.from == message.from && receiving_->last.term == message.term;
+  if (same_leader && message.snapshot < receiving_->last.snapshot) return;
+  if (!same_leader || message.snapshot > receiving_->last.snapshot || message.log != receiving_->last.log) {
+    if (message.chunk->number != 0) return reply_to_snapshot(message, 0);
+    receiving_.emplace();
+    receiving_->transfer = ++transfers_;
+    receiving_->last = message;
+  }
+  // What is under way is answered when it is done.
+  if (receiving_->staging || receiving_->complete) return;
+  if (message.chunk->number != receiving_->next_chunk) return reply_to_snapshot(message, receiving_->next_chunk);
+  receiving_->last = message;
+  receiving_->staging = true;
+  effects_.stage = SnapshotStage{receiving_->transfer, message.chunk};
+}
+
+void Raft::reply_to_snapshot(const Message& message, uint64_t next_chunk) {
+  if (message.term != term_) return;
+  Message reply = make_message(MessageKind::kSnapshotReply, message.from);
+  reply.log = message.log;
+  reply.snapshot = message.snapshot;
+  reply.next_chunk = next_chunk;
+  send(std::move(reply));
+}
+
+// This log agrees with the leader's at least up to the snapshot's position.
+void Raft::acknowledge_snapshot(const Message& message) {
+  commit_to(message.log.index);
+  if (message.term != term_) return;
+  Message reply = make_message(MessageKind::kAppendReply, message.from);
+  reply.log.index = commit_;
+  send_when_durable(std::move(reply));
+}
+
+void Raft::snapshot_refused(const SnapshotStage& stage) {
+  if (receiving_ && receiving_->transfer == stage.transfer) receiving_.reset();
+}
+
+void Raft::snapshot_staged(const SnapshotStage& stage) {
+  if (!receiving_ || receiving_->transfer != stage.transfer) return;
+  DOGFS_CHECK(receiving_->staging && stage.chunk->number == receiving_->next_chunk);
+  receiving_->staging = false;
+  ++receiving_->next_chunk;
+  receiving_->complete = stage.chunk->last;
+  if (!receiving_->complete) return reply_to_snapshot(receiving_->last, receiving_->next_chunk);
+  install_if_complete();
+}
+
+// Waits until nothing is being applied to the state that is to go.
+void Raft::install_if_complete() {
+  if (!receiving_ || !receiving_->complete || installing_ || applied_ != handed_ || apply_fetching_) return;
+  const Message snapshot = std::move(receiving_->last);
+  receiving_.reset();
+  if (snapshot.log.index > commit_ && !log_.contains(snapshot.log)) {
+    DOGFS_COVERAGE_MARK("raft: snapshot installed");
+    installing_.emplace();
+    installing_->position = snapshot.log;
+    installing_->first = log_.first_index();
+    log_.reset(snapshot.log, snapshot.chunk->configuration);
+    commit_to(snapshot.log.index);
+    hard_state_dirty_ = true;
+    adopt_configuration();
+    // It may have begun to stand for election while it applied the rest, and learn only now that it has no vote.
+    if (role_ != RaftRole::kFollower && !may_stand()) become_follower(term_, NodeId());
+  }
+  acknowledge_snapshot(snapshot);
+}
+
+void Raft::add_install(PersistBatch& batch) {
+  const LogPosition position = installing_->position;
+  installing_->batch = batch.number;
+  batch.truncate_from = installing_->first;
+  batch.compaction = LogCompaction{installing_->first, position, log_.configurations().items().front()};
+  batch.install = position;
+}
+
+void Raft::snapshot_installed(LogPosition position) {
+  DOGFS_CHECK(installing_ && installing_->position == position);
+  applied_ = handed_ = durable_state_ = position.index;
+  installing_.reset();
 }
 
 }  // namespace dogfs::raft

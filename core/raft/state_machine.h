@@ -6,6 +6,7 @@
 
 #include "core/base/ids.h"
 #include "core/base/result.h"
+#include "core/env/kv_store.h"
 #include "core/env/task.h"
 
 namespace dogfs {
@@ -34,8 +35,12 @@ class StateMachine {
   // again only after `visible` has resumed. Fails only when the store failed: the node must then end.
   virtual Task<Result<Applied>> apply(std::vector<CommittedEntry> entries) = 0;
 
-  // The index of the last entry whose effect is in the store, as read at start-up.
+  // The index of the last entry whose effect is in the store, as read at start-up and after a snapshot has replaced all
+  // rows().
   virtual Task<Result<LogIndex>> load_applied() = 0;
+
+  // Where all rows of the state are, and nothing else is. The applied index is one of them.
+  virtual KeyRange rows() const = 0;
 };
 
 }  // namespace dogfs

@@ -59,6 +59,17 @@ enum class MessageKind : uint8_t {
   kHeartbeat,
   kHeartbeatReply,
   kTimeoutNow,
+  kSnapshot,
+  kSnapshotReply,
+};
+
+// A part of the state machine's rows at one moment, in the order of their keys. All parts of one snapshot are as large,
+// but for the last.
+struct SnapshotChunk {
+  uint64_t number = 0;  // from 0 on
+  bool last = false;
+  ConfigurationHistory::Item configuration;  // in effect at the snapshot's position
+  std::string rows;                          // a serialised wire::RaftSnapshotRows
 };
 
 // The fields are those of wire::RaftMessage (core/wire/raft.proto says which kind uses which).
@@ -76,6 +87,10 @@ struct Message {
   uint64_t read_round = 0;
   bool transfer = false;
   MonoTime sent_at{};
+  // A snapshot by the leader's number in its term. Its position is in `log`.
+  uint64_t snapshot = 0;
+  std::shared_ptr<const SnapshotChunk> chunk = nullptr;
+  uint64_t next_chunk = 0;
 };
 
 // What a member must never forget (Ongaro, figure 2), and a commit index that saves time at restart.

@@ -131,6 +131,10 @@ Result<MetaConfig> check_meta(const MetaFlags& flags, const CommonFlags& common)
     return bad_flag("--dead-after", "1 to 86400 seconds");
   }
   if (flags.repair_grace_s > kMaxPatienceSeconds) return bad_flag("--repair-grace", "at most 86400 seconds");
+  if (flags.log_entries == 0 || flags.log_entries > kHeldLogEntries) {
+    return bad_flag("--log-entries", fmt::format("1 to {}", kHeldLogEntries));
+  }
+  config.log_entries = flags.log_entries;
   config.dead_after = seconds(flags.dead_after_s);
   config.repair_grace = seconds(flags.repair_grace_s);
   config.directory = flags.directory;

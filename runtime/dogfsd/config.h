@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/ids.h"
+#include "core/base/limits.h"
 #include "core/base/result.h"
 #include "core/base/time.h"
 #include "core/env/log.h"
@@ -31,6 +32,7 @@ struct MetaFlags {
   unsigned lease_drift_bound_ms = 0;  // 0: no leases
   unsigned dead_after_s = 30;
   unsigned repair_grace_s = 300;
+  uint64_t log_entries = kKeptLogEntries;
 };
 
 struct ChunkFlags {
@@ -59,6 +61,7 @@ struct MetaConfig {
   std::string directory;
   Duration dead_after = seconds(30);
   milliseconds repair_grace = seconds(300);
+  size_t log_entries = kKeptLogEntries;
   std::string cluster;
   LogLevel log_level = LogLevel::kInfo;
 };

@@ -71,6 +71,12 @@ void define_meta(CLI::App& app, MetaFlags& flags) {
          "an election timeout; 0: trust no clock. The same on all metadata nodes")
       ->envname("DOGFS_LEASE_DRIFT_BOUND")
       ->capture_default_str();
+  app.add_option(
+         "--log-entries", flags.log_entries,
+         "Keep so many entries of the Raft log behind what is applied. A node that lacks more, when it returns, is "
+         "sent the whole state instead")
+      ->envname("DOGFS_LOG_ENTRIES")
+      ->capture_default_str();
   app.add_option("--port-file", flags.port_file, "File to write the address to, once this node serves")
       ->envname("DOGFS_PORT_FILE");
 }

@@ -25,6 +25,10 @@ MetaOptions meta_options(const MetaConfig& config) {
   options.nodes = config.nodes;
   options.join = config.join;
   options.lease_drift_bound = config.lease_drift_bound;
+  options.log.keep.max_entries = config.log_entries;
+  // Leaders hold ten times as many for followers that are alive.
+  constexpr size_t kHeldPerKept = 10;
+  options.log.hold.max_entries = std::min(kHeldPerKept * config.log_entries, kHeldLogEntries);
   options.server_dead_limit = config.dead_after;
   options.repair_limits.grace = config.repair_grace;
   return options;

@@ -1,9 +1,31 @@
 #include "tests/core/raft/cluster.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "core/base/check.h"
 #include "core/base/hash.h"
+#include "core/raft/codec.h"
 
 namespace dogfs::raft {
+
+namespace {
+
+std::string encode_rows(const std::vector<Entry>& entries, size_t first, size_t count) {
+  wire::RaftMessage message;
+  for (size_t i = first; i < first + count; ++i) encode_entry(entries[i], *message.add_entries());
+  return message.SerializeAsString();
+}
+
+std::vector<Entry> decode_rows(const std::string& rows) {
+  wire::RaftMessage message;
+  DOGFS_CHECK(message.ParseFromString(rows));
+  std::vector<Entry> entries;
+  for (wire::RaftEntry& entry : *message.mutable_entries()) entries.push_back(decode_entry(std::move(entry)).value());
+  return entries;
+}
+
+}  // namespace
 
 void TestDisk::hand_over(PersistBatch batch) {
   unsynced.push_back(std::move(batch));
@@ -23,14 +45,30 @@ void TestDisk::sync_one() {
     DOGFS_CHECK(entry.index.value() == last() + 1, "batches continue the log");
     entries.push_back(std::move(entry));
   }
-  DOGFS_CHECK(batch.last.index.value() == last());
   hard_state = batch.hard_state;
-  if (!batch.compaction) return;
-  DOGFS_CHECK(batch.compaction->first == base.index.next() && batch.compaction->base.index.value() <= durable_machine);
-  const uint64_t dropped = batch.compaction->base.index.value() - base.index.value();
-  entries.erase(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(dropped));
+  if (!batch.compaction) {
+    DOGFS_CHECK(batch.last.index.value() == last());
+    return;
+  }
+  DOGFS_CHECK(batch.compaction->first == base.index.next());
+  if (batch.install) {
+    DOGFS_CHECK(entries.empty() && staged.size() == batch.install->index.value());
+    install = batch.install;
+  } else {
+    DOGFS_CHECK(batch.compaction->base.index.value() <= durable_machine);
+    const uint64_t dropped = batch.compaction->base.index.value() - base.index.value();
+    entries.erase(entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(dropped));
+  }
   base = batch.compaction->base;
   configuration = batch.compaction->configuration;
+  DOGFS_CHECK(batch.last.index.value() == last());
+}
+
+void TestDisk::replace_machine() {
+  DOGFS_CHECK(install.has_value());
+  install.reset();
+  machine = std::exchange(staged, {});
+  durable_machine = machine.size();
 }
 
 const Entry* TestDisk::find(LogIndex index) const {
@@ -56,6 +94,12 @@ void TestCluster::restart(NodeId id) {
   TestNode& node = nodes_.at(id);
   Options options = base_;
   options.self = id;
+  // As a process does before it loads the log.
+  if (node.disk.install) {
+    node.disk.replace_machine();
+    ++installed_;
+  }
+  node.disk.staged.clear();
   options.election_seed = combine64(combine64(seed_, id.value()), ++node.incarnation);
   Restored restored;
   restored.hard_state = node.disk.hard_state;
@@ -86,6 +130,9 @@ void TestCluster::crash(NodeId id, size_t survive, LogIndex applied) {
   node.raft.reset();
   node.to_apply.clear();
   node.fetches.clear();
+  node.snapshot_reads.clear();
+  node.views.clear();
+  node.stage.reset();
   node.reads.clear();
   node.failed_reads.clear();
 }
@@ -178,6 +225,50 @@ void TestCluster::answer_fetches(NodeId id) {
   collect(id);
 }
 
+void TestCluster::read_snapshots(NodeId id) {
+  TestNode& node = nodes_.at(id);
+  if (!node.raft) return;
+  for (const SnapshotRead& read : std::exchange(node.snapshot_reads, {})) {
+    if (read.chunk == 0 && node.raft->snapshot_opened(read)) node.views[read.snapshot] = node.disk.machine;
+    const auto view = node.views.find(read.snapshot);
+    if (view == node.views.end()) continue;
+    const std::vector<Entry>& entries = view->second;
+    const size_t first = read.chunk * entries_per_part;
+    const size_t count = std::min(entries_per_part, entries.size() - first);
+    node.raft->snapshot_read(read, encode_rows(entries, first, count), first + count == entries.size());
+  }
+  collect(id);
+}
+
+void TestCluster::stage(NodeId id) {
+  TestNode& node = nodes_.at(id);
+  if (!node.raft || !node.stage) return;
+  const SnapshotStage stage = *std::exchange(node.stage, std::nullopt);
+  if (stage.chunk->number == 0) node.disk.staged.clear();
+  std::vector<Entry> entries = decode_rows(stage.chunk->rows);
+  if (entries.empty() || entries.front().index.value() != node.disk.staged.size() + 1) {
+    // Only who makes up snapshots sends such a part.
+    node.raft->snapshot_refused(stage);
+  } else {
+    std::ranges::move(entries, std::back_inserter(node.disk.staged));
+    node.raft->snapshot_staged(stage);
+  }
+  collect(id);
+}
+
+void TestCluster::install(NodeId id) {
+  TestNode& node = nodes_.at(id);
+  if (!node.raft || !node.disk.install || !node.raft->is_installing()) return;
+  const LogPosition position = *node.disk.install;
+  for (const Entry& entry : node.disk.staged) {
+    if (!violation_) violation_ = history_.check_committed(id, entry);
+  }
+  node.disk.replace_machine();
+  ++installed_;
+  node.raft->snapshot_installed(position);
+  collect(id);
+}
+
 void TestCluster::deliver(const Message& message) {
   const auto found = nodes_.find(message.to);
   if (found == nodes_.end() || !found->second.raft) return;
@@ -194,6 +285,9 @@ void TestCluster::settle() {
       persist_all(id);
       answer_fetches(id);
       apply(id);
+      read_snapshots(id);
+      stage(id);
+      install(id);
     }
     busy = !network_.empty();
     if (busy) {
@@ -202,7 +296,8 @@ void TestCluster::settle() {
       deliver(message);
     }
     for (auto& [id, node] : nodes_) {
-      busy = busy || (node.raft && (!node.disk.unsynced.empty() || !node.to_apply.empty() || !node.fetches.empty()));
+      busy = busy || (node.raft && (!node.disk.unsynced.empty() || !node.to_apply.empty() || !node.fetches.empty() ||
+                                    !node.snapshot_reads.empty() || node.stage || node.disk.install));
     }
   }
 }
@@ -233,6 +328,9 @@ void TestCluster::collect(NodeId id) {
   for (Message& message : effects.messages) network_.push_back(std::move(message));
   if (!effects.committed.empty()) node.to_apply = std::move(effects.committed);
   node.fetches.insert(node.fetches.end(), effects.fetches.begin(), effects.fetches.end());
+  node.snapshot_reads.insert(node.snapshot_reads.end(), effects.snapshot_reads.begin(), effects.snapshot_reads.end());
+  if (effects.stage) node.stage = effects.stage;
+  DOGFS_CHECK(!effects.install || node.disk.install == effects.install, "only what is durable is installed");
   node.reads.insert(node.reads.end(), effects.reads.begin(), effects.reads.end());
   node.failed_reads.insert(node.failed_reads.end(), effects.failed_reads.begin(), effects.failed_reads.end());
   if (!effects.violations.empty() && !violation_) violation_ = effects.violations.front();

@@ -25,9 +25,14 @@ struct TestDisk {
   // over. Of the rest of `machine` any prefix may survive a crash.
   std::deque<size_t> applied_at;  // for each unsynced batch
   size_t durable_machine = 0;
+  // Of the snapshot that is being received: the entries that its rows stand for, durable.
+  std::vector<Entry> staged;
+  // What is staged is to become the machine.
+  std::optional<LogPosition> install;
 
   void hand_over(PersistBatch batch);
   void sync_one();
+  void replace_machine();
   // Where the log ends.
   uint64_t last() const { return base.index.value() + entries.size(); }
   const Entry* find(LogIndex index) const;
@@ -41,12 +46,18 @@ struct TestNode {
   int64_t drift_ppm = 0;  // how much faster its clock runs
   std::vector<Entry> to_apply;
   std::vector<LogFetch> fetches;
+  std::vector<SnapshotRead> snapshot_reads;
+  std::map<uint64_t, std::vector<Entry>> views;  // of the machine, by number of the snapshot
+  std::optional<SnapshotStage> stage;
   std::vector<CompletedReads> reads;
   std::vector<uint64_t> failed_reads;
 };
 
 class TestCluster {
  public:
+  // Entries in one part of a snapshot.
+  size_t entries_per_part = 2;
+
   // Voters 1..size. `base` gives the options that are common to all.
   TestCluster(size_t size, Options base, uint64_t seed);
 
@@ -65,6 +76,12 @@ class TestCluster {
   // Applies what was handed out, if anything.
   void apply(NodeId node);
   void answer_fetches(NodeId node);
+  // Reads the parts that the node is to send.
+  void read_snapshots(NodeId node);
+  // Makes the part durable that the node has received.
+  void stage(NodeId node);
+  // Puts a snapshot that is whole in the machine's place.
+  void install(NodeId node);
   void deliver(const Message& message);
   // Loses memory, unsynced batches but the first `survive`, and applied entries beyond `applied`.
   void crash(NodeId node, size_t survive, LogIndex applied);
@@ -83,6 +100,8 @@ class TestCluster {
   NodeId leader() const;  // of the highest term; none where there is none
   std::vector<NodeView> views() const;
   SafetyHistory& history() { return history_; }
+  // How many snapshots have replaced a machine.
+  size_t installed() const { return installed_; }
   // The first broken invariant, in words.
   const Violation& violation() const { return violation_; }
 
@@ -98,6 +117,7 @@ class TestCluster {
   std::map<NodeId, TestNode> nodes_;
   std::deque<Message> network_;
   SafetyHistory history_;
+  size_t installed_ = 0;
   Violation violation_;
 };
 

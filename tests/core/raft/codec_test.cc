@@ -31,7 +31,7 @@ wire::RaftMessage valid_append() {
 
 RC_GTEST_PROP(RaftCodec, EveryMessageComesBackAsItWas, ()) {
   Message message;
-  message.kind = static_cast<MessageKind>(*rc::gen::inRange(0, 8));
+  message.kind = static_cast<MessageKind>(*rc::gen::inRange(0, 1 + static_cast<int>(MessageKind::kSnapshotReply)));
   message.group = GroupId(*rc::gen::arbitrary<uint64_t>());
   message.from = NodeId(*rc::gen::inRange<uint64_t>(1, 100));
   message.to = NodeId(*rc::gen::inRange<uint64_t>(1, 100));
@@ -49,6 +49,18 @@ RC_GTEST_PROP(RaftCodec, EveryMessageComesBackAsItWas, ()) {
           Entry{++index, Term(5), EntryType::kCommand, std::make_shared<const std::string>(command)});
     }
   }
+  message.snapshot = *rc::gen::arbitrary<uint64_t>();
+  if (message.kind == MessageKind::kSnapshotReply) message.next_chunk = *rc::gen::arbitrary<uint64_t>();
+  if (message.kind == MessageKind::kSnapshot) {
+    message.log = LogPosition{LogIndex(7), Term(4)};
+    SnapshotChunk chunk;
+    chunk.number = *rc::gen::arbitrary<uint64_t>();
+    chunk.last = *rc::gen::arbitrary<bool>();
+    chunk.configuration = {LogIndex(*rc::gen::inRange<uint64_t>(0, 8)),
+                           initial_configuration({{NodeId(1), Address{"meta-1:1"}}, {NodeId(2), Address{"meta-2:1"}}})};
+    chunk.rows = *rc::gen::arbitrary<std::string>();
+    message.chunk = std::make_shared<const SnapshotChunk>(std::move(chunk));
+  }
   wire::RaftMessage encoded;
   encode_message(message, encoded);
   const Result<Message> decoded = decode_message(encoded);
@@ -63,7 +75,7 @@ TEST(RaftCodec, MessagesThatNoMemberSendsAreRefused) {
   ASSERT_TRUE(decode_message(valid_append()).has_value());
   const std::vector<std::pair<std::string, std::function<void(wire::RaftMessage&)>>> damages = {
       {"unknown kind", [](auto& m) { m.set_type(static_cast<wire::RaftMessage::Type>(77)); }},
-      {"reserved kind", [](auto& m) { m.set_type(wire::RaftMessage::SNAPSHOT); }},
+      {"entries in a snapshot", [](auto& m) { m.set_type(wire::RaftMessage::SNAPSHOT); }},
       {"no kind", [](auto& m) { m.clear_type(); }},
       {"no sender", [](auto& m) { m.clear_from(); }},
       {"no receiver", [](auto& m) { m.clear_to(); }},
@@ -88,6 +100,35 @@ TEST(RaftCodec, MessagesThatNoMemberSendsAreRefused) {
     wire::RaftMessage message = valid_append();
     damage(message);
     EXPECT_EQ(code_of(decode_message(message)), ErrorCode::kProtocolError) << name;
+  }
+}
+
+TEST(RaftCodec, SnapshotsThatNoLeaderSendsAreRefused) {
+  Message message;
+  message.kind = MessageKind::kSnapshot;
+  message.from = NodeId(1);
+  message.to = NodeId(2);
+  message.term = Term(3);
+  message.log = LogPosition{LogIndex(7), Term(3)};
+  SnapshotChunk chunk;
+  chunk.configuration = {LogIndex(7), initial_configuration({{NodeId(1), Address{"meta-1:1"}}})};
+  chunk.rows = std::string(kMaxSnapshotChunkBytes, 'x');
+  message.chunk = std::make_shared<const SnapshotChunk>(std::move(chunk));
+  wire::RaftMessage valid;
+  encode_message(message, valid);
+  ASSERT_TRUE(decode_message(valid).has_value());
+  const std::vector<std::pair<std::string, std::function<void(wire::RaftMessage&)>>> damages = {
+      {"an oversized part", [](auto& m) { m.mutable_rows()->push_back('x'); }},
+      {"of no entry", [](auto& m) { m.clear_log_index(); }},
+      {"of no term", [](auto& m) { m.clear_log_term(); }},
+      {"of a term to come", [](auto& m) { m.set_log_term(4); }},
+      {"of a configuration to come", [](auto& m) { m.set_configuration_index(8); }},
+      {"without a configuration that is valid", [](auto& m) { m.mutable_configuration()->add_learners(1); }},
+  };
+  for (const auto& [name, damage] : damages) {
+    wire::RaftMessage damaged = valid;
+    damage(damaged);
+    EXPECT_EQ(code_of(decode_message(damaged)), ErrorCode::kProtocolError) << name;
   }
 }
 

@@ -1,7 +1,8 @@
 // Thousands of random schedules over groups in memory: messages lost, doubled, reordered and delayed, disks that lag,
-// crashes that lose what was not synced, followers that fall behind. Every schedule is a function of its seed.
+// crashes that lose what was not synced, followers that fall behind so far that they are sent snapshots. Every schedule is a function of its seed.
 //
-// To repeat one: DOGFS_RAFT_SEED=17 random_cluster_test
+// To repeat one: DOGFS_RAFT_SEED=17 raft_random_cluster_test. To try more: DOGFS_RAFT_SCHEDULES=100000.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,6 +10,7 @@
 
 #include "core/base/hash.h"
 #include "core/base/mutant.h"
+#include "core/raft/describe.h"
 #include "tests/core/raft/cluster.h"
 
 namespace dogfs::raft {
@@ -35,6 +37,7 @@ struct Temper {
   uint64_t longest_wait_ms;
   uint64_t change_one_in;  // of the membership
   uint64_t transfer_one_in;
+  uint64_t cut_off_for;  // steps, at least
   bool ordered;
   bool slow_disks;
 };
@@ -49,6 +52,7 @@ class Schedule {
                                     : 5,
                  options(draws_), seed) {
     for (auto& [id, node] : cluster_.nodes()) draw_clock(node);
+    cluster_.entries_per_part = 1 + draws_.below(40);
   }
 
   // Runs `steps` random steps, then heals everything. Returns the first broken promise.
@@ -57,12 +61,16 @@ class Schedule {
       step();
       check_reads();
     }
+    installed_in_trouble_ = cluster_.installed();
     if (!cluster_.violation() && !read_violation_) heal();
     return cluster_.violation() ? cluster_.violation() : read_violation_;
   }
 
   LogIndex committed() { return cluster_.history().committed(); }
   size_t changes() const { return changes_; }
+  // While faults lasted, and in all.
+  size_t installed_in_trouble() const { return installed_in_trouble_; }
+  size_t installed() const { return cluster_.installed(); }
 
  private:
   static Temper draw_temper(Draws& draws) {
@@ -75,6 +83,8 @@ class Schedule {
     temper.change_one_in = draws.one_in(2) ? 1'000'000 : 20 + draws.below(200);
     temper.transfer_one_in = draws.one_in(2) ? 1'000'000 : 20 + draws.below(200);
     temper.longest_wait_ms = draws.one_in(2) ? 30 : 700;
+    // Half of the schedules leave somebody behind for long.
+    temper.cut_off_for = draws.one_in(2) ? 0 : 100 + draws.below(300);
     temper.ordered = draws.one_in(3);
     temper.slow_disks = draws.one_in(3);
     return temper;
@@ -89,6 +99,10 @@ class Schedule {
     options.max_uncommitted_bytes = 100 + draws.below(2000);
     options.max_cached_bytes = draws.one_in(2) ? 1 + draws.below(400) : kMaxLogCacheBytes;
     if (draws.one_in(3)) options.lease_drift_bound = kDriftBound;
+    if (draws.one_in(2)) {
+      options.compaction.keep.max_entries = 1 + draws.below(6);
+      options.compaction.hold.max_entries = options.compaction.keep.max_entries + draws.below(4);
+    }
     return options;
   }
 
@@ -121,8 +135,12 @@ class Schedule {
     if (!leased && draws_.one_in(temper_.campaign_one_in)) return cluster_.campaign(id);
     if (draws_.one_in(temper_.change_one_in)) return change_membership(likely_leader(id));
     if (draws_.one_in(temper_.transfer_one_in)) return transfer(likely_leader(id));
-    if (draws_.one_in(temper_.partition_one_in)) cut_off_ = draws_.one_in(3) ? NodeId() : likely_leader(id);
-    switch (draws_.below(12)) {
+    if (cut_off_until_ > 0) --cut_off_until_;
+    if (cut_off_until_ == 0 && draws_.one_in(temper_.partition_one_in)) {
+      cut_off_ = draws_.one_in(3) ? NodeId() : likely_leader(id);
+      cut_off_until_ = temper_.cut_off_for;
+    }
+    switch (draws_.below(14)) {
       case 0:
         return propose(id);
       case 1:
@@ -135,6 +153,11 @@ class Schedule {
         return draws_.one_in(2) ? cluster_.apply(id) : cluster_.answer_fetches(id);
       case 5:
         return draws_.one_in(3) ? read(id) : void();
+      case 6:
+        return cluster_.read_snapshots(id);
+      case 7:
+        if (!temper_.slow_disks || draws_.one_in(4)) cluster_.stage(id);
+        return draws_.one_in(3) ? cluster_.install(id) : void();
       default:
         return move_message();
     }
@@ -225,7 +248,29 @@ class Schedule {
       cluster_.advance(milliseconds(20));
       for (auto& [id, node] : cluster_.nodes()) cluster_.tick(id);
     }
-    if (!cluster_.violation()) read_violation_ = "the group did not converge after all faults had ended";
+    if (!cluster_.violation()) read_violation_ = "the group did not converge after all faults had ended:" + describe();
+  }
+
+  // For a failure.
+  std::string describe() {
+    std::string text;
+    for (auto& [id, node] : cluster_.nodes()) {
+      const Raft& raft = *node.raft;
+      text +=
+          fmt::format("\n  {} is {} of term {}, log {} to {}, commit {}, applied {}{}; {}", id, role_name(raft.role()),
+                      raft.term(), raft::describe(raft.log().base()), raft::describe(raft.log().last()), raft.commit(),
+                      raft.applied(), raft.is_installing() ? ", installs" : "", raft::describe(raft.configuration()));
+      for (const auto& [peer, progress] : raft.progress()) {
+        text += fmt::format("\n    {}: state {} match {} next {}", peer, static_cast<int>(progress.state()),
+                            progress.match(), progress.next());
+        if (progress.snapshot()) {
+          text += fmt::format(", snapshot #{} at {} part {}{}", progress.snapshot()->number,
+                              raft::describe(progress.snapshot()->position), progress.snapshot()->chunk,
+                              progress.snapshot()->reading ? ", being read" : "");
+        }
+      }
+    }
+    return text;
   }
 
   bool converged() {
@@ -250,6 +295,8 @@ class Schedule {
   Draws draws_;
   Temper temper_;
   TestCluster cluster_;
+  size_t installed_in_trouble_ = 0;
+  uint64_t cut_off_until_ = 0;
   NodeId cut_off_;  // from everybody else; none: all are connected
   uint64_t last_command_ = 0;
   uint64_t last_read_ = 0;
@@ -262,17 +309,26 @@ constexpr size_t kSteps = 1500;
 TEST(RandomCluster, EveryScheduleKeepsRaftsPromises) {
   const char* chosen = std::getenv("DOGFS_RAFT_SEED");
   const uint64_t first = chosen ? std::strtoull(chosen, nullptr, 10) : 1;
-  const uint64_t count = chosen ? 1 : 1000;
+  const char* wanted = std::getenv("DOGFS_RAFT_SCHEDULES");
+  const uint64_t count = chosen ? 1 : wanted ? std::strtoull(wanted, nullptr, 10) : 1000;
   uint64_t committed = 0;
   uint64_t changes = 0;
+  uint64_t installed_in_trouble = 0;
+  uint64_t installed = 0;
   for (uint64_t seed = first; seed < first + count; ++seed) {
     Schedule schedule(seed);
     const Violation violation = schedule.run(kSteps);
     ASSERT_EQ(violation, std::nullopt) << "DOGFS_RAFT_SEED=" << seed;
     committed += schedule.committed().value();
     changes += schedule.changes();
+    installed_in_trouble += schedule.installed_in_trouble();
+    installed += schedule.installed();
   }
+  printf("%llu entries committed, %llu changes of membership, %llu snapshots installed, %llu of them among faults\n",
+         static_cast<unsigned long long>(committed), static_cast<unsigned long long>(changes),
+         static_cast<unsigned long long>(installed), static_cast<unsigned long long>(installed_in_trouble));
   EXPECT_GT(changes, count / 10) << "schedules that change no membership test less";
+  if (!chosen) EXPECT_GT(installed_in_trouble, count / 50) << "few snapshots were sent while something failed";
   EXPECT_GT(committed, count) << "schedules that commit nothing test nothing";
 }
 

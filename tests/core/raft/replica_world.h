@@ -31,6 +31,8 @@ class ListMachine final : public StateMachine {
 
   Task<Result<LogIndex>> load_applied() override { co_return LogIndex(commands().size()); }
 
+  KeyRange rows() const override { return {"m", "n"}; }
+
   // All that was applied, no-ops as empty commands.
   std::vector<std::string> commands() const {
     std::vector<std::string> commands;
@@ -120,6 +122,7 @@ class ReplicaWorld {
   // Null when it is down or did not start.
   ListNode* program(size_t i) { return node(i).up() ? programs_.at(i - 1) : nullptr; }
   size_t max_append_bytes = kMaxAppendBytes;
+  raft::CompactionLimits log = ReplicaOptions().log;
   // By node: how much longer each write takes on its disk.
   std::map<size_t, Duration> slow_disks;
 
@@ -140,6 +143,7 @@ class ReplicaWorld {
     options.voters = voters_;
     options.join = !voters_.contains(NodeId(i));
     options.max_append_bytes = max_append_bytes;
+    options.log = log;
     KvStore* store = &node(i).kv();
     if (slow_disks.contains(i)) {
       store = &node(i).make<SlowStore>(node(i).kv(), node(i).env().clock, slow_disks.at(i));

@@ -4,13 +4,16 @@
 // write the outputs anew after a change that is meant: DOGFS_REWRITE_TRANSCRIPTS=1 raft_transcript_test; then read the
 // difference. The commands:
 //   cluster N [option=value ...]   nodes 1..N; options append_bytes, append_entries, inflight, uncommitted_bytes,
-//                                  cached_bytes, lease_ms (the drift bound of leases)
+//                                  cached_bytes, lease_ms (the drift bound of leases), keep_entries, hold_entries (of the log)
 //   campaign N | propose N C...    (each C is a command) | read N CONTEXT
 //   wait MS                        time passes, nobody is ticked
 //   tick N                         node N looks at the clock
 //   persist N [all]                N's oldest disk write (or all) is done
 //   apply N                        what N was given to apply is applied
 //   fetch N                        N's log reads are answered
+//   read_state N                   the part of its state that N is to send is read
+//   stage N                        the part of a snapshot that N has received is durable
+//   install N                      the snapshot that N has received takes the place of its state
 //   deliver A->B [all]             the oldest message on that way (or all that are on it now) arrives
 //   drop A->B [all]                ... or is lost
 //   join N                         a new node with an empty disk waits to be added
@@ -84,6 +87,9 @@ class Runner {
     if (command == "persist") return words.size() > 2 ? cluster_->persist_all(node) : persist_one(node);
     if (command == "apply") return cluster_->apply(node);
     if (command == "fetch") return cluster_->answer_fetches(node);
+    if (command == "read_state") return cluster_->read_snapshots(node);
+    if (command == "stage") return cluster_->stage(node);
+    if (command == "install") return cluster_->install(node);
     if (command == "restart") return restart(node);
     if (command == "crash") {
       const size_t keep = words.size() > 2 ? std::stoull(words[2].substr(words[2].find('=') + 1)) : 0;
@@ -152,6 +158,8 @@ class Runner {
       if (name == "inflight") options.flow.max_inflight_appends = value;
       if (name == "uncommitted_bytes") options.max_uncommitted_bytes = value;
       if (name == "cached_bytes") options.max_cached_bytes = value;
+      if (name == "keep_entries") options.compaction.keep.max_entries = value;
+      if (name == "hold_entries") options.compaction.hold.max_entries = value;
       if (name == "lease_ms") options.lease_drift_bound = milliseconds(static_cast<int64_t>(value));
     }
     cluster_.emplace(std::stoull(words.at(1)), options, 1);
@@ -232,6 +240,11 @@ class Runner {
     for (const LogFetch& fetch : node.fetches) {
       print(fmt::format("  {} fetches from {} for {}", id, fetch.first, fetch.peer));
     }
+    for (const SnapshotRead& read : node.snapshot_reads) {
+      print(fmt::format("  {} reads part {} of snapshot #{} for {}", id, read.chunk, read.snapshot, read.peer));
+    }
+    if (node.stage) print(fmt::format("  {} stages part {}", id, node.stage->chunk->number));
+    if (node.disk.install) print(fmt::format("  {} installs the state at {}", id, describe(*node.disk.install)));
     print_commit(id);
   }
 
@@ -240,6 +253,7 @@ class Runner {
                                    batch.hard_state.voted_for);
     if (batch.truncate_from) line += fmt::format(" erase {}..", *batch.truncate_from);
     for (const Entry& entry : batch.entries) line += " [" + describe(entry) + "]";
+    if (batch.compaction) line += fmt::format(", drops the log up to {}", describe(batch.compaction->base));
     print(line);
   }
 
@@ -271,12 +285,16 @@ class Runner {
       line += fmt::format(", last {}, durable {}, commit {}, applied {}", describe(node.raft->log().last()),
                           node.raft->log().durable(), node.raft->commit(), node.raft->applied());
       for (const auto& [peer, progress] : node.raft->progress()) {
-        line += fmt::format("\n    {}: {} match {} next {} in flight {}", peer,
-                            progress.state() == Progress::State::kProbe ? "probe" : "replicate", progress.match(),
-                            progress.next(), progress.inflight().count());
+        line += fmt::format("\n    {}: {} match {} next {} in flight {}", peer, state_name(progress.state()),
+                            progress.match(), progress.next(), progress.inflight().count());
       }
     }
     print(line);
+  }
+
+  static std::string_view state_name(Progress::State state) {
+    if (state == Progress::State::kSnapshot) return "snapshot";
+    return state == Progress::State::kProbe ? "probe" : "replicate";
   }
 
   void print_log(NodeId id) {

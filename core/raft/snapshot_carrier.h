@@ -1,0 +1,76 @@
+// Moves snapshots for one replica: reads the parts of those that its leader sends, stages those that it receives, and
+// puts a whole one in the place of the state. The step machine decides (core/raft/snapshot.cc). Belongs to the node's
+// executor.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/env/env.h"
+#include "core/env/kv_store.h"
+#include "core/env/sync.h"
+#include "core/raft/raft.h"
+#include "core/raft/state_machine.h"
+#include "core/raft/state_rows.h"
+
+namespace dogfs::raft {
+
+class SnapshotCarrier {
+ public:
+  // What is passed must outlive the carrier. `turn` is called after each input to the step machine, `fail` when the store
+  // has failed.
+  SnapshotCarrier(Env& env, KvStore& store, StateMachine& machine, GroupId group, std::function<void()> turn,
+                  std::function<void(Error)> fail);
+
+  // Ends what a crash interrupted: an installation is completed, a transfer forgotten. Call before the log and the
+  // applied index are loaded.
+  Task<Status> recover();
+  // Both must outlive stop().
+  void start(Raft& raft, TaskGroup& tasks);
+  void stop();
+
+  // Takes what of `effects` is about snapshots.
+  void carry_out(const Effects& effects);
+
+  // While entries are being applied, the store is not the state at Raft::applied(): no view is opened meanwhile.
+  void begin_applying() { applying_ = true; }
+  void end_applying();
+
+ private:
+  // A frozen state that is being sent.
+  struct View {
+    SnapshotRead read;
+    std::shared_ptr<const KvReader> rows;
+    uint64_t next = 0;  // the part behind `part`
+    RowsPart part;      // the latest that was read
+  };
+
+  void open_views();
+  void close_views();
+  Task<void> read_part(SnapshotRead read);
+  Task<void> stage_loop();
+  Task<void> install(LogPosition position);
+  Task<Status> replace_state();
+
+  Env& env_;
+  KvStore& store_;
+  StateMachine& machine_;
+  GroupId group_;
+  std::function<void()> turn_;
+  std::function<void(Error)> fail_;
+  Raft* raft_ = nullptr;
+  TaskGroup* tasks_ = nullptr;
+  bool ended_ = false;
+
+  bool applying_ = false;
+  std::vector<SnapshotRead> to_open_;
+  std::map<uint64_t, std::shared_ptr<View>> views_;  // by number of the snapshot
+  std::optional<SnapshotStage> to_stage_;
+  std::unique_ptr<Waiter> stage_wake_;
+};
+
+}  // namespace dogfs::raft

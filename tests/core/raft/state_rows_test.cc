@@ -1,0 +1,122 @@
+#include "core/raft/state_rows.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <map>
+
+#include "core/raft/raft_store.h"
+#include "core/wire/raft.pb.h"
+#include "tests/core/meta/memory_rows.h"
+
+namespace dogfs::raft {
+namespace {
+
+constexpr GroupId kGroup{7};
+const KeyRange kState{"m", "n"};
+
+SnapshotChunk chunk_of(uint64_t number, const std::map<std::string, std::string>& rows) {
+  wire::RaftSnapshotRows message;
+  for (const auto& [key, value] : rows) {
+    wire::RaftSnapshotRows::Row& row = *message.add_rows();
+    row.set_key(key);
+    row.set_value(value);
+  }
+  SnapshotChunk chunk;
+  chunk.number = number;
+  chunk.rows = message.SerializeAsString();
+  return chunk;
+}
+
+// All parts of `from`'s state, staged in `to`. Returns how many.
+uint64_t stage_all(const MemoryRows& from, MemoryRows& to, size_t bytes) {
+  RowsPart part;
+  uint64_t number = 0;
+  for (; !part.last; ++number) {
+    part = read_rows(from, kState, part.last_key, bytes).value();
+    SnapshotChunk chunk;
+    chunk.number = number;
+    chunk.last = part.last;
+    chunk.rows = part.rows;
+    to.write(encode_stage(kGroup, kState, chunk).value());
+  }
+  return number;
+}
+
+// Takes `steps` steps of an installation. True when it is complete.
+bool install(MemoryRows& store, size_t bytes, size_t steps) {
+  InstallStep step;
+  for (size_t i = 0; i < steps && !step.last; ++i) {
+    step = install_step(store, kGroup, kState, step.last_key, bytes).value();
+    store.write(std::move(step.batch));
+  }
+  return step.last;
+}
+
+RC_GTEST_PROP(StateRows, AStateComesOutAsItWentInWhateverIsInterrupted,
+              (std::map<std::string, std::string> from, std::map<std::string, std::string> old)) {
+  MemoryRows source;
+  MemoryRows target;
+  for (const auto& [key, value] : from) source.rows["m" + key] = value;
+  for (const auto& [key, value] : old) target.rows["m" + key] = value;
+  source.rows["l"] = source.rows["n"] = "of somebody else";
+  target.rows["l"] = target.rows["n"] = "of this node";
+  const size_t bytes = *rc::gen::inRange<size_t>(1, 60);
+  stage_all(source, target, bytes);
+  const MemoryRows staged = target;
+
+  // A crash loses the last steps of an installation, which begins anew.
+  const bool complete = install(target, bytes, *rc::gen::inRange<size_t>(0, 6));
+  if (!complete) RC_ASSERT(install(target, bytes, SIZE_MAX));
+  MemoryRows expected;
+  for (const auto& [key, value] : source.rows) {
+    if (kState.contains(key)) expected.rows[key] = value;
+  }
+  expected.rows["l"] = expected.rows["n"] = "of this node";
+  RC_ASSERT(target.rows == expected.rows);
+}
+
+TEST(StateRows, APartIsAsLargeAsAskedButHasARow) {
+  MemoryRows source;
+  for (const char* key : {"ma", "mb", "mc", "md"}) source.rows[key] = std::string(98, 'x');
+  MemoryRows target;
+  EXPECT_EQ(stage_all(source, target, 200), 2U);
+  EXPECT_EQ(stage_all(source, target, 1), 4U);
+  EXPECT_EQ(stage_all(MemoryRows(), target, 1), 1U) << "an empty state has one part";
+}
+
+TEST(StateRows, TheFirstPartReplacesWhatWasStaged) {
+  MemoryRows store;
+  store.write(encode_stage(kGroup, kState, chunk_of(0, {{"ma", "1"}, {"mb", "2"}})).value());
+  store.write(encode_stage(kGroup, kState, chunk_of(0, {{"mc", "3"}})).value());
+  store.write(encode_stage(kGroup, kState, chunk_of(1, {{"md", "4"}})).value());
+  EXPECT_TRUE(install(store, 1000, SIZE_MAX));
+  EXPECT_EQ(store.rows, (std::map<std::string, std::string, std::less<>>{{"mc", "3"}, {"md", "4"}}));
+}
+
+TEST(StateRows, PartsThatNoLeaderSendsAreRefused) {
+  SnapshotChunk unparsable = chunk_of(0, {});
+  unparsable.rows = "\xff";
+  wire::RaftSnapshotRows falling;
+  for (const char* key : {"mb", "ma"}) falling.add_rows()->set_key(key);
+  SnapshotChunk descending = chunk_of(0, {});
+  descending.rows = falling.SerializeAsString();
+  for (const SnapshotChunk& chunk : {unparsable, descending, chunk_of(0, {{"l", "before the state"}}),
+                                     chunk_of(0, {{"n", "behind the state"}}), chunk_of(0, {{"", "no key"}})}) {
+    EXPECT_EQ(code_of(encode_stage(kGroup, kState, chunk)), ErrorCode::kProtocolError);
+  }
+}
+
+TEST(StateRows, WhatIsToBeInstalledIsRememberedWithItsChecksum) {
+  MemoryRows store;
+  EXPECT_EQ(load_install(store, kGroup).value(), std::nullopt);
+  PersistBatch batch;
+  batch.install = LogPosition{LogIndex(9), Term(3)};
+  store.write(encode_batch(kGroup, batch));
+  EXPECT_EQ(load_install(store, kGroup).value(), (LogPosition{LogIndex(9), Term(3)}));
+  for (auto& [key, value] : store.rows) value.front() ^= 1;
+  EXPECT_EQ(code_of(load_install(store, kGroup)), ErrorCode::kCorrupt);
+}
+
+}  // namespace
+}  // namespace dogfs::raft
