@@ -77,6 +77,7 @@ class ProfileDraw {
     drawn_.clear_profile();
     draw_cluster();
     draw_network();
+    if (!only_data_) draw_log();
     draw_work();
     for (const Candidate& candidate : kCandidates) {
       if (candidate.data || !only_data_) draw_class(candidate);
@@ -117,6 +118,13 @@ class ProfileDraw {
     if (draws.below(3) > 0) return;
     drawn_.mutable_meta_disk()->set_sync_min_us(1000);
     drawn_.mutable_meta_disk()->set_sync_max_us(static_cast<uint32_t>(draws.between(uint64_t{2000}, 20'000)));
+  }
+
+  // Half of the clusters keep so little of Raft's log that whoever was away for a moment is sent a snapshot.
+  void draw_log() {
+    RandomStream draws = stream("log");
+    if (draws.below(2) == 0) return;
+    drawn_.mutable_meta_disk()->set_log_entries(static_cast<uint32_t>(draws.between(uint64_t{2}, 40)));
   }
 
   void draw_work() {
