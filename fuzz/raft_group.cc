@@ -119,7 +119,7 @@ void RaftGroup::move_message(Input& input) {
   const uint8_t choice = input.byte();
   const bool again = choice >= 0xE0;
   const auto which = network.begin() + static_cast<std::ptrdiff_t>((again ? choice - 0xE0 : choice) % network.size());
-  const raft::Message message = *which;
+  const raft::Message message = again ? *which : std::move(*which);
   if (!again) network.erase(which);
   cluster_.deliver(message);
 }

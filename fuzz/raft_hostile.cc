@@ -9,6 +9,7 @@ namespace dogfs::fuzz {
 namespace {
 
 constexpr size_t kMostEntries = 4;
+constexpr size_t kMostSnapshotEntries = 64;
 
 // The state at `position`, made up, as if it were the first part of a snapshot.
 std::shared_ptr<const raft::SnapshotChunk> forge_chunk(Input& input, raft::LogPosition position) {
@@ -43,7 +44,10 @@ raft::Message draw_message(Input& input, size_t members) {
   message.transfer = input.flag();
   message.snapshot = input.below(4);
   if (message.kind == raft::MessageKind::kSnapshotReply) message.next_chunk = input.below(4);
-  if (message.kind == raft::MessageKind::kSnapshot) message.chunk = forge_chunk(input, message.log);
+  if (message.kind == raft::MessageKind::kSnapshot) {
+    message.log.index = LogIndex(input.below(kMostSnapshotEntries));
+    message.chunk = forge_chunk(input, message.log);
+  }
   if (message.kind != raft::MessageKind::kAppend) return message;
   raft::LogPosition last = message.log;
   for (size_t i = input.below(kMostEntries + 1); i > 0; --i) {

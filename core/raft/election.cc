@@ -151,6 +151,7 @@ void Raft::become_leader() {
   role_ = RaftRole::kLeader;
   leader_ = options_.self;
   expired_candidacies_ = 0;
+  receiving_.reset();  // a leader has all that anybody's snapshot includes
   add_progress_of_members(log_.last_index().next());
   heartbeat_deadline_ = now_ + options_.heartbeat_interval;
   // Entries of earlier terms commit behind one of this term, so there must be one (5.4.2; thesis, 6.4).

@@ -76,7 +76,7 @@ const Entry* TestDisk::find(LogIndex index) const {
   return &entries[index.value() - base.index.value() - 1];
 }
 
-TestCluster::TestCluster(size_t size, Options base, uint64_t seed) : base_(std::move(base)), seed_(seed) {
+TestCluster::TestCluster(size_t size, const Options& base, uint64_t seed) : base_(base), seed_(seed) {
   std::map<NodeId, Address> voters;
   for (size_t i = 1; i <= size; ++i) voters.emplace(NodeId(i), Address());
   for (const auto& [id, address] : voters) {
@@ -114,7 +114,7 @@ void TestCluster::restart(NodeId id) {
   }
   restored.applied = LogIndex(node.disk.machine.size());
   history_.restarted(id);
-  node.raft.emplace(std::move(options), std::move(restored), now(id));
+  node.raft.emplace(options, std::move(restored), now(id));
   collect(id);
 }
 

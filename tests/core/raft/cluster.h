@@ -59,7 +59,7 @@ class TestCluster {
   size_t entries_per_part = 2;
 
   // Voters 1..size. `base` gives the options that are common to all.
-  TestCluster(size_t size, Options base, uint64_t seed);
+  TestCluster(size_t size, const Options& base, uint64_t seed);
 
   // --- Inputs. A node that is down ignores them.
   void advance(Duration elapsed);

@@ -48,13 +48,13 @@ bool install(MemoryRows& store, size_t bytes, size_t steps) {
   InstallStep step;
   for (size_t i = 0; i < steps && !step.last; ++i) {
     step = install_step(store, kGroup, kState, step.last_key, bytes).value();
-    store.write(std::move(step.batch));
+    store.write(step.batch);
   }
   return step.last;
 }
 
 RC_GTEST_PROP(StateRows, AStateComesOutAsItWentInWhateverIsInterrupted,
-              (std::map<std::string, std::string> from, std::map<std::string, std::string> old)) {
+              (const std::map<std::string, std::string>& from, const std::map<std::string, std::string>& old)) {
   MemoryRows source;
   MemoryRows target;
   for (const auto& [key, value] : from) source.rows["m" + key] = value;
