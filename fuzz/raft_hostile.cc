@@ -16,11 +16,11 @@ std::shared_ptr<const raft::SnapshotChunk> forge_chunk(Input& input, raft::LogPo
   raft::SnapshotChunk chunk;
   chunk.last = input.flag();
   chunk.configuration.configuration = raft::initial_configuration({{NodeId(1 + input.below(3)), Address()}});
-  wire::RaftMessage rows;
+  std::vector<raft::Entry> applied;
   for (LogIndex index(1); index <= position.index; ++index) {
-    raft::encode_entry(raft::Entry{index, position.term, raft::EntryType::kNoop, nullptr}, *rows.add_entries());
+    applied.push_back(raft::Entry{index, position.term, raft::EntryType::kNoop, nullptr});
   }
-  chunk.rows = rows.SerializeAsString();
+  chunk.rows = raft::encode_rows(applied);
   return std::make_shared<const raft::SnapshotChunk>(std::move(chunk));
 }
 

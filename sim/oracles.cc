@@ -33,6 +33,13 @@ std::map<uint64_t, Row> rows_in(const KvReader& store, const KeyRange& range) {
   return rows;
 }
 
+// A state that a snapshot is about to replace is none, until the last of its rows is there.
+bool is_installing(const KvReader& disk) {
+  const Result<std::optional<raft::LogPosition>> install = raft::load_install(disk, kGroup);
+  DOGFS_CHECK(install.has_value());
+  return install.value().has_value();
+}
+
 }  // namespace
 
 void RaftOracle::after_event(const Node& node) {
@@ -92,13 +99,6 @@ StateOracle::StateOracle(Cluster& cluster, Verdict& verdict) : cluster_(cluster)
     KvDisk& disk = *node->kv_disk();
     disk.watch(all.begin, [this, node, &disk] { applied_on(*node, disk); });
   }
-}
-
-// A state that a snapshot is about to replace is none, until the last of its rows is there.
-bool is_installing(const KvReader& disk) {
-  const Result<std::optional<raft::LogPosition>> install = raft::load_install(disk, kGroup);
-  DOGFS_CHECK(install.has_value());
-  return install.value().has_value();
 }
 
 void StateOracle::applied_on(const Node& node, KvDisk& disk) {

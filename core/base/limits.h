@@ -75,10 +75,10 @@ inline constexpr size_t kKeptLogEntries = 100'000;
 inline constexpr size_t kHeldLogBytes = 512 * kMiB;
 inline constexpr size_t kHeldLogEntries = 1'000'000;
 static_assert(kHeldLogBytes >= kKeptLogBytes && kHeldLogEntries >= kKeptLogEntries);
-// Rows in one part of a snapshot: this or a single larger row.
+// Rows in one part of a snapshot, or a single larger one; and the most of a part, with what the encoding adds to rows.
 inline constexpr size_t kSnapshotChunkBytes = 1 * kMiB;
 inline constexpr size_t kMaxSnapshotChunkBytes = 4 * kMiB;
-static_assert(kSnapshotChunkBytes + kMaxSnapshotChunkBytes / 2 < kMaxSnapshotChunkBytes);
+static_assert(2 * kSnapshotChunkBytes < kMaxSnapshotChunkBytes);
 static_assert(kMaxSnapshotChunkBytes + kMaxCommandBytes < kMaxFrameBodyBytes, "a part of a snapshot must fit a frame");
 // Committed entries that are applied as one batch.
 inline constexpr size_t kMaxApplyBytes = 4 * kMiB;

@@ -28,7 +28,7 @@ struct MetaOptions {
   Duration heartbeat_interval = milliseconds(50);
   Duration election_timeout = milliseconds(300);
   // How much of Raft's log is kept behind what is applied, and for followers that are behind; see ReplicaOptions.
-  raft::CompactionLimits log = ReplicaOptions().log;
+  raft::CompactionLimits log;
   // A chunk server that has not been heard of for this long gets no new shards.
   Duration server_silence_limit = seconds(3);
   // A write lease that was not renewed for this long is taken away.

@@ -227,8 +227,11 @@ void encode_message(const Message& message, wire::RaftMessage& out) {
   out.set_transfer(message.transfer);
   out.set_sent_at_ns(message.sent_at.time_since_epoch().count());
   out.set_snapshot(message.snapshot);
-  out.set_chunk(message.next_chunk);
-  if (message.chunk) encode_chunk(*message.chunk, out);
+  if (message.chunk) {
+    encode_chunk(*message.chunk, out);
+  } else {
+    out.set_chunk(message.next_chunk);
+  }
 }
 
 Result<Message> decode_message(wire::RaftMessage message) {

@@ -8,13 +8,14 @@
 
 #include <optional>
 
+#include "core/base/limits.h"
 #include "core/raft/log_sizes.h"
 
 namespace dogfs::raft {
 
 struct CompactionLimits {
-  EntryLimits keep;  // the tail that stays in any case
-  EntryLimits hold;  // the most that stays for followers; not below `keep`
+  EntryLimits keep{kKeptLogBytes, kKeptLogEntries};  // the tail that stays in any case
+  EntryLimits hold{kHeldLogBytes, kHeldLogEntries};  // the most that stays for followers; not below `keep`
 };
 
 struct CompactionInputs {

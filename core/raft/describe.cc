@@ -49,6 +49,18 @@ std::string_view message_kind_name(MessageKind kind) {
   return "Unknown";
 }
 
+std::string_view progress_state_name(Progress::State state) {
+  switch (state) {
+    case Progress::State::kProbe:
+      return "probe";
+    case Progress::State::kReplicate:
+      return "replicate";
+    case Progress::State::kSnapshot:
+      return "snapshot";
+  }
+  return "unknown";
+}
+
 std::string describe(LogPosition position) {
   return fmt::format("{}/{}", position.index, position.term);
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/raft/progress.h"
 #include "core/raft/types.h"
 
 namespace dogfs {
@@ -15,6 +16,8 @@ namespace raft {
 
 // "Append", "VoteReply"
 std::string_view message_kind_name(MessageKind kind);
+// "probe", "replicate", "snapshot"
+std::string_view progress_state_name(Progress::State state);
 // "3/2" for index 3 of term 2
 std::string describe(LogPosition position);
 // "voters (1 2 4) outgoing (1 2 3) learners (5)"

@@ -1,6 +1,7 @@
 #include "core/raft/raft.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/check.h"
 #include "core/base/mutant.h"
@@ -271,13 +272,12 @@ void Raft::release_durable() {
 void Raft::persisted(uint64_t batch) {
   DOGFS_CHECK(batch <= last_batch_, "only what was handed out can have been persisted");
   if (batch <= persisted_batch_) return;
-  persisted_batch_ = batch;
+  const uint64_t before = std::exchange(persisted_batch_, batch);
   log_.persisted(batch);
   for (; !applied_at_.empty() && applied_at_.front().batch <= batch; applied_at_.pop_front()) {
     durable_state_ = std::max(durable_state_, applied_at_.front().applied);
   }
-  if (installing_ && !installing_->begun && installing_->batch != 0 && installing_->batch <= batch) {
-    installing_->begun = true;
+  if (installing_ && installing_->batch > before && installing_->batch <= batch) {
     effects_.install = installing_->position;
   }
   release_durable();
@@ -312,7 +312,7 @@ void Raft::take_persist_batch() {
 
 void Raft::take_committed() {
   const LogIndex last = mutant_active(Mutant::kApplyBeforeDurable) ? commit_ : std::min(commit_, log_.durable());
-  if (applied_ < handed_ || handed_ >= last || apply_fetching_ || installing_) return;
+  if (is_applying() || handed_ >= last || apply_fetching_ || installing_) return;
   const LogIndex first = handed_.next();
   if (first >= log_.first_cached()) {
     hand_to_apply(log_.cached(first, last, options_.apply));

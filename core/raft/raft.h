@@ -68,7 +68,7 @@ struct Options {
   FlowLimits flow{kMaxInflightAppends, kMaxInflightAppendBytes};
   size_t max_uncommitted_bytes = kMaxUncommittedBytes;
   size_t max_cached_bytes = kMaxLogCacheBytes;
-  CompactionLimits compaction{{kKeptLogBytes, kKeptLogEntries}, {kHeldLogBytes, kHeldLogEntries}};
+  CompactionLimits compaction;
 };
 
 // What the store had at start (core/raft/raft_store.h). A new node's log is empty; its configurations then begin with the
@@ -161,7 +161,6 @@ struct SnapshotInstalling {
   LogPosition position;
   LogIndex first;      // where the log began before
   uint64_t batch = 0;  // which makes it so; 0: it is not handed out yet
-  bool begun = false;  // the owner was told to replace the state
 };
 
 class Raft {
@@ -200,7 +199,7 @@ class Raft {
   // A view of the state was taken in which exactly applied() is applied, for the snapshot that `read` asks for. False:
   // it is not wanted any more.
   bool snapshot_opened(const SnapshotRead& read);
-  // The answer to `read`; rows and whether it is the last are for the caller to fill in, the rest for this.
+  // The answer to `read`: the part's rows, and whether there is none behind it.
   void snapshot_read(const SnapshotRead& read, std::string rows, bool last);
   // The part is not one of this group's state: the leader is to begin again.
   void snapshot_refused(const SnapshotStage& stage);
@@ -225,6 +224,8 @@ class Raft {
   NodeId leader() const { return leader_; }  // none where unknown
   LogIndex commit() const { return commit_; }
   LogIndex applied() const { return applied_; }
+  // Whether entries were handed out that are not confirmed by applied(): the state may have more of them, or not.
+  bool is_applying() const { return applied_ < handed_; }
   // Up to here the effects of the log are in the state machine, or in the snapshot that replaces it, and no crash takes
   // them away.
   LogIndex durable_state() const { return installing_ ? installing_->position.index : durable_state_; }

@@ -71,7 +71,7 @@ class Replica::Impl {
         persist_wake_(env.clock.make_waiter()),
         apply_wake_(env.clock.make_waiter()),
         snapshots_(
-            env, store, machine, options_.group, [this] { on_snapshot_input(); },
+            env, store, machine, options_.group, [this] { go_on(); },
             [this](Error error) { fail_store(std::move(error)); }),
         calls_idle_(env.clock),
         tasks_(env.executor, env.clock) {}
@@ -105,7 +105,7 @@ class Replica::Impl {
   Task<void> main_loop();
   Task<void> persist_loop();
   Task<void> apply_loop();
-  void on_snapshot_input();
+  void go_on();
   Task<void> fetch(raft::LogFetch fetch);
 
   void turn();
@@ -285,7 +285,6 @@ Task<void> Replica::Impl::apply_loop() {
     for (const raft::Entry& entry : entries) {
       batch.push_back(CommittedEntry{entry.index, entry.term, command_of(entry)});
     }
-    snapshots_.begin_applying();
     Result<Applied> applied = co_await machine_.apply(std::move(batch));
     if (!applied) co_return fail_store(applied.error());
     if (!ended_) answer(entries, std::move(applied.value().replies));
@@ -293,14 +292,13 @@ Task<void> Replica::Impl::apply_loop() {
     if (!visible) co_return fail_store(visible.error());
     if (ended_) co_return;
     raft_->applied(entries.back().index);
-    snapshots_.end_applying();
-    complete_applied_reads();
-    turn();
+    snapshots_.on_applied();
+    go_on();
   }
 }
 
-// A snapshot that was installed is applied, too.
-void Replica::Impl::on_snapshot_input() {
+// After entries were applied, or a snapshot had its turn, which may have been installed.
+void Replica::Impl::go_on() {
   complete_applied_reads();
   turn();
 }

@@ -46,7 +46,7 @@ struct ReplicaOptions {
   // grow in many steps, which is where the simulator looks for trouble.
   size_t max_append_bytes = kMaxAppendBytes;
   // How much of the log is kept (core/raft/compaction.h). Small values send followers snapshots that are hardly behind.
-  raft::CompactionLimits log{{kKeptLogBytes, kKeptLogEntries}, {kHeldLogBytes, kHeldLogEntries}};
+  raft::CompactionLimits log;
 };
 
 struct ReplicaStatus {

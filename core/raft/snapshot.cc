@@ -42,9 +42,9 @@ std::optional<LogIndex> Raft::acknowledged_by_live_followers() const {
 // --- Leader ---------------------------------------------------------------------------------------------------------
 
 void Raft::begin_snapshot(NodeId peer) {
-  DOGFS_COVERAGE_MARK("raft: snapshot begun");
   // A state that is being replaced has no position; the next sign of life begins it.
   if (installing_) return;
+  DOGFS_COVERAGE_MARK("raft: snapshot begun");
   progress_.at(peer).begin_snapshot(++snapshots_begun_);
   effects_.snapshot_reads.push_back(SnapshotRead{peer, snapshots_begun_, 0});
 }
@@ -189,7 +189,7 @@ void Raft::snapshot_staged(const SnapshotStage& stage) {
 
 // Waits until nothing is being applied to the state that is to go.
 void Raft::install_if_complete() {
-  if (!receiving_ || !receiving_->complete || installing_ || applied_ != handed_ || apply_fetching_) return;
+  if (!receiving_ || !receiving_->complete || installing_ || is_applying() || apply_fetching_) return;
   const Message snapshot = std::move(receiving_->last);
   receiving_.reset();
   if (snapshot.log.index > commit_ && !log_.contains(snapshot.log)) {

@@ -70,15 +70,10 @@ void SnapshotCarrier::carry_out(const Effects& effects) {
   close_views();
 }
 
-void SnapshotCarrier::end_applying() {
-  applying_ = false;
-  open_views();
-}
-
 // --- Sending --------------------------------------------------------------------------------------------------------
 
 void SnapshotCarrier::open_views() {
-  if (applying_ || ended_) return;
+  if (ended_ || raft_->is_applying()) return;
   for (const SnapshotRead& read : std::exchange(to_open_, {})) {
     if (!raft_->snapshot_opened(read)) continue;
     env_.log.info("raft", "group {}: sends node {} a snapshot at {}", group_, read.peer, raft_->applied());

@@ -36,9 +36,8 @@ class SnapshotCarrier {
   // Takes what of `effects` is about snapshots.
   void carry_out(const Effects& effects);
 
-  // While entries are being applied, the store is not the state at Raft::applied(): no view is opened meanwhile.
-  void begin_applying() { applying_ = true; }
-  void end_applying();
+  // Entries were applied. While they are being, no view is opened: the store is not the state at Raft::applied().
+  void on_applied() { open_views(); }
 
  private:
   // A frozen state that is being sent.
@@ -66,7 +65,6 @@ class SnapshotCarrier {
   TaskGroup* tasks_ = nullptr;
   bool ended_ = false;
 
-  bool applying_ = false;
   std::vector<SnapshotRead> to_open_;
   std::map<uint64_t, std::shared_ptr<View>> views_;  // by number of the snapshot
   std::optional<SnapshotStage> to_stage_;

@@ -13,6 +13,11 @@ Duration since_start(const World& world) {
   return world.now().time_since_epoch();
 }
 
+Task<void> wait_ten_seconds(Clock& clock, bool& ended) {
+  co_await sleep_for(clock, seconds(10));
+  ended = true;
+}
+
 TEST(SimClock, RunsWithItsOwnRateWhileVirtualTimeIsExact) {
   World world;
   Node& node = world.add_node("a");
@@ -54,11 +59,7 @@ TEST(SimClock, WhatWaitsFollowsAClockThatBecomesSlower) {
   Node& node = world.add_node("a");
   world.spawn(node, sleep_for(node.env().clock, seconds(1)));
   bool done = false;
-  const auto wait = [](Clock& clock, bool& ended) -> Task<void> {
-    co_await sleep_for(clock, seconds(10));
-    ended = true;
-  };
-  world.spawn(node, wait(node.env().clock, done));
+  world.spawn(node, wait_ten_seconds(node.env().clock, done));
   world.run_for(seconds(5));
   node.set_clock_error({.rate_ppm = -100'000});
   world.run_for(milliseconds(5'500));
@@ -72,11 +73,7 @@ TEST(SimClock, WhatWaitsFollowsAClockThatBecomesFasterOrJumps) {
     World world;
     Node& node = world.add_node("a");
     bool done = false;
-    const auto wait = [](Clock& clock, bool& ended) -> Task<void> {
-      co_await sleep_for(clock, seconds(10));
-      ended = true;
-    };
-    world.spawn(node, wait(node.env().clock, done));
+    world.spawn(node, wait_ten_seconds(node.env().clock, done));
     world.run_for(seconds(5));
     if (jump) {
       node.jump_clock(seconds(1));

@@ -11,12 +11,6 @@ namespace dogfs::raft {
 
 namespace {
 
-std::string encode_rows(const std::vector<Entry>& entries, size_t first, size_t count) {
-  wire::RaftMessage message;
-  for (size_t i = first; i < first + count; ++i) encode_entry(entries[i], *message.add_entries());
-  return message.SerializeAsString();
-}
-
 std::vector<Entry> decode_rows(const std::string& rows) {
   wire::RaftMessage message;
   DOGFS_CHECK(message.ParseFromString(rows));
@@ -26,6 +20,12 @@ std::vector<Entry> decode_rows(const std::string& rows) {
 }
 
 }  // namespace
+
+std::string encode_rows(std::span<const Entry> entries) {
+  wire::RaftMessage message;
+  for (const Entry& entry : entries) encode_entry(entry, *message.add_entries());
+  return message.SerializeAsString();
+}
 
 void TestDisk::hand_over(PersistBatch batch) {
   unsynced.push_back(std::move(batch));
@@ -235,7 +235,8 @@ void TestCluster::read_snapshots(NodeId id) {
     const std::vector<Entry>& entries = view->second;
     const size_t first = read.chunk * entries_per_part;
     const size_t count = std::min(entries_per_part, entries.size() - first);
-    node.raft->snapshot_read(read, encode_rows(entries, first, count), first + count == entries.size());
+    node.raft->snapshot_read(read, encode_rows(std::span(entries).subspan(first, count)),
+                             first + count == entries.size());
   }
   collect(id);
 }

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,9 @@
 #include "core/raft/raft.h"
 
 namespace dogfs::raft {
+
+// The rows of a state that has applied `entries`, or of a part of it.
+std::string encode_rows(std::span<const Entry> entries);
 
 // What a member keeps over crashes, and what it has asked to be written.
 struct TestDisk {

@@ -261,7 +261,7 @@ class Schedule {
                       raft.term(), raft::describe(raft.log().base()), raft::describe(raft.log().last()), raft.commit(),
                       raft.applied(), raft.is_installing() ? ", installs" : "", raft::describe(raft.configuration()));
       for (const auto& [peer, progress] : raft.progress()) {
-        text += fmt::format("\n    {}: state {} match {} next {}", peer, static_cast<int>(progress.state()),
+        text += fmt::format("\n    {}: {} match {} next {}", peer, progress_state_name(progress.state()),
                             progress.match(), progress.next());
         if (progress.snapshot()) {
           text += fmt::format(", snapshot #{} at {} part {}{}", progress.snapshot()->number,

@@ -122,7 +122,7 @@ class ReplicaWorld {
   // Null when it is down or did not start.
   ListNode* program(size_t i) { return node(i).up() ? programs_.at(i - 1) : nullptr; }
   size_t max_append_bytes = kMaxAppendBytes;
-  raft::CompactionLimits log = ReplicaOptions().log;
+  raft::CompactionLimits log;
   // By node: how much longer each write takes on its disk.
   std::map<size_t, Duration> slow_disks;
 

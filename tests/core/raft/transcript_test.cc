@@ -285,16 +285,11 @@ class Runner {
       line += fmt::format(", last {}, durable {}, commit {}, applied {}", describe(node.raft->log().last()),
                           node.raft->log().durable(), node.raft->commit(), node.raft->applied());
       for (const auto& [peer, progress] : node.raft->progress()) {
-        line += fmt::format("\n    {}: {} match {} next {} in flight {}", peer, state_name(progress.state()),
+        line += fmt::format("\n    {}: {} match {} next {} in flight {}", peer, progress_state_name(progress.state()),
                             progress.match(), progress.next(), progress.inflight().count());
       }
     }
     print(line);
-  }
-
-  static std::string_view state_name(Progress::State state) {
-    if (state == Progress::State::kSnapshot) return "snapshot";
-    return state == Progress::State::kProbe ? "probe" : "replicate";
   }
 
   void print_log(NodeId id) {
