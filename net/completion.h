@@ -78,7 +78,9 @@ template <class T, class Start>
 Task<T> await_completion(Start start) {
   const Executor executor = co_await boost::asio::this_coro::executor;
   co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<Executor>, void(T)>(
-      [](auto handler, Executor on, Start begin) { begin(Completion<T>(std::move(on), std::move(handler))); },
+      [](auto handler, Executor on, Start&& begin) {
+        std::move(begin)(Completion<T>(std::move(on), std::move(handler)));
+      },
       boost::asio::use_awaitable_t<Executor>(), executor, std::move(start));
 }
 

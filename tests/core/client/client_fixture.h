@@ -17,12 +17,14 @@ inline constexpr Geometry kSmallGeometry{
     .data_shards = 3, .parity_shards = 2, .cell_bytes = 64 * kKiB, .block_bytes = 3 * 4 * 64 * kKiB};
 
 class ClientFixture : public testing::Test {
+ public:
+  ~ClientFixture() override { stop_client(); }
+
  protected:
   explicit ClientFixture(size_t servers = 7, Geometry geometry = kSmallGeometry)
       : geometry_(geometry), cluster_(world_, geometry, servers) {
     restart_client(cluster_.client_options());
   }
-  ~ClientFixture() override { stop_client(); }
 
   void stop_client() {
     if (client_) world_.run(client_->stop());

@@ -20,7 +20,7 @@ class HedgeTest : public ClientFixture {
     EXPECT_TRUE(write("/f", data_).has_value());
     for (const wire::Shard& shard : cluster_.file("/f").blocks.at(0).shards) servers_.push_back(shard.server());
   }
-  void slow_down(std::vector<uint64_t> servers, Duration by) {
+  void slow_down(const std::vector<uint64_t>& servers, Duration by) {
     std::vector<Address> slow;
     for (const uint64_t server : servers) slow.push_back(cluster_.server_address(server));
     world_.transport.delay = [this, slow, by](const Address& to, const Request& request) {

@@ -19,12 +19,14 @@ using ::testing::IsEmpty;
 
 // One open file on a machine with eight servers.
 class BlockCommands : public ::testing::Test {
+ public:
+  ~BlockCommands() override { EXPECT_THAT(check_meta_invariants(machine.rows, GroupId()).value(), IsEmpty()); }
+
  protected:
   BlockCommands() {
     machine.add_servers(8);
     file = machine.create("/f").result.create_file();
   }
-  ~BlockCommands() override { EXPECT_THAT(check_meta_invariants(machine.rows, GroupId()).value(), IsEmpty()); }
 
   wire::AllocateBlockResult allocate() {
     const Outcome outcome = machine.allocate(file, 0, {1, 2, 3, 4, 5});

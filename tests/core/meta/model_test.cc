@@ -38,14 +38,15 @@ std::string random_path() {
 void collect(const MachineHarness& machine, InodeId directory, const std::string& path,
              std::map<std::string, FileSystemModel::Node>& nodes) {
   const MetaTables tables = machine.tables();
-  const Status scanned = scan_rows<wire::DirectoryEntryRow>(
-      machine.rows, tables.keys().entries(directory, {}), [&](std::string_view key, wire::DirectoryEntryRow row) {
-        const std::string child = path + "/" + std::string(entry_name(key));
-        const bool is_directory = row.type() == wire::InodeRow::DIRECTORY;
-        nodes[child] = {.directory = is_directory, .inode = row.inode()};
-        if (is_directory) collect(machine, InodeId(row.inode()), child, nodes);
-        return true;
-      });
+  const Status scanned =
+      scan_rows<wire::DirectoryEntryRow>(machine.rows, tables.keys().entries(directory, {}),
+                                         [&](std::string_view key, const wire::DirectoryEntryRow& row) {
+                                           const std::string child = path + "/" + std::string(entry_name(key));
+                                           const bool is_directory = row.type() == wire::InodeRow::DIRECTORY;
+                                           nodes[child] = {.directory = is_directory, .inode = row.inode()};
+                                           if (is_directory) collect(machine, InodeId(row.inode()), child, nodes);
+                                           return true;
+                                         });
   RC_ASSERT(scanned.has_value());
 }
 
@@ -291,7 +292,7 @@ class History {
         writer.blocks[static_cast<size_t>(below(static_cast<int>(writer.blocks.size())))];
     FileSystemModel::File& file = model_.files.at(writer.file.inode());
     const bool right_offset = below(8) != 0;
-    const auto length = static_cast<uint64_t>(1 + below(static_cast<int>(kTestGeometry.block_bytes)));
+    const auto length = static_cast<uint64_t>(below(static_cast<int>(kTestGeometry.block_bytes))) + 1;
     wire::CommitBlock operation =
         MachineHarness::full_commit(writer.file, block, file.length + (right_offset ? 0 : 1), length);
     uint32_t durable = 0;
