@@ -25,6 +25,21 @@ void WriteBatch::append(WriteBatch other) {
   std::move(other.operations_.begin(), other.operations_.end(), std::back_inserter(operations_));
 }
 
+Result<std::optional<std::string>> KvReadCache::get(std::string_view key) const {
+  const auto known = known_.lower_bound(key);
+  if (known != known_.end() && known->first == key) return known->second;
+  DOGFS_TRY(std::optional<std::string> value, base_.get(key));
+  return known_.emplace_hint(known, key, std::move(value))->second;
+}
+
+Status KvReadCache::scan(std::string_view begin, std::string_view end, const Visitor& visit) const {
+  return base_.scan(begin, end, visit);
+}
+
+Status KvReadCache::scan_backward(std::string_view begin, std::string_view end, const Visitor& visit) const {
+  return base_.scan_backward(begin, end, visit);
+}
+
 void KvOverlay::put(std::string key, std::string value) {
   changes_.insert_or_assign(std::move(key), std::move(value));
 }

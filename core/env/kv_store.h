@@ -95,6 +95,25 @@ class KvStore : public KvReader {
   virtual Task<Status> write(WriteBatch batch, Durability durability) = 0;
 };
 
+// Asks `base` for each key once, for as long as nothing changes there: what a batch of commands reads again and again,
+// as the rows of the directories above its files. It keeps all that it was asked for. Not thread-safe.
+class KvReadCache final : public KvReader {
+ public:
+  // `base` must outlive this object.
+  explicit KvReadCache(const KvReader& base) : base_(base) {}
+  KvReadCache(const KvReadCache&) = delete;
+  KvReadCache& operator=(const KvReadCache&) = delete;
+
+  Result<std::optional<std::string>> get(std::string_view key) const override;
+  Status scan(std::string_view begin, std::string_view end, const Visitor& visit) const override;
+  Status scan_backward(std::string_view begin, std::string_view end, const Visitor& visit) const override;
+
+ private:
+  const KvReader& base_;
+  // nullopt: there is none.
+  mutable std::map<std::string, std::optional<std::string>, std::less<>> known_;
+};
+
 // Reads through changes that are not in the store yet: what a command sees of the commands before it in its batch.
 // The view is of `base` with every operation applied so far. Not thread-safe.
 class KvOverlay final : public KvReader {

@@ -178,7 +178,8 @@ Result<std::string> run_own_command(ApplyContext& context) {
 // Applies one batch, entry by entry.
 class BatchApplier {
  public:
-  BatchApplier(const KvReader& base, GroupId group) : group_(group), batch_(base), tables_(batch_, group) {}
+  BatchApplier(const KvReader& base, GroupId group)
+      : group_(group), base_(base), batch_(base_), tables_(batch_, group) {}
 
   Status load() {
     DOGFS_TRY(std::optional<wire::CountersRow> counters, tables_.counters());
@@ -247,6 +248,7 @@ class BatchApplier {
   }
 
   GroupId group_;
+  KvReadCache base_;
   KvOverlay batch_;
   MutableTables tables_;
   wire::CountersRow counters_;
