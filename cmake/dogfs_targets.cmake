@@ -7,6 +7,28 @@ function(dogfs_library name)
   target_link_libraries(${name} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE_DEPENDS})
 endfunction()
 
+# dogfs_proto_library(NAME FILES.proto...) generates and compiles the protobuf messages of this folder. They are included as
+# "folder/file.pb.h".
+function(dogfs_proto_library name)
+  file(RELATIVE_PATH folder ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+  set(sources)
+  foreach(proto ${ARGN})
+    string(REPLACE ".proto" "" stem ${proto})
+    set(generated ${CMAKE_BINARY_DIR}/${folder}/${stem}.pb)
+    add_custom_command(
+      OUTPUT ${generated}.cc ${generated}.h
+      COMMAND protobuf::protoc --proto_path=${CMAKE_SOURCE_DIR} --cpp_out=${CMAKE_BINARY_DIR} ${folder}/${proto}
+      WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+      DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${proto}
+      VERBATIM)
+    list(APPEND sources ${generated}.cc)
+  endforeach()
+  add_library(${name} STATIC ${sources})
+  target_include_directories(${name} SYSTEM PUBLIC ${CMAKE_BINARY_DIR})
+  target_link_libraries(${name} PUBLIC protobuf::libprotobuf)
+  target_compile_options(${name} PRIVATE -w)
+endfunction()
+
 # dogfs_test(NAME SOURCES... DEPENDS... [LABELS...]) declares a GoogleTest program and registers it with CTest.
 function(dogfs_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LABELS" ${ARGN})

@@ -15,7 +15,6 @@
 #include "runtime/cli/policy.h"
 #include "runtime/cli/put.h"
 #include "runtime/cli/session.h"
-#include "runtime/memory.h"
 
 namespace dogfs::cli {
 namespace {
@@ -342,6 +341,5 @@ int run(int argc, char** argv) {
 }  // namespace dogfs::cli
 
 int main(int argc, char** argv) {
-  dogfs::keep_freed_buffers();
   return dogfs::cli::run(argc, argv);
 }

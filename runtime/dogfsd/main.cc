@@ -11,7 +11,6 @@
 #include "runtime/dogfsd/exit_code.h"
 #include "runtime/dogfsd/node_host.h"
 #include "runtime/dogfsd/stop_signals.h"
-#include "runtime/memory.h"
 #include "runtime/text_file.h"
 
 namespace dogfs {
@@ -229,7 +228,6 @@ void raise_file_limit() {
 }
 
 int run(int argc, char** argv) {
-  keep_freed_buffers();
   CommandLine line;
   define(line);
   try {

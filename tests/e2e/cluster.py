@@ -67,7 +67,7 @@ def free_ports(count):
     raise Miss("no free ports")
 
 
-def _die_with_parent():
+def die_with_parent():
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -85,7 +85,7 @@ class Node:
         expect(not self.alive(), f"{self.name} runs already")
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            start_new_session=True, preexec_fn=_die_with_parent)
+                                            start_new_session=True, preexec_fn=die_with_parent)
 
     def alive(self):
         return self.process is not None and self.process.poll() is None
@@ -186,7 +186,7 @@ class Cluster:
     def start_dogfs(self, *words):
         """Starts dogfs in the background."""
         return subprocess.Popen([self.dogfs_program, *words], env=self.environment(), stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_die_with_parent)
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=die_with_parent)
 
     def json(self, *words):
         return [json.loads(line) for line in self.dogfs(*words, "--json").stdout.splitlines()]

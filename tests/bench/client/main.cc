@@ -22,7 +22,6 @@
 #include "runtime/clock.h"
 #include "runtime/compute.h"
 #include "runtime/log.h"
-#include "runtime/memory.h"
 #include "runtime/random.h"
 #include "tests/bench/client/io.h"
 #include "tests/bench/client/metadata.h"
@@ -158,7 +157,6 @@ int run_client(const std::string& command, const Options& options) {
 }  // namespace dogfs::bench
 
 int main(int argc, char** argv) {
-  dogfs::keep_freed_buffers();
   dogfs::bench::Options options;
   CLI::App app("Does one thing to a running cluster and says how fast it went.");
   app.require_subcommand(1);

@@ -17,7 +17,6 @@
 #include "net/transport.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
-#include "runtime/memory.h"
 
 namespace dogfs {
 namespace {
@@ -122,7 +121,6 @@ BENCHMARK(payload_in)->Arg(64 << 10)->Arg(256 << 10)->Arg(1 << 20)->Arg(4 << 20)
 }  // namespace dogfs
 
 int main(int argc, char** argv) {
-  dogfs::keep_freed_buffers();
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
 }
