@@ -105,6 +105,7 @@ class Replica::Impl {
   Task<void> main_loop();
   Task<void> persist_loop();
   Task<void> apply_loop();
+  Task<void> let_commands_gather(MonoTime due);
   void go_on();
   Task<void> fetch(raft::LogFetch fetch);
 
@@ -274,11 +275,15 @@ Task<void> Replica::Impl::persist_loop() {
 }
 
 Task<void> Replica::Impl::apply_loop() {
+  MonoTime next_on_follower = env_.clock.now();
   while (!ended_) {
     if (to_apply_.empty()) {
       co_await apply_wake_->wait_until(kNever);
       continue;
     }
+    co_await let_commands_gather(next_on_follower);
+    if (ended_) co_return;
+    next_on_follower = env_.clock.now() + options_.follower_apply_interval;
     const std::vector<raft::Entry> entries = std::exchange(to_apply_, {});
     std::vector<CommittedEntry> batch;
     batch.reserve(entries.size());
@@ -294,6 +299,13 @@ Task<void> Replica::Impl::apply_loop() {
     raft_->applied(entries.back().index);
     snapshots_.on_applied();
     go_on();
+  }
+}
+
+// On a follower. What was handed out to be applied waits too: the step machine hands out the rest when it is applied.
+Task<void> Replica::Impl::let_commands_gather(MonoTime due) {
+  while (!ended_ && raft_->role() != RaftRole::kLeader && env_.clock.now() < due) {
+    co_await apply_wake_->wait_until(due);
   }
 }
 
@@ -451,6 +463,7 @@ void Replica::Impl::announce_change() {
     fail_uncertain_proposals();
   }
   announced_ = standing;
+  apply_wake_->notify();
   env_.log.info("raft", "group {} node {}: {} of term {}, leader {}", options_.group, options_.self,
                 role_name(standing.role), standing.term, standing.leader);
   if (observer_) observer_(status());

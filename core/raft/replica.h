@@ -40,6 +40,9 @@ struct ReplicaOptions {
   Duration heartbeat_interval = milliseconds(50);
   // Drawn anew for each wait from [election_timeout, 2 * election_timeout). Precondition: at least 3 heartbeats.
   Duration election_timeout = milliseconds(300);
+  // A follower lets what is committed gather for so long before it applies it: nobody waits for it there, and one batch
+  // costs little more than one command. It is what a new leader may have to catch up with.
+  Duration follower_apply_interval = milliseconds(5);
   // raft::Options::lease_drift_bound.
   std::optional<Duration> lease_drift_bound;
   // Most bytes of entries in one append (a single larger entry goes alone). Small values make a lagging follower's log

@@ -39,6 +39,30 @@ TEST(Replica, AGroupOfOneNeedsNobody) {
   EXPECT_EQ(group.propose(1, "b").value(), "4:b");
 }
 
+TEST(Replica, AFollowerLetsCommandsGatherBeforeItAppliesThem) {
+  ReplicaWorld group(3, 1);
+  group.start_all();
+  const size_t leader = group.elect();
+  constexpr size_t kCommands = 100;
+  for (size_t i = 0; i < kCommands; ++i) ASSERT_TRUE(group.propose(leader, "a").has_value());
+  EXPECT_TRUE(group.converge());
+  EXPECT_GE(group.program(leader)->machine().batches(), kCommands);
+  EXPECT_LT(group.program(leader % 3 + 1)->machine().batches(), kCommands / 2);
+}
+
+TEST(Replica, ANewLeaderAppliesWhatHasGatheredAtOnce) {
+  ReplicaWorld group(3, 1);
+  group.follower_apply_interval = seconds(3600);
+  group.start_all();
+  const size_t old_leader = group.elect();
+  for (size_t i = 0; i < 10; ++i) ASSERT_TRUE(group.propose(old_leader, "a").has_value());
+  group.crash(old_leader);
+  const size_t new_leader = group.elect();
+  ASSERT_NE(new_leader, old_leader);
+  EXPECT_EQ(group.propose(new_leader, "b").value(), "13:b");
+  EXPECT_EQ(group.read(new_leader).value(), LogIndex(13));
+}
+
 TEST(Replica, AFollowerSendsCallersAway) {
   ReplicaWorld group(3, 1);
   group.start_all();

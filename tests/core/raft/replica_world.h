@@ -20,6 +20,7 @@ class ListMachine final : public StateMachine {
   explicit ListMachine(KvStore& store) : store_(store) {}
 
   Task<Result<Applied>> apply(std::vector<CommittedEntry> entries) override {
+    ++batches_;
     WriteBatch batch;
     std::vector<std::string> replies;
     for (CommittedEntry& entry : entries) {
@@ -32,6 +33,9 @@ class ListMachine final : public StateMachine {
   Task<Result<LogIndex>> load_applied() override { co_return LogIndex(commands().size()); }
 
   KeyRange rows() const override { return {"m", "n"}; }
+
+  // How many times it was given something to apply.
+  size_t batches() const { return batches_; }
 
   // All that was applied, no-ops as empty commands.
   std::vector<std::string> commands() const {
@@ -51,6 +55,7 @@ class ListMachine final : public StateMachine {
   }
 
   KvStore& store_;
+  size_t batches_ = 0;
 };
 
 // A store on a disk that takes `delay` longer for each write.
@@ -122,6 +127,7 @@ class ReplicaWorld {
   // Null when it is down or did not start.
   ListNode* program(size_t i) { return node(i).up() ? programs_.at(i - 1) : nullptr; }
   size_t max_append_bytes = kMaxAppendBytes;
+  Duration follower_apply_interval = milliseconds(5);
   raft::CompactionLimits log;
   // By node: how much longer each write takes on its disk.
   std::map<size_t, Duration> slow_disks;
@@ -144,6 +150,7 @@ class ReplicaWorld {
     options.join = !voters_.contains(NodeId(i));
     options.max_append_bytes = max_append_bytes;
     options.log = log;
+    options.follower_apply_interval = follower_apply_interval;
     KvStore* store = &node(i).kv();
     if (slow_disks.contains(i)) {
       store = &node(i).make<SlowStore>(node(i).kv(), node(i).env().clock, slow_disks.at(i));
