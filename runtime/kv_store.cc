@@ -3,7 +3,6 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
-#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
@@ -41,9 +40,6 @@ Error to_open_error(const rocksdb::Status& status, const std::string& directory)
   return error;
 }
 
-// Of a key: the owner's letter, the group, the kind of row.
-constexpr size_t kKindBytes = 1 + sizeof(uint64_t) + 1;
-
 rocksdb::Options rocksdb_options(const RocksKvOptions& options) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(options.cache_bytes);
@@ -62,8 +58,6 @@ rocksdb::Options rocksdb_options(const RocksKvOptions& options) {
   out.memtable_prefix_bloom_size_ratio = kMemtableFilterShare;
   out.max_write_buffer_number = 3;
   out.max_total_wal_size = 4 * options.memtable_bytes;
-  // Keys of one kind mostly grow: the next goes in where the one before it did.
-  out.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kKindBytes));
   out.max_open_files = options.max_open_files;
   out.max_background_jobs = 2;
   out.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
