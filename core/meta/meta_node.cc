@@ -12,8 +12,8 @@
 #include "core/meta/server_admin.h"
 #include "core/meta/server_requests.h"
 #include "core/meta/state_machine.h"
+#include "core/raft/group_host.h"
 #include "core/wire/message_type.h"
-#include "core/wire/raft.pb.h"
 #include "core/wire/rpc.h"
 
 namespace dogfs {
@@ -43,7 +43,8 @@ class MetaNode::Impl {
       : env_(env),
         options_(std::move(options)),
         machine_(store, env.compute, kGroup),
-        replica_(env, store, machine_, replica_options(options_), std::move(on_fatal)),
+        host_(env, store, std::move(on_fatal)),
+        replica_(host_.add(machine_, replica_options(options_))),
         parts_(env, store, options_, replica_, kGroup),
         clients_(parts_),
         repairs_(parts_),
@@ -77,7 +78,7 @@ class MetaNode::Impl {
     duties_.request_stop();
     repairs_.request_stop();
     balancer_.request_stop();
-    co_await replica_.stop();
+    co_await host_.stop();
     co_await duties_.join();
     co_await repairs_.join();
     co_await balancer_.join();
@@ -96,15 +97,7 @@ class MetaNode::Impl {
   }
 
   void receive(const Request& message) {
-    if (stopping_ || message.type != MessageType::kRaft) return;
-    Result<wire::RaftMessages> parsed = parse_message<wire::RaftMessages>(message.body);
-    if (!parsed) {
-      env_.log.warning("meta", "dropped a malformed message between metadata nodes");
-      return;
-    }
-    for (wire::RaftMessage& each : *parsed.value().mutable_messages()) {
-      if (each.group() == kGroup.value()) replica_.receive(std::move(each));
-    }
+    if (!stopping_ && message.type == MessageType::kRaft) host_.receive(message);
   }
 
   const Replica& replica() const { return replica_; }
@@ -175,7 +168,8 @@ class MetaNode::Impl {
   Env& env_;
   MetaOptions options_;
   MetaStateMachine machine_;
-  Replica replica_;
+  GroupHost host_;
+  Replica& replica_;
   MetaParts parts_;
   ClientRequests clients_;
   Repairs repairs_;

@@ -153,7 +153,7 @@ void Raft::become_leader() {
   expired_candidacies_ = 0;
   receiving_.reset();  // a leader has all that anybody's snapshot includes
   add_progress_of_members(log_.last_index().next());
-  heartbeat_deadline_ = now_ + options_.heartbeat_interval;
+  heartbeat_deadline_ = next_heartbeat();
   // Entries of earlier terms commit behind one of this term, so there must be one (5.4.2; thesis, 6.4).
   append_own(EntryType::kNoop, nullptr);
   broadcast_appends();

@@ -1,9 +1,10 @@
 #include "core/raft/outbox.h"
 
-#include <map>
 #include <utility>
 
 #include "core/raft/codec.h"
+#include "core/wire/message_type.h"
+#include "core/wire/rpc.h"
 
 namespace dogfs::raft {
 
@@ -19,23 +20,36 @@ size_t message_bytes(const Message& message) {
   return bytes;
 }
 
-std::vector<PeerFrame> pack_frames(const std::vector<Message>& messages) {
-  struct Open {
-    wire::RaftMessages body;
-    size_t bytes = 0;
-  };
-  std::map<NodeId, Open> open;
-  std::vector<PeerFrame> frames;
-  for (const Message& message : messages) {
-    Open& frame = open[message.to];
-    encode_message(message, *frame.body.add_messages());
-    frame.bytes += message_bytes(message);
-    if (frame.bytes >= kFullFrameBytes) frames.push_back(PeerFrame{message.to, std::exchange(frame, Open()).body});
-  }
-  for (auto& [peer, frame] : open) {
-    if (frame.bytes > 0) frames.push_back(PeerFrame{peer, std::move(frame.body)});
-  }
+std::optional<wire::RaftMessages> FramePacker::add(const Address& peer, const Message& message) {
+  Open& frame = open_[peer];
+  encode_message(message, *frame.body.add_messages());
+  frame.bytes += message_bytes(message);
+  if (frame.bytes < kFullFrameBytes) return std::nullopt;
+  wire::RaftMessages full = std::move(frame.body);
+  open_.erase(peer);
+  return full;
+}
+
+std::map<Address, wire::RaftMessages> FramePacker::take() {
+  std::map<Address, wire::RaftMessages> frames;
+  for (auto& [peer, frame] : std::exchange(open_, {})) frames.emplace(peer, std::move(frame.body));
   return frames;
+}
+
+void Outbox::add(const Address& peer, const Message& message) {
+  if (const auto full = frames_.add(peer, message)) return send(peer, *full);
+  if (!std::exchange(flushing_, true)) tasks_.spawn(flush());
+}
+
+Task<void> Outbox::flush() {
+  flushing_ = false;
+  for (const auto& [peer, frame] : frames_.take()) send(peer, frame);
+  co_return;
+}
+
+// The group is in each message: a frame is of them all.
+void Outbox::send(const Address& peer, const wire::RaftMessages& frame) {
+  env_.transport.send(peer, make_request(MessageType::kRaft, GroupId(), frame));
 }
 
 }  // namespace dogfs::raft

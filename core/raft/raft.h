@@ -323,6 +323,7 @@ class Raft {
   bool send_append(NodeId peer, Send mode);
   void send_entries(NodeId peer, std::vector<Entry> entries);
   void send_append_behind(NodeId peer, LogIndex previous, std::vector<Entry> entries);
+  MonoTime next_heartbeat() const;
   void broadcast_heartbeat();
   void advance_commit();
   void commit_to(LogIndex index);

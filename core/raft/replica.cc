@@ -1,10 +1,11 @@
 // The driver is made of three loops and one function.
 //
 // turn() does all that can be done at one moment, without suspending: it feeds what has gathered (messages, proposals,
-// reads, time) to the step machine and carries out the effects. Whoever brings an input wakes the main loop, so that
-// everything which arrives at one moment shares a turn: hundreds of proposals become one append, and all messages for a
-// peer one frame. The persist loop writes what has gathered while the write before it was under way, in one synced
-// write (group commit); the apply loop hands committed entries to the state machine. Nothing polls.
+// reads, time) to the step machine and carries out the effects. Whoever brings a proposal or a read wakes the main loop,
+// so that all which come at one moment share a turn: hundreds of proposals become one append. Messages have their turn
+// when those of a whole frame are in the inbox (GroupHost::receive). The persist loop writes what has gathered while the
+// write before it was under way, in one synced write (group commit); the apply loop hands committed entries to the state
+// machine. Nothing polls.
 #include "core/raft/replica.h"
 
 #include <deque>
@@ -19,7 +20,6 @@
 #include "core/raft/raft_store.h"
 #include "core/raft/snapshot_carrier.h"
 #include "core/raft/watch_list.h"
-#include "core/wire/rpc.h"
 
 namespace dogfs {
 
@@ -61,12 +61,13 @@ std::string command_of(const raft::Entry& entry) {
 
 class Replica::Impl {
  public:
-  Impl(Env& env, KvStore& store, StateMachine& machine, ReplicaOptions options, std::function<void(Error)> on_fatal)
+  Impl(Env& env, KvStore& store, StateMachine& machine, raft::Outbox& outbox, ReplicaOptions options, Hooks hooks)
       : env_(env),
         store_(store),
         machine_(machine),
+        outbox_(outbox),
         options_(std::move(options)),
-        on_fatal_(std::move(on_fatal)),
+        hooks_(std::move(hooks)),
         main_wake_(env.clock.make_waiter()),
         persist_wake_(env.clock.make_waiter()),
         apply_wake_(env.clock.make_waiter()),
@@ -79,6 +80,8 @@ class Replica::Impl {
   Task<Status> start();
   Task<void> stop();
   void receive(wire::RaftMessage message);
+  void take_turn();
+  void tick();
   Task<Result<std::string>> propose(std::string command, MonoTime deadline);
   Task<Result<LogIndex>> read_barrier(MonoTime deadline);
   Task<void> answers_visible();
@@ -131,8 +134,9 @@ class Replica::Impl {
   Env& env_;
   KvStore& store_;
   StateMachine& machine_;
+  raft::Outbox& outbox_;
   ReplicaOptions options_;
-  std::function<void(Error)> on_fatal_;
+  Hooks hooks_;
   std::function<void(const ReplicaStatus&)> observer_;
   std::unique_ptr<raft::Raft> raft_;
   bool ended_ = false;  // by stop() or by a failed store
@@ -245,14 +249,18 @@ void Replica::Impl::fail_store(Error error) {
   snapshots_.stop();
   env_.log.error("raft", "group {} node {}: {}", options_.group, options_.self, error.to_string());
   fail_all(Error(ErrorCode::kShuttingDown));
-  on_fatal_(std::move(error));
+  hooks_.on_fatal(std::move(error));
 }
 
 // --- Loops ----------------------------------------------------------------------------------------------------------
 
 Task<void> Replica::Impl::main_loop() {
   while (!ended_) {
-    turn();
+    if (env_.clock.now() >= raft_->next_deadline()) {
+      hooks_.on_due();
+    } else {
+      turn();
+    }
     armed_deadline_ = raft_->next_deadline();
     co_await main_wake_->wait_until(armed_deadline_);
   }
@@ -406,11 +414,10 @@ void Replica::Impl::carry_out(raft::Effects effects) {
 }
 
 void Replica::Impl::send_all(const std::vector<raft::Message>& messages) {
-  for (const raft::PeerFrame& frame : raft::pack_frames(messages)) {
-    const auto address = addresses_.find(frame.peer);
+  for (const raft::Message& message : messages) {
+    const auto address = addresses_.find(message.to);
     // A node that waits to be added may hear from one that it was not told of: it cannot answer that one yet.
-    if (address == addresses_.end()) continue;
-    env_.transport.send(address->second, make_request(MessageType::kRaft, options_.group, frame.body));
+    if (address != addresses_.end()) outbox_.add(address->second, message);
   }
 }
 
@@ -482,7 +489,14 @@ void Replica::Impl::receive(wire::RaftMessage message) {
   if (inbox_.size() >= kMaxRaftInboxMessages || inbox_bytes_ + bytes > kMaxRaftInboxBytes) return;
   inbox_bytes_ += bytes;
   inbox_.push_back(std::move(decoded).value());
-  main_wake_->notify();
+}
+
+void Replica::Impl::take_turn() {
+  if (running()) turn();
+}
+
+void Replica::Impl::tick() {
+  if (running() && env_.clock.now() >= raft_->next_deadline()) turn();
 }
 
 Task<Result<std::string>> Replica::Impl::propose(std::string command, MonoTime deadline) {
@@ -636,9 +650,9 @@ ReplicaStatus Replica::Impl::status() const {
 
 // --- The public face ------------------------------------------------------------------------------------------------
 
-Replica::Replica(Env& env, KvStore& store, StateMachine& machine, ReplicaOptions options,
-                 std::function<void(Error)> on_fatal)
-    : impl_(std::make_unique<Impl>(env, store, machine, std::move(options), std::move(on_fatal))) {}
+Replica::Replica(Env& env, KvStore& store, StateMachine& machine, raft::Outbox& outbox, ReplicaOptions options,
+                 Hooks hooks)
+    : impl_(std::make_unique<Impl>(env, store, machine, outbox, std::move(options), std::move(hooks))) {}
 Replica::~Replica() = default;
 
 Task<Status> Replica::start() {
@@ -649,6 +663,12 @@ Task<void> Replica::stop() {
 }
 void Replica::receive(wire::RaftMessage message) {
   impl_->receive(std::move(message));
+}
+void Replica::take_turn() {
+  impl_->take_turn();
+}
+void Replica::tick() {
+  impl_->tick();
 }
 Task<Result<std::string>> Replica::propose(std::string command, MonoTime deadline) {
   return impl_->propose(std::move(command), deadline);

@@ -26,8 +26,9 @@ namespace wire {
 class RaftMessage;
 }
 namespace raft {
+class Outbox;
 class Raft;
-}
+}  // namespace raft
 
 struct ReplicaOptions {
   GroupId group;
@@ -67,8 +68,15 @@ struct ReplicaStatus {
 
 class Replica {
  public:
-  // What is passed must outlive the replica. `on_fatal` is called once when the store has failed: the node must end.
-  Replica(Env& env, KvStore& store, StateMachine& machine, ReplicaOptions options, std::function<void(Error)> on_fatal);
+  struct Hooks {
+    // Time has come for something here: the owner calls tick() of this and of all its other replicas.
+    std::function<void()> on_due;
+    // Called once, when the store has failed: the node must end.
+    std::function<void(Error)> on_fatal;
+  };
+
+  // What is passed must outlive the replica.
+  Replica(Env& env, KvStore& store, StateMachine& machine, raft::Outbox& outbox, ReplicaOptions options, Hooks hooks);
   ~Replica();
 
   // Loads what was persisted and begins to take part. Call once. Fails with kCorrupt when the store has lost what this
@@ -78,8 +86,14 @@ class Replica {
   // Ends every wait with kShuttingDown and resumes when nothing of the replica runs any more.
   Task<void> stop();
 
-  // Hands over a message for this group that came from the network.
+  // Hands over a message for this group that came from the network. It waits for the next turn.
   void receive(wire::RaftMessage message);
+
+  // Handles at once what was received.
+  void take_turn();
+
+  // Does what is due by now, if anything is.
+  void tick();
 
   // Replicates `command` and resumes with the state machine's reply once it is applied here. Fails with
   //   kNotLeader       it was certainly not appended here: ask status().leader

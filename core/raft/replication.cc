@@ -130,8 +130,15 @@ void Raft::send_append_behind(NodeId peer, LogIndex previous, std::vector<Entry>
   send(std::move(append));
 }
 
+// At whole intervals of this node's clock, so that it is the same moment for all groups that this node leads: their
+// heartbeats share frames (core/raft/outbox.h).
+MonoTime Raft::next_heartbeat() const {
+  const Duration since = now_.time_since_epoch() % options_.heartbeat_interval;
+  return now_ - since + options_.heartbeat_interval;
+}
+
 void Raft::broadcast_heartbeat() {
-  heartbeat_deadline_ = now_ + options_.heartbeat_interval;
+  heartbeat_deadline_ = next_heartbeat();
   for (const auto& [peer, progress] : progress_) {
     Message heartbeat = make_message(MessageKind::kHeartbeat, peer);
     heartbeat.commit = mutant_active(Mutant::kCommitWithoutMatch) ? commit_ : std::min(commit_, progress.match());

@@ -24,42 +24,57 @@ Message append(uint64_t to, uint64_t round, size_t command_bytes, size_t entries
   return message;
 }
 
-std::vector<uint64_t> rounds_to(const std::vector<PeerFrame>& frames, NodeId peer) {
+const Address kPeer{"peer"};
+const Address kOther{"other"};
+
+std::vector<uint64_t> rounds_of(const wire::RaftMessages& frame) {
   std::vector<uint64_t> rounds;
-  for (const PeerFrame& frame : frames) {
-    if (frame.peer != peer) continue;
-    for (const wire::RaftMessage& message : frame.body.messages()) rounds.push_back(message.read_round());
-  }
+  for (const wire::RaftMessage& message : frame.messages()) rounds.push_back(message.read_round());
   return rounds;
 }
 
 TEST(RaftOutbox, MessagesForOnePeerShareAFrameInTheirOrder) {
-  const std::vector<PeerFrame> frames = pack_frames({append(2, 1, 10), append(3, 2, 10), append(2, 3, 10)});
+  FramePacker packer;
+  EXPECT_FALSE(packer.add(kPeer, append(2, 1, 10)));
+  EXPECT_FALSE(packer.add(kOther, append(3, 2, 10)));
+  EXPECT_FALSE(packer.add(kPeer, append(2, 3, 10)));
+  const auto frames = packer.take();
   ASSERT_THAT(frames, SizeIs(2));
-  EXPECT_THAT(rounds_to(frames, NodeId(2)), ElementsAre(1, 3));
-  EXPECT_THAT(rounds_to(frames, NodeId(3)), ElementsAre(2));
-  EXPECT_THAT(pack_frames({}), SizeIs(0));
+  EXPECT_THAT(rounds_of(frames.at(kPeer)), ElementsAre(1, 3));
+  EXPECT_THAT(rounds_of(frames.at(kOther)), ElementsAre(2));
+  EXPECT_THAT(packer.take(), SizeIs(0));
 }
 
 TEST(RaftOutbox, NoFrameExceedsItsLimit) {
-  std::vector<Message> messages;
-  for (uint64_t round = 1; round <= 20; ++round) {
-    messages.push_back(append(2, round, kMaxCommandBytes, 1 + round % 2));
-    messages.push_back(append(2, round, 1, kMaxEntriesPerAppend));
+  FramePacker packer;
+  std::vector<uint64_t> sent;
+  std::vector<uint64_t> received;
+  size_t full = 0;
+  const auto receive = [&](const wire::RaftMessages& frame) {
+    EXPECT_THAT(frame.ByteSizeLong(), Le(kMaxFrameBodyBytes));
+    for (const uint64_t round : rounds_of(frame)) received.push_back(round);
+  };
+  const auto send = [&](const Message& message) {
+    sent.push_back(message.read_round);
+    if (const auto frame = packer.add(kPeer, message)) {
+      ++full;
+      receive(*frame);
+    }
+  };
+  for (uint64_t round = 1; round <= 40; round += 2) {
+    send(append(2, round, kMaxCommandBytes, 1 + round % 2));
+    send(append(2, round + 1, 1, kMaxEntriesPerAppend));
   }
-  const std::vector<PeerFrame> frames = pack_frames(messages);
-  EXPECT_GT(frames.size(), 4U);
-  size_t total = 0;
-  for (const PeerFrame& frame : frames) {
-    EXPECT_THAT(frame.body.ByteSizeLong(), Le(kMaxFrameBodyBytes));
-    total += static_cast<size_t>(frame.body.messages_size());
-  }
-  EXPECT_EQ(total, messages.size());
+  EXPECT_GT(full, 4U);
+  for (const auto& [peer, frame] : packer.take()) receive(frame);
+  EXPECT_EQ(received, sent);
 }
 
 TEST(RaftOutbox, AMessageIsNeverLargerThanItsEstimate) {
   for (const Message& message : {append(2, UINT64_MAX, 0), append(2, 1, 100, 50), append(2, 1, 1 << 20)}) {
-    EXPECT_THAT(pack_frames({message}).at(0).body.ByteSizeLong(), Le(message_bytes(message)));
+    FramePacker packer;
+    packer.add(kPeer, message);
+    EXPECT_THAT(packer.take().at(kPeer).ByteSizeLong(), Le(message_bytes(message)));
   }
 }
 

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "core/env/sync.h"
+#include "core/raft/group_host.h"
 #include "core/raft/raft.h"
 #include "core/raft/replica.h"
-#include "core/wire/raft.pb.h"
 #include "core/wire/rpc.h"
 #include "sim/world.h"
 
@@ -17,7 +17,8 @@ namespace dogfs {
 // Keeps each command under its index, and answers a command with "<index>:<command>".
 class ListMachine final : public StateMachine {
  public:
-  explicit ListMachine(KvStore& store) : store_(store) {}
+  // `table` is the first byte of its keys.
+  explicit ListMachine(KvStore& store, char table = 'm') : store_(store), table_(table) {}
 
   Task<Result<Applied>> apply(std::vector<CommittedEntry> entries) override {
     ++batches_;
@@ -32,7 +33,7 @@ class ListMachine final : public StateMachine {
 
   Task<Result<LogIndex>> load_applied() override { co_return LogIndex(commands().size()); }
 
-  KeyRange rows() const override { return {"m", "n"}; }
+  KeyRange rows() const override { return {std::string(1, table_), std::string(1, static_cast<char>(table_ + 1))}; }
 
   // How many times it was given something to apply.
   size_t batches() const { return batches_; }
@@ -44,17 +45,18 @@ class ListMachine final : public StateMachine {
       commands.emplace_back(value);
       return true;
     };
-    DOGFS_CHECK(store_.scan("m", "n", visit).has_value());
+    DOGFS_CHECK(store_.scan(rows().begin, rows().end, visit).has_value());
     return commands;
   }
 
  private:
-  static std::string key_of(LogIndex index) {
+  std::string key_of(LogIndex index) const {
     std::string digits = std::to_string(index.value());
-    return "m" + std::string(20 - digits.size(), '0') + digits;
+    return std::string(1, table_) + std::string(20 - digits.size(), '0') + digits;
   }
 
   KvStore& store_;
+  char table_;
   size_t batches_ = 0;
 };
 
@@ -86,7 +88,10 @@ class SlowStore final : public KvStore {
 class ListNode final : public RequestHandler {
  public:
   ListNode(Env& env, KvStore& store, ReplicaOptions options, std::function<void(Error)> on_fatal)
-      : env_(env), machine_(store), replica_(env, store, machine_, std::move(options), std::move(on_fatal)) {}
+      : env_(env),
+        machine_(store),
+        host_(env, store, std::move(on_fatal)),
+        replica_(host_.add(machine_, std::move(options))) {}
 
   Task<Status> start() {
     DOGFS_CO_TRYV(co_await replica_.start());
@@ -95,11 +100,7 @@ class ListNode final : public RequestHandler {
   }
 
   Task<Reply> handle(Request, MonoTime) override { co_return error_reply(Error(ErrorCode::kUnsupported)); }
-  void receive(Request message) override {
-    Result<wire::RaftMessages> messages = parse_message<wire::RaftMessages>(message.body);
-    if (!messages) return;
-    for (wire::RaftMessage& each : *messages.value().mutable_messages()) replica_.receive(std::move(each));
-  }
+  void receive(Request message) override { host_.receive(message); }
 
   Replica& replica() { return replica_; }
   ListMachine& machine() { return machine_; }
@@ -107,7 +108,8 @@ class ListNode final : public RequestHandler {
  private:
   Env& env_;
   ListMachine machine_;
-  Replica replica_;
+  GroupHost host_;
+  Replica& replica_;
 };
 
 class ReplicaWorld {
