@@ -6,17 +6,17 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <deque>
 #include <numeric>
 
 #include "core/ec/codec.h"
 #include "tests/bench/bare/protocol.h"
+#include "tests/bench/rate.h"
 
 namespace dogfs::bare {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using bench::seconds_since;
 
 // How many stripes the client holds that are not all sent: what lets fast servers go ahead of one that syncs.
 constexpr size_t kWindowStripes = 8;
@@ -50,10 +50,6 @@ bool send_some(int socket, Outgoing& out) {
     out.sent += static_cast<size_t>(sent);
   }
   return true;
-}
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 uint64_t sum(const std::vector<uint64_t>& values) {
@@ -158,14 +154,14 @@ BareClient::BareClient(std::vector<int> sockets, Layout layout, Bytes source)
 
 Transfer BareClient::put() {
   const uint64_t cpu_before = process_cpu_us() + sum(server_cpu_us_);
-  const auto start = Clock::now();
+  const auto start = bench::SteadyClock::now();
   Putter(*this).run();
   return {seconds_since(start), process_cpu_us() + sum(server_cpu_us_) - cpu_before};
 }
 
 Transfer BareClient::get() {
   const uint64_t cpu_before = process_cpu_us() + sum(server_cpu_us_);
-  const auto start = Clock::now();
+  const auto start = bench::SteadyClock::now();
   // Servers run ahead as far as their sockets hold: the requests are all there from the start.
   for (uint64_t block = 0; block < layout_.blocks(); ++block) {
     for (size_t shard = 0; shard < kDataShards; ++shard) {

@@ -1,16 +1,14 @@
 #include "tests/bench/client/io.h"
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 
 #include "core/base/checksum.h"
 #include "core/base/limits.h"
+#include "tests/bench/rate.h"
 
 namespace dogfs::bench {
 namespace {
-
-using SteadyClock = std::chrono::steady_clock;
 
 constexpr size_t kSourceBytes = 64 * kMiB;
 // What one call of the client writes or reads: about what a program that copies a file would ask for.
@@ -43,10 +41,6 @@ uint32_t crc_of_repetition(const Bytes& source, uint64_t size) {
     at += piece.size();
   }
   return crc;
-}
-
-double seconds_since(SteadyClock::time_point start) {
-  return std::chrono::duration<double>(SteadyClock::now() - start).count();
 }
 
 }  // namespace

@@ -72,9 +72,7 @@ void report(const char* operation, const IoResult& result) {
 }
 
 void report(const char* operation, const RateResult& result) {
-  std::printf("bench_client op=%s operations=%llu seconds=%.3f per_second=%.1f p50_ms=%.3f p99_ms=%.3f\n", operation,
-              static_cast<unsigned long long>(result.operations), result.seconds, result.per_second(), result.p50_ms,
-              result.p99_ms);
+  print_rate("bench_client", operation, result);
 }
 
 ClientOptions client_options(const Options& options) {

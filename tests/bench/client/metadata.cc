@@ -2,21 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <chrono>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "core/env/sync.h"
 
 namespace dogfs::bench {
 namespace {
-
-using SteadyClock = std::chrono::steady_clock;
-
-double seconds_since(SteadyClock::time_point start) {
-  return std::chrono::duration<double>(SteadyClock::now() - start).count();
-}
 
 struct OpenFile {
   std::string path;
@@ -76,20 +69,14 @@ Task<void> stat_files(Worker& worker) {
 // Joins one phase, takes its latencies out of the workers, and sums it up.
 Task<Result<RateResult>> finish_phase(TaskGroup& group, std::vector<Worker>& workers, SteadyClock::time_point start) {
   co_await group.join();
-  RateResult result;
-  result.seconds = seconds_since(start);
+  const double seconds = seconds_since(start);
   std::vector<double> latencies_s;
   for (Worker& worker : workers) {
     if (worker.error) co_return *worker.error;
     latencies_s.insert(latencies_s.end(), worker.latencies_s.begin(), worker.latencies_s.end());
     worker.latencies_s.clear();
   }
-  std::sort(latencies_s.begin(), latencies_s.end());
-  result.operations = latencies_s.size();
-  if (latencies_s.empty()) co_return result;
-  result.p50_ms = latencies_s[latencies_s.size() / 2] * 1e3;
-  result.p99_ms = latencies_s[latencies_s.size() * 99 / 100] * 1e3;
-  co_return result;
+  co_return rate_of(std::move(latencies_s), seconds);
 }
 
 }  // namespace

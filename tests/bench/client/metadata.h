@@ -2,24 +2,15 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "core/base/result.h"
 #include "core/client/client.h"
 #include "core/env/env.h"
+#include "tests/bench/rate.h"
 
 namespace dogfs::bench {
-
-struct RateResult {
-  uint64_t operations = 0;
-  double seconds = 0;
-  double p50_ms = 0;
-  double p99_ms = 0;
-
-  double per_second() const { return static_cast<double>(operations) / seconds; }
-};
 
 struct MetadataLoad {
   std::string directory;  // made anew for each load

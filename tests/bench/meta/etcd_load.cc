@@ -4,14 +4,13 @@
 // All puts go to the leader, which saves etcd the forwarding that its followers would do, over one connection for every
 // 64 puts in flight: bench_client has as many. A key is of the length of the paths that bench_client makes.
 //
-// Prints: etcd_load operations=… seconds=… per_second=… p50_ms=… p99_ms=…
+// Prints: etcd_load op=put operations=… seconds=… per_second=… p50_ms=… p99_ms=…
 #include <fmt/format.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -20,19 +19,14 @@
 #include <vector>
 
 #include "tests/bench/meta/etcd.pb.h"
+#include "tests/bench/rate.h"
 
 namespace dogfs::bench {
 namespace {
 
-using SteadyClock = std::chrono::steady_clock;
-
 constexpr size_t kPutsPerConnection = 64;
 constexpr size_t kValueBytes = 32;
 constexpr auto kCallLimit = std::chrono::seconds(10);
-
-double seconds_since(SteadyClock::time_point start) {
-  return std::chrono::duration<double>(SteadyClock::now() - start).count();
-}
 
 [[noreturn]] void die(const std::string& what) {
   std::fprintf(stderr, "etcd_load: %s\n", what.c_str());
@@ -134,11 +128,7 @@ void run(const Load& load) {
       --under_way;
     }
   }
-  const double seconds = seconds_since(start);
-  std::sort(latencies_s.begin(), latencies_s.end());
-  std::printf("etcd_load operations=%zu seconds=%.3f per_second=%.1f p50_ms=%.3f p99_ms=%.3f\n", latencies_s.size(),
-              seconds, static_cast<double>(latencies_s.size()) / seconds, latencies_s[latencies_s.size() / 2] * 1e3,
-              latencies_s[latencies_s.size() * 99 / 100] * 1e3);
+  print_rate("etcd_load", "put", rate_of(std::move(latencies_s), seconds_since(start)));
 }
 
 }  // namespace

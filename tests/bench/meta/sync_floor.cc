@@ -8,19 +8,18 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "tests/bench/rate.h"
 
 namespace dogfs {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // About what the log entry of a create takes.
 constexpr size_t kRecordBytes = 200;
@@ -32,21 +31,17 @@ constexpr size_t kRecordBytes = 200;
 
 // Calls `sync_batch`, which makes `batch` records durable, for as long as asked.
 void measure(const char* store, size_t batch, double seconds, const std::function<void()>& sync_batch) {
-  std::vector<double> latencies_us;
-  const auto start = Clock::now();
-  const auto elapsed = [&](Clock::time_point from) {
-    return std::chrono::duration<double, std::micro>(Clock::now() - from).count();
-  };
-  while (elapsed(start) < seconds * 1e6) {
-    const auto begin = Clock::now();
+  std::vector<double> latencies_s;
+  const auto start = bench::SteadyClock::now();
+  while (bench::seconds_since(start) < seconds) {
+    const auto begin = bench::SteadyClock::now();
     sync_batch();
-    latencies_us.push_back(elapsed(begin));
+    latencies_s.push_back(bench::seconds_since(begin));
   }
-  const double syncs_per_s = static_cast<double>(latencies_us.size()) / (elapsed(start) / 1e6);
-  std::sort(latencies_us.begin(), latencies_us.end());
+  const bench::RateResult syncs = bench::rate_of(std::move(latencies_s), bench::seconds_since(start));
   std::printf("sync_floor store=%s batch=%zu records_per_s=%.0f syncs_per_s=%.0f p50_us=%.0f p99_us=%.0f\n", store,
-              batch, syncs_per_s * static_cast<double>(batch), syncs_per_s, latencies_us[latencies_us.size() / 2],
-              latencies_us[latencies_us.size() * 99 / 100]);
+              batch, syncs.per_second() * static_cast<double>(batch), syncs.per_second(), syncs.p50_ms * 1e3,
+              syncs.p99_ms * 1e3);
   std::fflush(stdout);
 }
 
