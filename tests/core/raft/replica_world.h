@@ -1,4 +1,5 @@
-// Replicas of one group in the simulated world, over a state machine that keeps a list of commands.
+// Replicas of one group, or of several on the same nodes, in the simulated world, over a state machine that keeps a list
+// of commands.
 #pragma once
 
 #include <memory>
@@ -18,7 +19,7 @@ namespace dogfs {
 class ListMachine final : public StateMachine {
  public:
   // `table` is the first byte of its keys.
-  explicit ListMachine(KvStore& store, char table = 'm') : store_(store), table_(table) {}
+  ListMachine(KvStore& store, char table) : store_(store), table_(table) {}
 
   Task<Result<Applied>> apply(std::vector<CommittedEntry> entries) override {
     ++batches_;
@@ -84,37 +85,52 @@ class SlowStore final : public KvStore {
   Duration delay_;
 };
 
-// What runs on one node: a replica, its machine, and the handler that feeds it.
+// What runs on one node: a replica and a machine for each group, and the handler that feeds them.
 class ListNode final : public RequestHandler {
  public:
-  ListNode(Env& env, KvStore& store, ReplicaOptions options, std::function<void(Error)> on_fatal)
-      : env_(env),
-        machine_(store),
-        host_(env, store, std::move(on_fatal)),
-        replica_(host_.add(machine_, std::move(options))) {}
+  // Groups have the ids from that in `options` on.
+  ListNode(Env& env, KvStore& store, ReplicaOptions options, std::function<void(Error)> on_fatal, size_t groups = 1)
+      : env_(env), host_(env, store, std::move(on_fatal)) {
+    for (size_t group = 0; group < groups; ++group) {
+      machines_.push_back(std::make_unique<ListMachine>(store, static_cast<char>('m' + group)));
+      replicas_.push_back(&host_.add(*machines_.back(), options));
+      options.group = options.group.next();
+    }
+  }
 
   Task<Status> start() {
-    DOGFS_CO_TRYV(co_await replica_.start());
+    for (Replica* replica : replicas_) {
+      DOGFS_CO_TRYV(co_await replica->start());
+    }
     env_.transport.serve(*this);
     co_return ok();
   }
 
   Task<Reply> handle(Request, MonoTime) override { co_return error_reply(Error(ErrorCode::kUnsupported)); }
-  void receive(Request message) override { host_.receive(message); }
+  void receive(Request frame) override {
+    ++frames_;
+    host_.receive(frame);
+  }
 
-  Replica& replica() { return replica_; }
-  ListMachine& machine() { return machine_; }
+  GroupHost& host() { return host_; }
+  Replica& replica(size_t group = 0) { return *replicas_.at(group); }
+  ListMachine& machine(size_t group = 0) { return *machines_.at(group); }
+  // How many arrived.
+  uint64_t frames() const { return frames_; }
 
  private:
   Env& env_;
-  ListMachine machine_;
+  std::vector<std::unique_ptr<ListMachine>> machines_;
   GroupHost host_;
-  Replica& replica_;
+  std::vector<Replica*> replicas_;
+  uint64_t frames_ = 0;
 };
 
+// Groups are counted from 0, nodes from 1.
 class ReplicaWorld {
  public:
-  ReplicaWorld(size_t size, uint64_t seed) : world_(sim::WorldOptions{.seed = seed}) {
+  ReplicaWorld(size_t size, uint64_t seed, size_t groups = 1)
+      : groups_(groups), world_(sim::WorldOptions{.seed = seed}) {
     for (size_t i = 1; i <= size; ++i) {
       sim::Node& node = world_.add_node("n" + std::to_string(i));
       nodes_.push_back(&node);
@@ -157,7 +173,7 @@ class ReplicaWorld {
     if (slow_disks.contains(i)) {
       store = &node(i).make<SlowStore>(node(i).kv(), node(i).env().clock, slow_disks.at(i));
     }
-    auto& program = node(i).make<ListNode>(node(i).env(), *store, std::move(options), node(i).on_fatal());
+    auto& program = node(i).make<ListNode>(node(i).env(), *store, std::move(options), node(i).on_fatal(), groups_);
     programs_.at(i - 1) = nullptr;
     std::optional<Status> started = world_.run(node(i), program.start(), seconds(10));
     if (!started) return Error(ErrorCode::kTimeout);
@@ -170,26 +186,26 @@ class ReplicaWorld {
   void crash(size_t i, sim::CrashKind kind = sim::CrashKind::kPower) { node(i).crash(kind); }
 
   // The node that leads the highest term; 0: none.
-  size_t leader() {
+  size_t leader(size_t group = 0) {
     size_t leader = 0;
     Term term;
     for (size_t i = 1; i <= size(); ++i) {
       if (program(i) == nullptr) continue;
-      const ReplicaStatus status = program(i)->replica().status();
+      const ReplicaStatus status = program(i)->replica(group).status();
       if (status.role != RaftRole::kLeader || status.term < term) continue;
       leader = i;
       term = status.term;
     }
     return leader;
   }
-  size_t elect() {
-    world_.run_until([this] { return leader() != 0; }, seconds(30));
-    return leader();
+  size_t elect(size_t group = 0) {
+    world_.run_until([&] { return leader(group) != 0; }, seconds(30));
+    return leader(group);
   }
 
   MonoTime deadline(size_t i, Duration timeout) { return node(i).env().clock.now() + timeout; }
-  Result<std::string> propose(size_t i, std::string command, Duration timeout = seconds(5)) {
-    Replica& replica = program(i)->replica();
+  Result<std::string> propose(size_t i, std::string command, Duration timeout = seconds(5), size_t group = 0) {
+    Replica& replica = program(i)->replica(group);
     auto result = world_.run(node(i), replica.propose(std::move(command), deadline(i, timeout)), seconds(60));
     return result ? *std::move(result) : Result<std::string>(Error(ErrorCode::kInternal, "the call did not end"));
   }
@@ -204,8 +220,8 @@ class ReplicaWorld {
     auto result = world_.run(node(i), replica.change_membership(std::move(change), deadline(i, timeout)), seconds(60));
     return result ? *std::move(result) : Status(Error(ErrorCode::kInternal, "the call did not end"));
   }
-  Status transfer(size_t i, NodeId target, Duration timeout = seconds(5)) {
-    Replica& replica = program(i)->replica();
+  Status transfer(size_t i, NodeId target, Duration timeout = seconds(5), size_t group = 0) {
+    Replica& replica = program(i)->replica(group);
     auto result = world_.run(node(i), replica.transfer_leadership(target, deadline(i, timeout)), seconds(60));
     return result ? *std::move(result) : Status(Error(ErrorCode::kInternal, "the call did not end"));
   }
@@ -221,20 +237,21 @@ class ReplicaWorld {
   }
 
   // Whether all members come to hold the same list within a virtual minute.
-  bool converge() {
+  bool converge(size_t group = 0) {
     return world_.run_until(
-        [this] {
+        [this, group] {
           if (world_.now() < next_look_) return false;
           next_look_ = world_.now() + milliseconds(5);
-          if (leader() == 0) return false;
+          const size_t leads = leader(group);
+          if (leads == 0) return false;
           // Until the leader has applied something of its own term, old entries may still be on their way.
-          const raft::Raft& raft = *program(leader())->replica().raft();
+          const raft::Raft& raft = *program(leads)->replica(group).raft();
           if (raft.log().term_at(raft.applied()) != raft.term() || raft.applied() < raft.log().last_index())
             return false;
-          const auto expected = program(leader())->machine().commands();
+          const auto expected = program(leads)->machine(group).commands();
           for (size_t i = 1; i <= size(); ++i) {
             if (!raft.configuration().is_member(NodeId(i))) continue;
-            if (program(i) == nullptr || program(i)->machine().commands() != expected) return false;
+            if (program(i) == nullptr || program(i)->machine(group).commands() != expected) return false;
           }
           return true;
         },
@@ -251,6 +268,7 @@ class ReplicaWorld {
     }
   }
 
+  size_t groups_;
   sim::World world_;
   std::vector<sim::Node*> nodes_;
   std::vector<ListNode*> programs_;
