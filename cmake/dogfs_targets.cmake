@@ -7,8 +7,8 @@ function(dogfs_library name)
   target_link_libraries(${name} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE_DEPENDS})
 endfunction()
 
-# dogfs_proto_library(NAME FILES.proto...) generates and compiles the protobuf messages of this folder. They are included as
-# "folder/file.pb.h".
+# dogfs_proto_library(NAME FILES.proto...) generates and compiles the protobuf messages of this folder. They are included
+# as "folder/file.pb.h".
 function(dogfs_proto_library name)
   file(RELATIVE_PATH folder ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
   set(sources)

@@ -1,9 +1,9 @@
 // The members of several Raft groups on one node, over one transport and one store.
 //
-// What they share costs once: the store makes one synced write of what all groups have to persist while it is busy (group
-// commit), and what they have to say to one peer goes in one frame, heartbeats above all (core/raft/outbox.h). Otherwise
-// they know nothing of each other: each has its own leader, log and state, whose keys begin with the group's id. (TiKV and
-// CockroachDB call this Multi-Raft; dragonboat's NodeHost is the nearest in form.)
+// What they share costs once: the store makes one synced write of what all groups have to persist while it is busy
+// (group commit), and what they have to say to one peer goes in one frame, heartbeats above all (core/raft/outbox.h).
+// Otherwise they know nothing of each other: each has its own leader, log and state, whose keys begin with the
+// group's id. (TiKV and CockroachDB call this Multi-Raft; dragonboat's NodeHost is the nearest in form.)
 #pragma once
 
 #include <functional>
@@ -32,8 +32,8 @@ class GroupHost {
   // Null where this node has no member of `group`.
   Replica* find(GroupId group);
 
-  // Hands each message of a frame from another host to its group. A malformed frame is logged and dropped; a message for
-  // a group that is not here is dropped.
+  // Hands each message of a frame from another host to its group. A malformed frame is logged and dropped; a message
+  // for a group that is not here is dropped.
   void receive(const Request& frame);
 
   // Stops all groups and resumes when nothing of them runs any more.

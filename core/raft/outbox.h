@@ -1,7 +1,7 @@
-// What the groups of one process have to say to others, in frames: all that comes up for one peer at one moment goes in one
-// frame, or in as few as the limit allows. The heartbeats of all groups fall due at one moment (Raft::tick), so there is
-// one frame of them an interval from one process to another, however many groups they share (CockroachDB calls that
-// coalesced heartbeats).
+// What the groups of one process have to say to others, in frames: all that comes up for one peer at one moment goes
+// in one frame, or in as few as the limit allows. The heartbeats of all groups fall due at one moment (Raft::tick),
+// so there is one frame of them an interval from one process to another, however many groups they share (CockroachDB
+// calls that coalesced heartbeats).
 #pragma once
 
 #include <map>

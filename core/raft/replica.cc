@@ -1,11 +1,11 @@
 // The driver is made of three loops and one function.
 //
-// turn() does all that can be done at one moment, without suspending: it feeds what has gathered (messages, proposals,
-// reads, time) to the step machine and carries out the effects. Whoever brings a proposal or a read wakes the main loop,
-// so that all which come at one moment share a turn: hundreds of proposals become one append. Messages have their turn
-// when those of a whole frame are in the inbox (GroupHost::receive). The persist loop writes what has gathered while the
-// write before it was under way, in one synced write (group commit); the apply loop hands committed entries to the state
-// machine. Nothing polls.
+// turn() does all that can be done at one moment, without suspending: it feeds what has gathered (messages,
+// proposals, reads, time) to the step machine and carries out the effects. Whoever brings a proposal or a read wakes
+// the main loop, so that all which come at one moment share a turn: hundreds of proposals become one append. Messages
+// have their turn when those of a whole frame are in the inbox (GroupHost::receive). The persist loop writes what has
+// gathered while the write before it was under way, in one synced write (group commit); the apply loop hands
+// committed entries to the state machine. Nothing polls.
 #include "core/raft/replica.h"
 
 #include <deque>

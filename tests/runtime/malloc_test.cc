@@ -1,6 +1,7 @@
-// That real programs have a malloc which lets the next buffer have the pages of the one before it. glibc's gives each block
-// beyond 128 KiB pages of its own, zeroed by the kernel one by one at their first use, and unmaps them when the block is
-// freed: a data path that takes a buffer for each megabyte from a socket pays for that more than for copying it.
+// That real programs have a malloc which lets the next buffer have the pages of the one before it. glibc's gives each
+// block beyond 128 KiB pages of its own, zeroed by the kernel one by one at their first use, and unmaps them when the
+// block is freed: a data path that takes a buffer for each megabyte from a socket pays for that more than for copying
+// it.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
