@@ -19,7 +19,7 @@ std::string with_checksum(const std::string& key, std::string_view body) {
 
 // A key of group 0: of the log's beginning, the configuration, the hard state, a snapshot, or a log entry.
 std::string draw_key(Input& input) {
-  constexpr char kTags[] = {'B', 'C', 'H', 'I', 'L', 'L', 'L', 'M', 'S', 'X'};
+  constexpr char kTags[] = {'B', 'C', 'H', 'I', 'L', 'L', 'L', 'M', 'P', 'S'};
   std::string key = "R" + std::string(sizeof(uint64_t), '\0');
   key += kTags[input.below(std::size(kTags))];
   if (key.back() == 'L') {
@@ -43,6 +43,8 @@ void run(Input input) {
   }
   const Result<std::optional<raft::LogPosition>> install = raft::load_install(store, GroupId());
   DOGFS_CHECK(install.has_value() || install.error().code == ErrorCode::kCorrupt);
+  const Result<std::optional<raft::StagedParts>> staged = raft::load_staged(store, GroupId());
+  DOGFS_CHECK(staged.has_value() || staged.error().code == ErrorCode::kCorrupt);
   const Result<raft::LoadedLog> loaded = raft::load_log(store, identity, size_t{1} << 10);
   if (!loaded) return;
   const LogIndex base = loaded.value().terms.base().index;

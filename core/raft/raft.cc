@@ -32,6 +32,8 @@ Raft::Raft(const Options& options, Restored restored, MonoTime now)
   DOGFS_CHECK(commit_ <= log_.last_index(), "the store must not have lost committed entries");
   DOGFS_CHECK(log_.last().term <= term_, "the store must not have lost a term");
   DOGFS_CHECK(log_.base().index <= applied_, "what was dropped from the log must be in the state");
+  DOGFS_CHECK(options_.snapshot_patience >= options_.election_timeout);
+  if (restored.staged) go_on_receiving(*restored.staged);
   restart_election_timer();
   // Nobody else can be leader: there is nothing to wait for.
   if (quorum_.is_only(options_.self)) election_deadline_ = now_;
@@ -50,7 +52,7 @@ void Raft::tick(MonoTime now) {
     end_overdue_transfer();
     check_quorum();
     if (role_ != RaftRole::kLeader) return;
-    give_up_snapshots_to_silent_followers();
+    give_up_snapshots_to_lost_followers();
     broadcast_heartbeat();
     go_on_with_transfer();
   } else if (now_ >= election_deadline_) {

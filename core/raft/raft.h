@@ -27,7 +27,7 @@
 //
 // A follower that lacks entries which the leader has dropped is sent the leader's state, in parts (core/raft/snapshot.cc).
 // It puts them beside its own state, and when all are durable, its log begins anew behind them and the new state
-// replaces the old.
+// replaces the old. What is staged outlives a restart, and the transfer goes on behind it.
 //
 // Limits: an append carries at most max_append_bytes (or one entry); a follower has at most `flow` under way; proposals
 // are refused beyond max_uncommitted_bytes; entries in memory beyond max_cached_bytes are read back by LogFetch.
@@ -69,6 +69,9 @@ struct Options {
   size_t max_uncommitted_bytes = kMaxUncommittedBytes;
   size_t max_cached_bytes = kMaxLogCacheBytes;
   CompactionLimits compaction;
+  // How long a leader keeps a snapshot for a follower that has fallen silent: enough for a process that restarts, and
+  // opens its store, to come back for the rest.
+  Duration snapshot_patience = seconds(10);
 };
 
 // What the store had at start (core/raft/raft_store.h). A new node's log is empty; its configurations then begin with the
@@ -80,6 +83,8 @@ struct Restored {
   LogSizes sizes;
   std::deque<Entry> tail;
   LogIndex applied;  // as the state machine remembers it
+  // Of a snapshot whose transfer was interrupted.
+  std::optional<StagedParts> staged = std::nullopt;
 };
 
 // The log is to begin behind `base`: entries from `first` to there are dropped.
@@ -109,9 +114,11 @@ struct SnapshotRead {
 };
 
 // A part of a snapshot that is to be made durable beside the state, behind the parts before it, then confirmed by
-// snapshot_staged(). Part 0 replaces all that was staged before.
+// snapshot_staged(). Part 0 replaces all that was staged before. The same write says whose part it is (StagedParts), but
+// for the last part.
 struct SnapshotStage {
   uint64_t transfer = 0;
+  SnapshotId snapshot;
   std::shared_ptr<const SnapshotChunk> chunk;
 };
 
@@ -150,10 +157,11 @@ struct Proposed {
 // A follower's snapshot on its way here.
 struct SnapshotReceiving {
   uint64_t transfer = 0;  // this node's number of it
-  Message last;           // the latest part
+  SnapshotId snapshot;
   uint64_t next_chunk = 0;
-  bool staging = false;  // the latest part is being made durable
+  bool staging = false;  // that part is being made durable
   bool complete = false;
+  ConfigurationHistory::Item configuration{};  // as of the latest part
 };
 
 // The log begins behind a snapshot that is not the state yet.
@@ -287,12 +295,13 @@ class Raft {
   std::optional<LogIndex> acknowledged_by_live_followers() const;
   void begin_snapshot(NodeId peer);
   void go_on_with_snapshot(NodeId peer);
-  void give_up_snapshots_to_silent_followers();
+  void give_up_snapshots_to_lost_followers();
   void end_snapshot_that_arrived(Progress& progress, LogIndex acknowledged);
+  void go_on_receiving(const StagedParts& staged);
   void handle_snapshot(const Message& message);
   void handle_snapshot_reply(const Message& message);
-  void reply_to_snapshot(const Message& message, uint64_t next_chunk);
-  void acknowledge_snapshot(const Message& message);
+  void reply_to_snapshot(const SnapshotId& snapshot, uint64_t next_chunk);
+  void acknowledge_snapshot(const SnapshotId& snapshot);
   void install_if_complete();
   void add_install(PersistBatch& batch);
 

@@ -17,6 +17,7 @@ constexpr char kHardStateTag = 'H';
 constexpr char kInstallTag = 'I';
 constexpr char kLogTag = 'L';
 constexpr char kLogEndTag = kLogTag + 1;
+constexpr char kPartsTag = 'P';
 constexpr char kStagedTag = 'S';
 constexpr size_t kChecksumBytes = 4;
 constexpr size_t kIndexBytes = 8;
@@ -235,6 +236,38 @@ Result<std::optional<LogPosition>> load_install(const KvReader& store, GroupId g
 
 void erase_install(WriteBatch& batch, GroupId group) {
   batch.erase(group_key(group, kInstallTag));
+}
+
+Result<std::optional<StagedParts>> load_staged(const KvReader& store, GroupId group) {
+  DOGFS_TRY(const auto staged, get_record<wire::RaftStaged>(store, group, kPartsTag, "what is staged of a snapshot"));
+  if (!staged) return std::optional<StagedParts>();
+  DOGFS_TRY(const auto hard_state, get_record<wire::RaftHardState>(store, group, kHardStateTag, "the hard state"));
+  if (!hard_state) return corrupt(group, "the hard state is missing");
+  // Its leader has been followed by another; or the log was brought up to it in some other way. A term that this member
+  // did not have time to write down is no earlier one.
+  if (staged->term() < hard_state->term() || staged->log_index() <= hard_state->commit()) {
+    return std::optional<StagedParts>();
+  }
+  const LogPosition position{LogIndex(staged->log_index()), Term(staged->log_term())};
+  const SnapshotId snapshot{NodeId(staged->leader()), Term(staged->term()), staged->snapshot(), position};
+  return std::optional(StagedParts{snapshot, staged->parts()});
+}
+
+void put_staged(WriteBatch& batch, GroupId group, const StagedParts& staged) {
+  wire::RaftStaged message;
+  message.set_leader(staged.snapshot.leader.value());
+  message.set_term(staged.snapshot.term.value());
+  message.set_snapshot(staged.snapshot.number);
+  message.set_log_index(staged.snapshot.position.index.value());
+  message.set_log_term(staged.snapshot.position.term.value());
+  message.set_parts(staged.parts);
+  put_record(batch, group_key(group, kPartsTag), message);
+}
+
+void erase_staged(WriteBatch& batch, GroupId group) {
+  const KeyRange rows = staged_rows(group);
+  batch.erase_range(rows.begin, rows.end);
+  batch.erase(group_key(group, kPartsTag));
 }
 
 KeyRange staged_rows(GroupId group) {

@@ -5,6 +5,7 @@
 //   'R' group 'H'        RaftHardState: term, vote, and where the log ends
 //   'R' group 'I'        RaftInstall: the snapshot that was staged is to replace the state; absent otherwise
 //   'R' group 'L' index  RaftEntry
+//   'R' group 'P'        RaftStaged: of which snapshot parts are staged, and how many; absent otherwise
 //   'R' group 'S' key    a row of a snapshot that is being received (core/raft/state_rows.h)
 //
 // Numbers in keys are big endian, so that keys sort as the log does; several groups share a store. Each value ends with
@@ -53,6 +54,11 @@ Result<LoadedLog> load_log(const KvReader& store, const StoreIdentity& identity,
 // What the staged snapshot includes that is to replace the state; none where there is none to be installed.
 Result<std::optional<LogPosition>> load_install(const KvReader& store, GroupId group);
 void erase_install(WriteBatch& batch, GroupId group);
+// What is staged of a snapshot whose transfer can go on; none where nothing is, or where that is of an earlier term or no
+// news any more.
+Result<std::optional<StagedParts>> load_staged(const KvReader& store, GroupId group);
+void put_staged(WriteBatch& batch, GroupId group, const StagedParts& staged);
+void erase_staged(WriteBatch& batch, GroupId group);
 // Where the rows of a snapshot are staged: key `k` of the state is at `begin` + k.
 KeyRange staged_rows(GroupId group);
 

@@ -220,8 +220,9 @@ Task<Result<raft::Restored>> Replica::Impl::restore() {
 Task<Status> Replica::Impl::start() {
   DOGFS_CHECK(!raft_ && options_.voters.size() <= kMaxRaftVoters);
   DOGFS_CHECK(options_.join || options_.voters.contains(options_.self), "a node forms a group with itself in it");
-  DOGFS_CO_TRYV(co_await snapshots_.recover());
+  DOGFS_CO_TRY(const std::optional<raft::StagedParts> staged, co_await snapshots_.recover());
   DOGFS_CO_TRY(raft::Restored restored, co_await restore());
+  restored.staged = staged;
   if (ended_) co_return Error(ErrorCode::kShuttingDown);
   env_.log.info("raft", "group {} node {}: term {}, log to {}, applied to {}", options_.group, options_.self,
                 restored.hard_state.term, restored.terms.last_index(), restored.applied);

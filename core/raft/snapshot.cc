@@ -2,11 +2,13 @@
 //
 // A snapshot is the rows of the state machine at one applied index, read from a frozen view of the store while commands
 // go on being applied. It travels in parts, each of which the follower makes durable beside its own state before it asks
-// for the next; a part or an answer that is lost is sent again. Its position is committed, so a follower that has that
+// for the next; a part or an answer that is lost is sent again, and a follower that restarts goes on behind the parts that
+// it has, as long as the leader that began it keeps the view. Its position is committed, so a follower that has that
 // entry needs none of it. Another drops its whole log, whose end the leader's contradicts or does not reach: only then
 // does it acknowledge the position, and only then does the new state take the place of the old. Up to that batch it has
 // what it had; from it on, a crash finds the snapshot whole.
 #include <algorithm>
+#include <utility>
 
 #include "core/base/check.h"
 #include "core/base/coverage_mark.h"
@@ -27,12 +29,12 @@ std::optional<LogCompaction> Raft::compact() {
   return LogCompaction{base.next(), log_.base(), log_.configurations().items().front()};
 }
 
-// Who is sent a snapshot needs nothing before its position.
+// Who is sent a snapshot needs nothing before its position, but what is behind it, also if it is away for a moment.
 std::optional<LogIndex> Raft::acknowledged_by_live_followers() const {
   if (role_ != RaftRole::kLeader) return std::nullopt;
   LogIndex acknowledged = log_.last_index();
   for (const auto& [peer, progress] : progress_) {
-    if (is_silent(progress)) continue;
+    if (is_silent(progress) && !progress.snapshot()) continue;
     const LogIndex covered = progress.snapshot() ? progress.snapshot()->position.index : LogIndex();
     acknowledged = std::min(acknowledged, std::max(progress.match(), covered));
   }
@@ -112,10 +114,11 @@ void Raft::go_on_with_snapshot(NodeId peer) {
   effects_.snapshot_reads.push_back(SnapshotRead{peer, sending.number, sending.chunk});
 }
 
-// A view that is held open costs the store what is deleted and overwritten meanwhile.
-void Raft::give_up_snapshots_to_silent_followers() {
+// Who has restarted comes back for the rest. But a view that is held open costs the store what is deleted and overwritten
+// meanwhile.
+void Raft::give_up_snapshots_to_lost_followers() {
   for (auto& [peer, progress] : progress_) {
-    if (!progress.snapshot() || !is_silent(progress)) continue;
+    if (!progress.snapshot() || now_ - progress.last_contact() <= options_.snapshot_patience) continue;
     DOGFS_COVERAGE_MARK("raft: snapshot given up");
     progress.end_snapshot();
   }
@@ -131,44 +134,54 @@ void Raft::end_snapshot_that_arrived(Progress& progress, LogIndex acknowledged) 
 
 // --- Follower -------------------------------------------------------------------------------------------------------
 
+// What a restart has left. Whether its leader still has the view is seen by what comes next.
+void Raft::go_on_receiving(const StagedParts& staged) {
+  receiving_.emplace();
+  receiving_->transfer = ++transfers_;
+  receiving_->snapshot = staged.snapshot;
+  receiving_->next_chunk = staged.parts;
+}
+
 void Raft::handle_snapshot(const Message& message) {
+  const SnapshotId snapshot{message.from, message.term, message.snapshot, message.log};
   if (message.log.index <= commit_ || log_.contains(message.log)) {
     DOGFS_COVERAGE_MARK("raft: snapshot not needed");
     receiving_.reset();
-    return acknowledge_snapshot(message);
+    return acknowledge_snapshot(snapshot);
   }
   // The place where parts are staged is in use. The leader will send this one again.
   if (installing_) return;
-  const bool same_leader = receiving_ && receiving_->last.from == message.from && receiving_->last.term == message.term;
-  if (same_leader && message.snapshot < receiving_->last.snapshot) return;
-  if (!same_leader || message.snapshot > receiving_->last.snapshot || message.log != receiving_->last.log) {
-    if (message.chunk->number != 0) return reply_to_snapshot(message, 0);
+  const bool same_leader =
+      receiving_ && receiving_->snapshot.leader == snapshot.leader && receiving_->snapshot.term == snapshot.term;
+  if (same_leader && snapshot.number < receiving_->snapshot.number) return;
+  if (!receiving_ || receiving_->snapshot != snapshot) {
+    if (message.chunk->number != 0) return reply_to_snapshot(snapshot, 0);
     receiving_.emplace();
     receiving_->transfer = ++transfers_;
-    receiving_->last = message;
+    receiving_->snapshot = snapshot;
   }
   // What is under way is answered when it is done.
   if (receiving_->staging || receiving_->complete) return;
-  if (message.chunk->number != receiving_->next_chunk) return reply_to_snapshot(message, receiving_->next_chunk);
-  receiving_->last = message;
+  if (message.chunk->number != receiving_->next_chunk) return reply_to_snapshot(snapshot, receiving_->next_chunk);
+  receiving_->configuration = message.chunk->configuration;
   receiving_->staging = true;
-  effects_.stage = SnapshotStage{receiving_->transfer, message.chunk};
+  effects_.stage = SnapshotStage{receiving_->transfer, snapshot, message.chunk};
 }
 
-void Raft::reply_to_snapshot(const Message& message, uint64_t next_chunk) {
-  if (message.term != term_) return;
-  Message reply = make_message(MessageKind::kSnapshotReply, message.from);
-  reply.log = message.log;
-  reply.snapshot = message.snapshot;
+void Raft::reply_to_snapshot(const SnapshotId& snapshot, uint64_t next_chunk) {
+  if (snapshot.term != term_) return;
+  Message reply = make_message(MessageKind::kSnapshotReply, snapshot.leader);
+  reply.log = snapshot.position;
+  reply.snapshot = snapshot.number;
   reply.next_chunk = next_chunk;
   send(std::move(reply));
 }
 
 // This log agrees with the leader's at least up to the snapshot's position.
-void Raft::acknowledge_snapshot(const Message& message) {
-  commit_to(message.log.index);
-  if (message.term != term_) return;
-  Message reply = make_message(MessageKind::kAppendReply, message.from);
+void Raft::acknowledge_snapshot(const SnapshotId& snapshot) {
+  commit_to(snapshot.position.index);
+  if (snapshot.term != term_) return;
+  Message reply = make_message(MessageKind::kAppendReply, snapshot.leader);
   reply.log.index = commit_;
   send_when_durable(std::move(reply));
 }
@@ -183,28 +196,28 @@ void Raft::snapshot_staged(const SnapshotStage& stage) {
   receiving_->staging = false;
   ++receiving_->next_chunk;
   receiving_->complete = stage.chunk->last;
-  if (!receiving_->complete) return reply_to_snapshot(receiving_->last, receiving_->next_chunk);
+  if (!receiving_->complete) return reply_to_snapshot(receiving_->snapshot, receiving_->next_chunk);
   install_if_complete();
 }
 
 // Waits until nothing is being applied to the state that is to go.
 void Raft::install_if_complete() {
   if (!receiving_ || !receiving_->complete || installing_ || is_applying() || apply_fetching_) return;
-  const Message snapshot = std::move(receiving_->last);
-  receiving_.reset();
-  if (snapshot.log.index > commit_ && !log_.contains(snapshot.log)) {
+  const SnapshotReceiving received = *std::exchange(receiving_, std::nullopt);
+  const LogPosition position = received.snapshot.position;
+  if (position.index > commit_ && !log_.contains(position)) {
     DOGFS_COVERAGE_MARK("raft: snapshot installed");
     installing_.emplace();
-    installing_->position = snapshot.log;
+    installing_->position = position;
     installing_->first = log_.first_index();
-    log_.reset(snapshot.log, snapshot.chunk->configuration);
-    commit_to(snapshot.log.index);
+    log_.reset(position, received.configuration);
+    commit_to(position.index);
     hard_state_dirty_ = true;
     adopt_configuration();
     // It may have begun to stand for election while it applied the rest, and learn only now that it has no vote.
     if (role_ != RaftRole::kFollower && !may_stand()) become_follower(term_, NodeId());
   }
-  acknowledge_snapshot(snapshot);
+  acknowledge_snapshot(received.snapshot);
 }
 
 void Raft::add_install(PersistBatch& batch) {

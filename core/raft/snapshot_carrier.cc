@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/coverage_mark.h"
 #include "core/base/limits.h"
 #include "core/raft/describe.h"
 #include "core/raft/raft_store.h"
@@ -21,24 +22,35 @@ SnapshotCarrier::SnapshotCarrier(Env& env, KvStore& store, StateMachine& machine
       fail_(std::move(fail)),
       stage_wake_(env.clock.make_waiter()) {}
 
-Task<Status> SnapshotCarrier::recover() {
+Task<Result<std::optional<StagedParts>>> SnapshotCarrier::recover() {
   std::optional<Result<std::optional<LogPosition>>> pending;
+  std::optional<Result<std::optional<StagedParts>>> known;
   std::optional<Result<RowsPart>> staged;
   const KeyRange staged_range = staged_rows(group_);
   co_await env_.compute.run([&] {
     pending = load_install(store_, group_);
+    known = load_staged(store_, group_);
     staged = read_rows(store_, staged_range, {}, 1);
   });
   DOGFS_CO_TRY(const std::optional<LogPosition> position, *std::move(pending));
-  DOGFS_CO_TRY(const RowsPart first, *std::move(staged));
   if (position) {
     env_.log.info("raft", "group {}: goes on to install the snapshot at {}", group_, describe(*position));
-    co_return co_await replace_state();
+    DOGFS_CO_TRYV(co_await replace_state());
+    co_return std::optional<StagedParts>();
   }
-  if (first.last_key.empty()) co_return ok();
+  DOGFS_CO_TRY(const std::optional<StagedParts> parts, *std::move(known));
+  DOGFS_CO_TRY(const RowsPart first, *std::move(staged));
+  if (parts) {
+    DOGFS_COVERAGE_MARK("raft: transfer of a snapshot goes on after a restart");
+    env_.log.info("raft", "group {}: has {} parts of the snapshot at {}", group_, parts->parts,
+                  describe(parts->snapshot.position));
+    co_return parts;
+  }
+  if (first.last_key.empty()) co_return std::optional<StagedParts>();
   WriteBatch batch;
-  batch.erase_range(staged_range.begin, staged_range.end);
-  co_return co_await store_.write(std::move(batch), Durability::kBuffered);
+  erase_staged(batch, group_);
+  DOGFS_CO_TRYV(co_await store_.write(std::move(batch), Durability::kBuffered));
+  co_return std::optional<StagedParts>();
 }
 
 void SnapshotCarrier::start(Raft& raft, TaskGroup& tasks) {
@@ -114,7 +126,7 @@ Task<void> SnapshotCarrier::stage_loop() {
       continue;
     }
     const SnapshotStage stage = *std::exchange(to_stage_, std::nullopt);
-    Result<WriteBatch> batch = encode_stage(group_, machine_.rows(), *stage.chunk);
+    Result<WriteBatch> batch = encode_stage(group_, machine_.rows(), stage);
     if (!batch) {
       env_.log.error("raft", "{}", batch.error().to_string());
       raft_->snapshot_refused(stage);

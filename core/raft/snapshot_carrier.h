@@ -26,9 +26,9 @@ class SnapshotCarrier {
   SnapshotCarrier(Env& env, KvStore& store, StateMachine& machine, GroupId group, std::function<void()> turn,
                   std::function<void(Error)> fail);
 
-  // Ends what a crash interrupted: an installation is completed, a transfer forgotten. Call before the log and the
-  // applied index are loaded.
-  Task<Status> recover();
+  // Ends what a crash interrupted: an installation is completed; what is staged is returned where its transfer can go
+  // on, and erased otherwise. Call before the log and the applied index are loaded.
+  Task<Result<std::optional<StagedParts>>> recover();
   // Both must outlive stop().
   void start(Raft& raft, TaskGroup& tasks);
   void stop();

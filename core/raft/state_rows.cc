@@ -46,7 +46,8 @@ Result<RowsPart> read_rows(const KvReader& view, const KeyRange& state, std::str
   return part;
 }
 
-Result<WriteBatch> encode_stage(GroupId group, const KeyRange& state, const SnapshotChunk& chunk) {
+Result<WriteBatch> encode_stage(GroupId group, const KeyRange& state, const SnapshotStage& stage) {
+  const SnapshotChunk& chunk = *stage.chunk;
   const auto malformed = [&](std::string_view what) {
     return Error(ErrorCode::kProtocolError,
                  fmt::format("part {} of a snapshot of group {}: {}", chunk.number, group, what));
@@ -55,7 +56,9 @@ Result<WriteBatch> encode_stage(GroupId group, const KeyRange& state, const Snap
   if (!rows.ParseFromArray(chunk.rows.data(), static_cast<int>(chunk.rows.size()))) return malformed("does not parse");
   WriteBatch batch;
   const KeyRange staged = staged_rows(group);
-  if (chunk.number == 0) batch.erase_range(staged.begin, staged.end);
+  if (chunk.number == 0) erase_staged(batch, group);
+  // The last part makes a snapshot complete, which its rows do not say: after a restart it is asked for again.
+  if (!chunk.last) put_staged(batch, group, StagedParts{stage.snapshot, chunk.number + 1});
   std::string_view previous;
   for (wire::RaftSnapshotRows::Row& row : *rows.mutable_rows()) {
     if (!state.contains(row.key())) return malformed("a row that is not of the state");
@@ -78,7 +81,7 @@ Result<InstallStep> install_step(const KvReader& store, GroupId group, const Key
   const std::string staged_after = after.empty() ? std::string() : staged.begin + std::string(after);
   DOGFS_TRY(step.last, scan_part(store, staged, staged_after, bytes, move));
   if (step.last) {
-    step.batch.erase_range(staged.begin, staged.end);
+    erase_staged(step.batch, group);
     erase_install(step.batch, group);
   }
   return step;

@@ -11,7 +11,7 @@
 
 #include "core/base/result.h"
 #include "core/env/kv_store.h"
-#include "core/raft/types.h"
+#include "core/raft/raft.h"
 
 namespace dogfs::raft {
 
@@ -26,9 +26,9 @@ struct RowsPart {
 // view does.
 Result<RowsPart> read_rows(const KvReader& view, const KeyRange& state, std::string_view after, size_t bytes);
 
-// What stages a part behind those before it; the first one replaces whatever was staged. kProtocolError for rows that do
-// not parse, do not ascend, or are not of `state`.
-Result<WriteBatch> encode_stage(GroupId group, const KeyRange& state, const SnapshotChunk& chunk);
+// What stages a part behind those before it, and says so (StagedParts); the first one replaces whatever was staged.
+// kProtocolError for rows that do not parse, do not ascend, or are not of `state`.
+Result<WriteBatch> encode_stage(GroupId group, const KeyRange& state, const SnapshotStage& stage);
 
 // A step of an installation.
 struct InstallStep {

@@ -72,6 +72,22 @@ struct SnapshotChunk {
   std::string rows;                          // a serialised wire::RaftSnapshotRows
 };
 
+// No two snapshots that leaders ever begin are the same in all of it: a term has one leader, which counts them.
+struct SnapshotId {
+  NodeId leader;
+  Term term;
+  uint64_t number = 0;
+  LogPosition position;  // the last entry whose effect is in it
+  bool operator==(const SnapshotId&) const = default;
+};
+
+// What a member has staged of a snapshot, durably: its first `parts` parts, of which none is the last.
+struct StagedParts {
+  SnapshotId snapshot;
+  uint64_t parts = 0;
+  bool operator==(const StagedParts&) const = default;
+};
+
 // The fields are those of wire::RaftMessage (core/wire/raft.proto says which kind uses which).
 struct Message {
   MessageKind kind = MessageKind::kHeartbeat;

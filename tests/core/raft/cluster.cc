@@ -64,9 +64,24 @@ void TestDisk::sync_one() {
   DOGFS_CHECK(batch.last.index.value() == last());
 }
 
+void TestDisk::stage(const SnapshotStage& stage, std::vector<Entry> part) {
+  if (stage.chunk->number == 0) {
+    staged.clear();
+    parts.reset();
+  } else {
+    DOGFS_CHECK(parts && parts->snapshot == stage.snapshot && parts->parts == stage.chunk->number,
+                "parts of one snapshot are staged one behind the other");
+  }
+  std::ranges::move(part, std::back_inserter(staged));
+  if (stage.chunk->last) return;
+  parts = StagedParts{stage.snapshot, stage.chunk->number + 1};
+  entries_in_parts = staged.size();
+}
+
 void TestDisk::replace_machine() {
   DOGFS_CHECK(install.has_value());
   install.reset();
+  parts.reset();
   machine = std::exchange(staged, {});
   durable_machine = machine.size();
 }
@@ -99,7 +114,9 @@ void TestCluster::restart(NodeId id) {
     node.disk.replace_machine();
     ++installed_;
   }
-  node.disk.staged.clear();
+  if (node.disk.parts && node.disk.parts->snapshot.term < node.disk.hard_state.term) node.disk.parts.reset();
+  node.disk.staged.resize(node.disk.parts ? node.disk.entries_in_parts : 0);
+  node.resumes = node.disk.parts.has_value();
   options.election_seed = combine64(combine64(seed_, id.value()), ++node.incarnation);
   Restored restored;
   restored.hard_state = node.disk.hard_state;
@@ -113,6 +130,7 @@ void TestCluster::restart(NodeId id) {
     restored.tail.push_back(entry);
   }
   restored.applied = LogIndex(node.disk.machine.size());
+  restored.staged = node.disk.parts;
   history_.restarted(id);
   node.raft.emplace(options, std::move(restored), now(id));
   collect(id);
@@ -245,13 +263,14 @@ void TestCluster::stage(NodeId id) {
   TestNode& node = nodes_.at(id);
   if (!node.raft || !node.stage) return;
   const SnapshotStage stage = *std::exchange(node.stage, std::nullopt);
-  if (stage.chunk->number == 0) node.disk.staged.clear();
   std::vector<Entry> entries = decode_rows(stage.chunk->rows);
-  if (entries.empty() || entries.front().index.value() != node.disk.staged.size() + 1) {
+  const size_t before = stage.chunk->number == 0 ? 0 : node.disk.staged.size();
+  if (entries.empty() || entries.front().index.value() != before + 1) {
     // Only who makes up snapshots sends such a part.
     node.raft->snapshot_refused(stage);
   } else {
-    std::ranges::move(entries, std::back_inserter(node.disk.staged));
+    if (std::exchange(node.resumes, false) && stage.chunk->number > 0) ++resumed_;
+    node.disk.stage(stage, std::move(entries));
     node.raft->snapshot_staged(stage);
   }
   collect(id);

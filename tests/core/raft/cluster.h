@@ -31,11 +31,15 @@ struct TestDisk {
   size_t durable_machine = 0;
   // Of the snapshot that is being received: the entries that its rows stand for, durable.
   std::vector<Entry> staged;
+  // Whose first parts they are, and how many entries those have.
+  std::optional<StagedParts> parts;
+  size_t entries_in_parts = 0;
   // What is staged is to become the machine.
   std::optional<LogPosition> install;
 
   void hand_over(PersistBatch batch);
   void sync_one();
+  void stage(const SnapshotStage& stage, std::vector<Entry> part);
   void replace_machine();
   // Where the log ends.
   uint64_t last() const { return base.index.value() + entries.size(); }
@@ -53,6 +57,7 @@ struct TestNode {
   std::vector<SnapshotRead> snapshot_reads;
   std::map<uint64_t, std::vector<Entry>> views;  // of the machine, by number of the snapshot
   std::optional<SnapshotStage> stage;
+  bool resumes = false;  // it was started with parts of a snapshot, and has staged none since
   std::vector<CompletedReads> reads;
   std::vector<uint64_t> failed_reads;
 };
@@ -106,6 +111,8 @@ class TestCluster {
   SafetyHistory& history() { return history_; }
   // How many snapshots have replaced a machine.
   size_t installed() const { return installed_; }
+  // How many transfers of snapshots have gone on behind what a restart had left.
+  size_t resumed() const { return resumed_; }
   // The first broken invariant, in words.
   const Violation& violation() const { return violation_; }
 
@@ -122,6 +129,7 @@ class TestCluster {
   std::deque<Message> network_;
   SafetyHistory history_;
   size_t installed_ = 0;
+  size_t resumed_ = 0;
   Violation violation_;
 };
 

@@ -32,6 +32,7 @@ struct Temper {
   uint64_t drop_one_in;
   uint64_t double_one_in;
   uint64_t crash_one_in;
+  uint64_t crash_receiver_one_in;  // who has parts of a snapshot, and comes back at once
   uint64_t campaign_one_in;
   uint64_t partition_one_in;
   uint64_t longest_wait_ms;
@@ -52,7 +53,8 @@ class Schedule {
                                     : 5,
                  options(draws_), seed) {
     for (auto& [id, node] : cluster_.nodes()) draw_clock(node);
-    cluster_.entries_per_part = 1 + draws_.below(40);
+    const uint64_t most_per_part = draws_.one_in(2) ? 3 : 40;
+    cluster_.entries_per_part = 1 + draws_.below(most_per_part);
   }
 
   // Runs `steps` random steps, then heals everything. Returns the first broken promise.
@@ -71,6 +73,8 @@ class Schedule {
   // While faults lasted, and in all.
   size_t installed_in_trouble() const { return installed_in_trouble_; }
   size_t installed() const { return cluster_.installed(); }
+  // Transfers of snapshots that outlived a restart of who received them.
+  size_t resumed() const { return cluster_.resumed(); }
 
  private:
   static Temper draw_temper(Draws& draws) {
@@ -78,6 +82,7 @@ class Schedule {
     temper.drop_one_in = 3 + draws.below(40);
     temper.double_one_in = 5 + draws.below(50);
     temper.crash_one_in = 30 + draws.below(400);
+    temper.crash_receiver_one_in = draws.one_in(2) ? 1'000'000 : 1 + draws.below(10);
     temper.campaign_one_in = 20 + draws.below(300);
     temper.partition_one_in = 20 + draws.below(400);
     temper.change_one_in = draws.one_in(2) ? 1'000'000 : 20 + draws.below(200);
@@ -129,6 +134,10 @@ class Schedule {
     if (!node.raft) {
       if (draws_.one_in(8)) cluster_.restart(id);
       return;
+    }
+    if (node.disk.parts && draws_.one_in(temper_.crash_receiver_one_in)) {
+      crash(id);
+      return cluster_.restart(id);
     }
     // A campaign out of turn is what a lease relies on that nobody does.
     const bool leased = node.raft->options().lease_drift_bound.has_value();
@@ -314,6 +323,7 @@ TEST(RandomCluster, EveryScheduleKeepsRaftsPromises) {
   uint64_t committed = 0;
   uint64_t changes = 0;
   uint64_t installed_in_trouble = 0;
+  uint64_t resumed = 0;
   uint64_t installed = 0;
   for (uint64_t seed = first; seed < first + count; ++seed) {
     Schedule schedule(seed);
@@ -322,13 +332,18 @@ TEST(RandomCluster, EveryScheduleKeepsRaftsPromises) {
     committed += schedule.committed().value();
     changes += schedule.changes();
     installed_in_trouble += schedule.installed_in_trouble();
+    resumed += schedule.resumed();
     installed += schedule.installed();
   }
-  printf("%llu entries committed, %llu changes of membership, %llu snapshots installed, %llu of them among faults\n",
-         static_cast<unsigned long long>(committed), static_cast<unsigned long long>(changes),
-         static_cast<unsigned long long>(installed), static_cast<unsigned long long>(installed_in_trouble));
+  printf(
+      "%llu entries committed, %llu changes of membership, %llu snapshots installed, %llu of them among faults, "
+      "%llu transfers resumed\n",
+      static_cast<unsigned long long>(committed), static_cast<unsigned long long>(changes),
+      static_cast<unsigned long long>(installed), static_cast<unsigned long long>(installed_in_trouble),
+      static_cast<unsigned long long>(resumed));
   EXPECT_GT(changes, count / 10) << "schedules that change no membership test less";
   if (!chosen) EXPECT_GT(installed_in_trouble, count / 50) << "few snapshots were sent while something failed";
+  if (!chosen) EXPECT_GT(resumed, count / 200) << "few transfers of snapshots outlived a restart";
   EXPECT_GT(committed, count) << "schedules that commit nothing test nothing";
 }
 

@@ -61,14 +61,17 @@ class ListMachine final : public StateMachine {
   size_t batches_ = 0;
 };
 
-// A store on a disk that takes `delay` longer for each write.
-class SlowStore final : public KvStore {
+// A store on a disk that takes `delay` longer for each write, of which `on_write` is told before.
+class WatchedStore final : public KvStore {
  public:
-  SlowStore(KvStore& store, Clock& clock, Duration delay) : store_(store), clock_(clock), delay_(delay) {}
+  using Observer = std::function<void(const WriteBatch&)>;
+  WatchedStore(KvStore& store, Clock& clock, Duration delay, Observer on_write)
+      : store_(store), clock_(clock), delay_(delay), on_write_(std::move(on_write)) {}
 
   std::shared_ptr<const KvReader> snapshot() const override { return store_.snapshot(); }
   Task<Status> write(WriteBatch batch, Durability durability) override {
-    co_await sleep_for(clock_, delay_);
+    on_write_(batch);
+    if (delay_ > Duration()) co_await sleep_for(clock_, delay_);
     co_return co_await store_.write(std::move(batch), durability);
   }
   Result<std::optional<std::string>> get(std::string_view key) const override { return store_.get(key); }
@@ -83,6 +86,7 @@ class SlowStore final : public KvStore {
   KvStore& store_;
   Clock& clock_;
   Duration delay_;
+  Observer on_write_;
 };
 
 // What runs on one node: a replica and a machine for each group, and the handler that feeds them.
@@ -149,6 +153,8 @@ class ReplicaWorld {
   raft::CompactionLimits log;
   // By node: how much longer each write takes on its disk.
   std::map<size_t, Duration> slow_disks;
+  // Told of each write before it is done.
+  std::function<void(size_t node, const WriteBatch&)> on_write;
 
   // A new node with an empty disk, which waits to be added to the group.
   size_t join() {
@@ -169,11 +175,12 @@ class ReplicaWorld {
     options.max_append_bytes = max_append_bytes;
     options.log = log;
     options.follower_apply_interval = follower_apply_interval;
-    KvStore* store = &node(i).kv();
-    if (slow_disks.contains(i)) {
-      store = &node(i).make<SlowStore>(node(i).kv(), node(i).env().clock, slow_disks.at(i));
-    }
-    auto& program = node(i).make<ListNode>(node(i).env(), *store, std::move(options), node(i).on_fatal(), groups_);
+    const Duration delay = slow_disks.contains(i) ? slow_disks.at(i) : Duration();
+    const auto watch = [this, i](const WriteBatch& batch) {
+      if (on_write) on_write(i, batch);
+    };
+    auto& store = node(i).make<WatchedStore>(node(i).kv(), node(i).env().clock, delay, watch);
+    auto& program = node(i).make<ListNode>(node(i).env(), store, std::move(options), node(i).on_fatal(), groups_);
     programs_.at(i - 1) = nullptr;
     std::optional<Status> started = world_.run(node(i), program.start(), seconds(10));
     if (!started) return Error(ErrorCode::kTimeout);

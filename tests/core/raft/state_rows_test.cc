@@ -15,6 +15,12 @@ namespace {
 constexpr GroupId kGroup{7};
 const KeyRange kState{"m", "n"};
 
+const SnapshotId kSnapshot{NodeId(2), Term(3), 4, {LogIndex(9), Term(3)}};
+
+SnapshotStage stage_of(SnapshotChunk chunk) {
+  return SnapshotStage{1, kSnapshot, std::make_shared<const SnapshotChunk>(std::move(chunk))};
+}
+
 SnapshotChunk chunk_of(uint64_t number, const std::map<std::string, std::string>& rows) {
   wire::RaftSnapshotRows message;
   for (const auto& [key, value] : rows) {
@@ -38,7 +44,7 @@ uint64_t stage_all(const MemoryRows& from, MemoryRows& to, size_t bytes) {
     chunk.number = number;
     chunk.last = part.last;
     chunk.rows = part.rows;
-    to.write(encode_stage(kGroup, kState, chunk).value());
+    to.write(encode_stage(kGroup, kState, stage_of(std::move(chunk))).value());
   }
   return number;
 }
@@ -87,9 +93,9 @@ TEST(StateRows, APartIsAsLargeAsAskedButHasARow) {
 
 TEST(StateRows, TheFirstPartReplacesWhatWasStaged) {
   MemoryRows store;
-  store.write(encode_stage(kGroup, kState, chunk_of(0, {{"ma", "1"}, {"mb", "2"}})).value());
-  store.write(encode_stage(kGroup, kState, chunk_of(0, {{"mc", "3"}})).value());
-  store.write(encode_stage(kGroup, kState, chunk_of(1, {{"md", "4"}})).value());
+  store.write(encode_stage(kGroup, kState, stage_of(chunk_of(0, {{"ma", "1"}, {"mb", "2"}}))).value());
+  store.write(encode_stage(kGroup, kState, stage_of(chunk_of(0, {{"mc", "3"}}))).value());
+  store.write(encode_stage(kGroup, kState, stage_of(chunk_of(1, {{"md", "4"}}))).value());
   EXPECT_TRUE(install(store, 1000, SIZE_MAX));
   EXPECT_EQ(store.rows, (std::map<std::string, std::string, std::less<>>{{"mc", "3"}, {"md", "4"}}));
 }
@@ -103,8 +109,56 @@ TEST(StateRows, PartsThatNoLeaderSendsAreRefused) {
   descending.rows = falling.SerializeAsString();
   for (const SnapshotChunk& chunk : {unparsable, descending, chunk_of(0, {{"l", "before the state"}}),
                                      chunk_of(0, {{"n", "behind the state"}}), chunk_of(0, {{"", "no key"}})}) {
-    EXPECT_EQ(code_of(encode_stage(kGroup, kState, chunk)), ErrorCode::kProtocolError);
+    EXPECT_EQ(code_of(encode_stage(kGroup, kState, stage_of(chunk))), ErrorCode::kProtocolError);
   }
+}
+
+TEST(StateRows, WhatIsStagedIsRememberedWithEveryPartButTheLast) {
+  MemoryRows store;
+  store.write(encode_new_store({kGroup, NodeId(1), {}}));
+  const auto stage = [&](SnapshotChunk chunk) {
+    store.write(encode_stage(kGroup, kState, stage_of(std::move(chunk))).value());
+  };
+  EXPECT_EQ(load_staged(store, kGroup).value(), std::nullopt);
+  stage(chunk_of(0, {{"ma", "1"}}));
+  EXPECT_EQ(load_staged(store, kGroup).value(), (StagedParts{kSnapshot, 1}));
+  stage(chunk_of(1, {{"mb", "2"}}));
+  EXPECT_EQ(load_staged(store, kGroup).value(), (StagedParts{kSnapshot, 2}));
+  SnapshotChunk last = chunk_of(2, {{"mc", "3"}});
+  last.last = true;
+  stage(last);
+  EXPECT_EQ(load_staged(store, kGroup).value(), (StagedParts{kSnapshot, 2})) << "its sender says which one is the last";
+  stage(last);
+  EXPECT_TRUE(install(store, 1000, SIZE_MAX));
+  EXPECT_EQ(load_staged(store, kGroup).value(), std::nullopt);
+
+  stage(chunk_of(0, {{"ma", "1"}}));
+  last.number = 0;
+  stage(last);
+  EXPECT_EQ(load_staged(store, kGroup).value(), std::nullopt) << "the rows of the part before are gone";
+}
+
+TEST(StateRows, WhatIsStagedIsForgottenInALaterTermOrWhenItIsNoNews) {
+  MemoryRows store;
+  EXPECT_EQ(load_staged(store, kGroup).value(), std::nullopt);
+  store.write(encode_stage(kGroup, kState, stage_of(chunk_of(0, {{"ma", "1"}}))).value());
+  EXPECT_EQ(code_of(load_staged(store, kGroup)), ErrorCode::kCorrupt) << "of a member that does not exist";
+  const auto persist = [&](HardState state) {
+    PersistBatch batch;
+    batch.hard_state = state;
+    store.write(encode_batch(kGroup, batch));
+  };
+  const std::optional<StagedParts> staged = StagedParts{kSnapshot, 1};
+  persist({Term(2), NodeId(), LogIndex(8)});
+  EXPECT_EQ(load_staged(store, kGroup).value(), staged) << "the term was about to be written";
+  persist({Term(3), NodeId(), LogIndex(8)});
+  EXPECT_EQ(load_staged(store, kGroup).value(), staged);
+  persist({Term(3), NodeId(), LogIndex(9)});
+  EXPECT_EQ(load_staged(store, kGroup).value(), std::nullopt);
+  persist({Term(4), NodeId(), LogIndex(8)});
+  EXPECT_EQ(load_staged(store, kGroup).value(), std::nullopt);
+  for (auto& [key, value] : store.rows) value.front() ^= 1;
+  EXPECT_EQ(code_of(load_staged(store, kGroup)), ErrorCode::kCorrupt);
 }
 
 TEST(StateRows, WhatIsToBeInstalledIsRememberedWithItsChecksum) {
