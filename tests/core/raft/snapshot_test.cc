@@ -1,0 +1,132 @@
+// A member alone that is sent a snapshot by hand: what a whole group seldom comes to.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <iterator>
+
+#include "core/raft/raft.h"
+
+namespace dogfs::raft {
+namespace {
+
+constexpr NodeId kSelf{3};
+constexpr NodeId kLeader{1};
+constexpr NodeId kOther{2};
+constexpr Term kTerm{1};
+
+// Node 3 of three, which has the leader's first two entries and is still applying them when it has been sent, and has
+// staged, the whole state of a group that it was removed from.
+class RemovedBySnapshot : public testing::Test {
+ protected:
+  RemovedBySnapshot() : member_(options(), restored(), MonoTime()) {
+    Message append = from_leader(MessageKind::kAppend);
+    append.entries = {Entry{LogIndex(1), kTerm, EntryType::kNoop, nullptr},
+                      Entry{LogIndex(2), kTerm, EntryType::kCommand, std::make_shared<const std::string>("a")}};
+    append.commit = LogIndex(2);
+    member_.step(MonoTime(), append);
+    work();
+    EXPECT_TRUE(member_.is_applying());
+
+    SnapshotChunk chunk;
+    chunk.last = true;
+    chunk.configuration = {LogIndex(4), initial_configuration({{kLeader, Address()}, {kOther, Address()}})};
+    Message snapshot = from_leader(MessageKind::kSnapshot);
+    snapshot.log = kPosition;
+    snapshot.snapshot = 1;
+    snapshot.chunk = std::make_shared<const SnapshotChunk>(std::move(chunk));
+    member_.step(MonoTime(), snapshot);
+    const Effects effects = member_.take_effects();
+    member_.snapshot_staged(effects.stage.value());
+    work();
+    EXPECT_FALSE(member_.is_installing()) << "the state that it replaces is being written to";
+  }
+
+  static Options options() {
+    Options options;
+    options.self = kSelf;
+    return options;
+  }
+  static Restored restored() {
+    Restored restored;
+    const Configuration three = initial_configuration({{kLeader, Address()}, {kOther, Address()}, {kSelf, Address()}});
+    restored.configurations.reset(ConfigurationHistory::Item{LogIndex(), three});
+    return restored;
+  }
+  static Message from_leader(MessageKind kind) {
+    Message message;
+    message.kind = kind;
+    message.from = kLeader;
+    message.to = kSelf;
+    message.term = kTerm;
+    return message;
+  }
+
+  // The disk does all that it is asked for.
+  Effects work() {
+    Effects effects = member_.take_effects();
+    if (effects.persist) {
+      member_.persisted(effects.persist->number);
+      Effects later = member_.take_effects();
+      std::ranges::move(later.messages, std::back_inserter(effects.messages));
+      if (later.install) effects.install = later.install;
+    }
+    return effects;
+  }
+  void hear_nothing() {
+    member_.tick(member_.next_deadline());
+    work();
+  }
+  void is_granted(MessageKind kind) {
+    Message grant;
+    grant.kind = kind;
+    grant.from = kOther;
+    grant.to = kSelf;
+    grant.term = kTerm.next();
+    member_.step(member_.next_deadline(), grant);
+  }
+
+  // The rest is applied. The snapshot takes the state's place, and the vote away.
+  void expect_it_installs_and_gives_up() {
+    member_.applied(LogIndex(2));
+    EXPECT_TRUE(member_.is_installing());
+    EXPECT_EQ(member_.configuration().voters, (std::vector<NodeId>{kLeader, kOther}));
+    EXPECT_EQ(member_.role(), RaftRole::kFollower) << "it has no vote";
+    const Effects effects = work();
+    ASSERT_EQ(effects.install, kPosition);
+    member_.snapshot_installed(kPosition);
+    const Term term = member_.term();
+    hear_nothing();
+    EXPECT_EQ(member_.role(), RaftRole::kFollower);
+    EXPECT_EQ(member_.term(), term);
+  }
+
+  static constexpr LogPosition kPosition{LogIndex(5), kTerm};
+  Raft member_;
+};
+
+TEST_F(RemovedBySnapshot, APreCandidateGivesUp) {
+  hear_nothing();
+  ASSERT_EQ(member_.role(), RaftRole::kPreCandidate);
+  expect_it_installs_and_gives_up();
+}
+
+TEST_F(RemovedBySnapshot, ACandidateGivesUp) {
+  hear_nothing();
+  // The vote itself is not granted yet, nor is its own durable.
+  is_granted(MessageKind::kPreVoteReply);
+  ASSERT_EQ(member_.role(), RaftRole::kCandidate);
+  expect_it_installs_and_gives_up();
+}
+
+// What it asked for as a candidate is answered when it is none any more.
+TEST_F(RemovedBySnapshot, AVoteThatComesTooLateMakesNoLeader) {
+  hear_nothing();
+  is_granted(MessageKind::kPreVoteReply);
+  work();
+  expect_it_installs_and_gives_up();
+  is_granted(MessageKind::kVoteReply);
+  EXPECT_EQ(member_.role(), RaftRole::kFollower);
+}
+
+}  // namespace
+}  // namespace dogfs::raft
