@@ -27,6 +27,7 @@ namespace dogfs {
   X(kCommitWithoutMatch, "commit-without-match", "election_storm", "a follower commits up to the leader's index a log that may not match", "ScyllaDB #10578") \
   X(kReadBeforeTermCommit, "read-before-term-commit", "election_storm", "a new leader serves reads before it has committed in its term", "etcd #7331") \
   X(kSnapshotWithoutSessions, "snapshot-without-sessions", "snapshots", "the sessions are missing from the snapshot: a request that is sent again runs again", "thesis 6.3") \
+  X(kSnapshotKeepsTail, "snapshot-keeps-tail", "stale_tail", "a follower that installs a snapshot keeps what its log has behind that, although it lacks the entry itself", "hashicorp/raft #697") \
   X(kRetryRunsTwice, "retry-runs-twice", "network_chaos", "a retried request is run again instead of being answered", "8") \
   X(kSealBeforeSync, "seal-before-sync", "power_cut", "a sealed shard is acknowledged before it is durable", "P2") \
   X(kCommitUnsealed, "commit-unsealed", "crash_storm", "a block commit lists shards that were not sealed", "P2") \

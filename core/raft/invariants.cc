@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/hash.h"
 #include "core/raft/describe.h"
@@ -10,6 +11,12 @@
 namespace dogfs::raft {
 
 namespace {
+
+bool terms_fall(const TermRuns& terms) {
+  Term before = terms.base().term;
+  return std::ranges::any_of(terms.runs(),
+                             [&](const TermRuns::Run& run) { return run.term < std::exchange(before, run.term); });
+}
 
 uint64_t hash_of(const Entry& entry) {
   return combine64(hash64(entry.text()), static_cast<uint64_t>(entry.type));
@@ -35,6 +42,7 @@ Violation check_node(const NodeView& view) {
   if (view.log->base().index > view.commit) return broken("compacted beyond what is committed");
   if (view.log->base().index > view.durable_state) return broken("compacted beyond the durable state");
   if (view.log->last().term > view.term) return broken("an entry of a later term");
+  if (terms_fall(view.log->terms())) return broken("terms fall along the log");
   if (view.role == RaftRole::kLeader && view.leader != view.node) return broken("a leader that names another");
   if (view.role == RaftRole::kLeader && view.voted_for != view.node) return broken("a leader that voted for another");
   return std::nullopt;

@@ -93,6 +93,14 @@ void Log::compact_to(LogIndex index) {
 
 void Log::reset(LogPosition base, ConfigurationHistory::Item configuration) {
   DOGFS_CHECK(configuration.index <= base.index, "the configuration must be in effect at the base");
+  if (mutant_active(Mutant::kSnapshotKeepsTail) && base.index < durable_ && !has_unstable()) {
+    TermRuns kept(base);
+    for (LogIndex index = base.index.next(); index <= last_index(); ++index) kept.append(term_at(index));
+    compact_to(base.index);
+    terms_ = std::move(kept);
+    configurations_.reset(std::move(configuration));
+    return;
+  }
   terms_ = TermRuns(base);
   sizes_ = LogSizes(base.index);
   configurations_.reset(std::move(configuration));

@@ -114,8 +114,8 @@ struct SnapshotRead {
 };
 
 // A part of a snapshot that is to be made durable beside the state, behind the parts before it, then confirmed by
-// snapshot_staged(). Part 0 replaces all that was staged before. The same write says whose part it is (StagedParts), but
-// for the last part.
+// snapshot_staged(). Part 0 replaces all that was staged before. The same write says whose part it is (StagedParts),
+// but for the last part.
 struct SnapshotStage {
   uint64_t transfer = 0;
   SnapshotId snapshot;

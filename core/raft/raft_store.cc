@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/checksum.h"
+#include "core/base/mutant.h"
 #include "core/raft/codec.h"
 
 namespace dogfs::raft {
@@ -211,7 +212,11 @@ WriteBatch encode_new_store(const StoreIdentity& identity) {
 
 WriteBatch encode_batch(GroupId group, const PersistBatch& from) {
   WriteBatch batch;
-  if (from.truncate_from) batch.erase_range(entry_key(group, *from.truncate_from), group_key(group, kLogEndTag));
+  const bool keeps_tail =
+      mutant_active(Mutant::kSnapshotKeepsTail) && from.install && from.last.index > from.install->index;
+  if (from.truncate_from && !keeps_tail) {
+    batch.erase_range(entry_key(group, *from.truncate_from), group_key(group, kLogEndTag));
+  }
   for (const Entry& entry : from.entries) {
     wire::RaftEntry message;
     encode_entry(entry, message);

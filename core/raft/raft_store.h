@@ -54,8 +54,8 @@ Result<LoadedLog> load_log(const KvReader& store, const StoreIdentity& identity,
 // What the staged snapshot includes that is to replace the state; none where there is none to be installed.
 Result<std::optional<LogPosition>> load_install(const KvReader& store, GroupId group);
 void erase_install(WriteBatch& batch, GroupId group);
-// What is staged of a snapshot whose transfer can go on; none where nothing is, or where that is of an earlier term or no
-// news any more.
+// What is staged of a snapshot whose transfer can go on; none where nothing is, or where that is of an earlier term or
+// no news any more.
 Result<std::optional<StagedParts>> load_staged(const KvReader& store, GroupId group);
 void put_staged(WriteBatch& batch, GroupId group, const StagedParts& staged);
 void erase_staged(WriteBatch& batch, GroupId group);

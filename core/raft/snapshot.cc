@@ -2,8 +2,8 @@
 //
 // A snapshot is the rows of the state machine at one applied index, read from a frozen view of the store while commands
 // go on being applied. It travels in parts, each of which the follower makes durable beside its own state before it asks
-// for the next; a part or an answer that is lost is sent again, and a follower that restarts goes on behind the parts that
-// it has, as long as the leader that began it keeps the view. Its position is committed, so a follower that has that
+// for the next; a part or an answer that is lost is sent again, and a follower that restarts goes on behind the parts
+// that it has, while its leader keeps the view. The position is committed, so a follower that has that
 // entry needs none of it. Another drops its whole log, whose end the leader's contradicts or does not reach: only then
 // does it acknowledge the position, and only then does the new state take the place of the old. Up to that batch it has
 // what it had; from it on, a crash finds the snapshot whole.
@@ -114,8 +114,8 @@ void Raft::go_on_with_snapshot(NodeId peer) {
   effects_.snapshot_reads.push_back(SnapshotRead{peer, sending.number, sending.chunk});
 }
 
-// Who has restarted comes back for the rest. But a view that is held open costs the store what is deleted and overwritten
-// meanwhile.
+// Who has restarted comes back for the rest. But a view that is held open costs the store what is deleted and
+// overwritten meanwhile.
 void Raft::give_up_snapshots_to_lost_followers() {
   for (auto& [peer, progress] : progress_) {
     if (!progress.snapshot() || now_ - progress.last_contact() <= options_.snapshot_patience) continue;
