@@ -135,6 +135,7 @@ void Cluster::start_meta(Node& node) {
     options.log.keep.max_entries = options_.log_entries;
     options.log.hold.max_entries = kHeldPerKept * options_.log_entries;
   }
+  if (options_.snapshot_part_bytes > 0) options.snapshot_part_bytes = options_.snapshot_part_bytes;
   const std::function<void(Error)> end = end_by_itself(node);
   MetaNode& meta = node.make<MetaNode>(node.env(), node.kv(), options, end);
   programs_[node.index()].meta = &meta;

@@ -120,11 +120,13 @@ class ProfileDraw {
     drawn_.mutable_meta_disk()->set_sync_max_us(static_cast<uint32_t>(draws.between(uint64_t{2000}, 20'000)));
   }
 
-  // Half of the clusters keep so little of Raft's log that whoever was away for a moment is sent a snapshot.
+  // Half of the clusters keep so little of Raft's log that whoever was away for a moment is sent a snapshot, in parts
+  // that are small enough for a state of a few files to have many.
   void draw_log() {
     RandomStream draws = stream("log");
     if (draws.below(2) == 0) return;
     drawn_.mutable_meta_disk()->set_log_entries(static_cast<uint32_t>(draws.between(uint64_t{2}, 40)));
+    drawn_.mutable_meta_disk()->set_snapshot_part_bytes(static_cast<uint32_t>(draws.between(uint64_t{200}, 8192)));
   }
 
   void draw_work() {

@@ -32,7 +32,8 @@ ClusterOptions cluster_options(const proto::Scenario& scenario) {
           .clients = scenario.clients(),
           .racks = scenario.racks(),
           .block_bytes = scenario.policy().block_bytes(),
-          .log_entries = scenario.meta_disk().log_entries()};
+          .log_entries = scenario.meta_disk().log_entries(),
+          .snapshot_part_bytes = scenario.meta_disk().snapshot_part_bytes()};
 }
 
 }  // namespace

@@ -109,6 +109,7 @@ Status validate_class(const proto::FaultClass& drawn) {
 
 Status validate(const proto::Scenario& scenario) {
   if (scenario.meta_disk().sync_min_us() > scenario.meta_disk().sync_max_us()) return invalid("meta_disk");
+  if (scenario.meta_disk().snapshot_part_bytes() > kSnapshotChunkBytes) return invalid("meta_disk: snapshots");
   if (scenario.network().delay_min_us() > scenario.network().delay_max_us()) return invalid("network: delays");
   const proto::Policy& policy = scenario.policy();
   const proto::Work& work = scenario.work();

@@ -32,6 +32,7 @@ ReplicaOptions replica_options(const MetaOptions& options) {
   replica.heartbeat_interval = options.heartbeat_interval;
   replica.election_timeout = options.election_timeout;
   replica.log = options.log;
+  replica.snapshot_part_bytes = options.snapshot_part_bytes;
   return replica;
 }
 

@@ -27,8 +27,10 @@ struct MetaOptions {
   std::optional<Duration> lease_drift_bound;
   Duration heartbeat_interval = milliseconds(50);
   Duration election_timeout = milliseconds(300);
-  // How much of Raft's log is kept behind what is applied, and for followers that are behind; see ReplicaOptions.
+  // How much of Raft's log is kept behind what is applied, and for followers that are behind, and how large the parts
+  // are in which they are sent the state; see ReplicaOptions.
   raft::CompactionLimits log;
+  size_t snapshot_part_bytes = kSnapshotChunkBytes;
   // A chunk server that has not been heard of for this long gets no new shards.
   Duration server_silence_limit = seconds(3);
   // A write lease that was not renewed for this long is taken away.

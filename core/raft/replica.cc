@@ -72,7 +72,7 @@ class Replica::Impl {
         persist_wake_(env.clock.make_waiter()),
         apply_wake_(env.clock.make_waiter()),
         snapshots_(
-            env, store, machine, options_.group, [this] { go_on(); },
+            env, store, machine, {options_.group, options_.snapshot_part_bytes}, [this] { go_on(); },
             [this](Error error) { fail_store(std::move(error)); }),
         calls_idle_(env.clock),
         tasks_(env.executor, env.clock) {}

@@ -51,6 +51,8 @@ struct ReplicaOptions {
   size_t max_append_bytes = kMaxAppendBytes;
   // How much of the log is kept (core/raft/compaction.h). Small values send followers snapshots that are hardly behind.
   raft::CompactionLimits log;
+  // Rows in one part of a snapshot. Small values cut a small state into many parts, of which some are lost.
+  size_t snapshot_part_bytes = kSnapshotChunkBytes;
 };
 
 struct ReplicaStatus {

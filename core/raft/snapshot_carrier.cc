@@ -12,12 +12,13 @@
 
 namespace dogfs::raft {
 
-SnapshotCarrier::SnapshotCarrier(Env& env, KvStore& store, StateMachine& machine, GroupId group,
+SnapshotCarrier::SnapshotCarrier(Env& env, KvStore& store, StateMachine& machine, SnapshotCarrierOptions options,
                                  std::function<void()> turn, std::function<void(Error)> fail)
     : env_(env),
       store_(store),
       machine_(machine),
-      group_(group),
+      group_(options.group),
+      part_bytes_(options.part_bytes),
       turn_(std::move(turn)),
       fail_(std::move(fail)),
       stage_wake_(env.clock.make_waiter()) {}
@@ -105,7 +106,7 @@ Task<void> SnapshotCarrier::read_part(SnapshotRead read) {
   if (read.chunk == view->next) {
     std::optional<Result<RowsPart>> part;
     co_await env_.compute.run([&, range = machine_.rows(), after = view->part.last_key] {
-      part = read_rows(*view->rows, range, after, kSnapshotChunkBytes);
+      part = read_rows(*view->rows, range, after, part_bytes_);
     });
     if (ended_) co_return;
     if (!*part) co_return fail_(part->error());
@@ -162,7 +163,7 @@ Task<Status> SnapshotCarrier::replace_state() {
   InstallStep step;
   while (!step.last) {
     std::optional<Result<InstallStep>> next;
-    co_await env_.compute.run([&] { next = install_step(store_, group_, state, step.last_key, kSnapshotChunkBytes); });
+    co_await env_.compute.run([&] { next = install_step(store_, group_, state, step.last_key, part_bytes_); });
     DOGFS_CO_TRY(step, *std::move(next));
     const Durability durability = step.last ? Durability::kSynced : Durability::kBuffered;
     DOGFS_CO_TRYV(co_await store_.write(std::move(step.batch), durability));

@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/base/limits.h"
 #include "core/env/env.h"
 #include "core/env/kv_store.h"
 #include "core/env/sync.h"
@@ -19,12 +20,17 @@
 
 namespace dogfs::raft {
 
+struct SnapshotCarrierOptions {
+  GroupId group;
+  size_t part_bytes = kSnapshotChunkBytes;
+};
+
 class SnapshotCarrier {
  public:
   // What is passed must outlive the carrier. `turn` is called after each input to the step machine, `fail` when the store
   // has failed.
-  SnapshotCarrier(Env& env, KvStore& store, StateMachine& machine, GroupId group, std::function<void()> turn,
-                  std::function<void(Error)> fail);
+  SnapshotCarrier(Env& env, KvStore& store, StateMachine& machine, SnapshotCarrierOptions options,
+                  std::function<void()> turn, std::function<void(Error)> fail);
 
   // Ends what a crash interrupted: an installation is completed; what is staged is returned where its transfer can go
   // on, and erased otherwise. Call before the log and the applied index are loaded.
@@ -59,6 +65,7 @@ class SnapshotCarrier {
   KvStore& store_;
   StateMachine& machine_;
   GroupId group_;
+  size_t part_bytes_;
   std::function<void()> turn_;
   std::function<void(Error)> fail_;
   Raft* raft_ = nullptr;

@@ -4,8 +4,8 @@
 // write the outputs anew after a change that is meant: DOGFS_REWRITE_TRANSCRIPTS=1 raft_transcript_test; then read the
 // difference. The commands:
 //   cluster N [option=value ...]   nodes 1..N; options append_bytes, append_entries, inflight, uncommitted_bytes,
-//                                  cached_bytes, lease_ms (the drift bound of leases), keep_entries, hold_entries (of the
-//                                  log), patience_ms (with who is sent a snapshot)
+//                                  cached_bytes, lease_ms (the drift bound of leases), keep_entries, hold_entries (of
+//                                  the log), patience_ms (with who is sent a snapshot)
 //   campaign N | propose N C...    (each C is a command) | read N CONTEXT
 //   wait MS                        time passes, nobody is ticked
 //   tick N                         node N looks at the clock
