@@ -23,6 +23,7 @@ TEST(Scenario, WhatIsWrongIsToldWithItsPlace) {
   EXPECT_NE(error("faults { crash { nodes: \"rest\" } }").find("rest"), std::string::npos);
   EXPECT_NE(error("faults { partition { a: \"rest\" b: \"rest\" } }").find("both"), std::string::npos);
   EXPECT_NE(error("faults { at_ms: 1 }").find("kind"), std::string::npos);
+  EXPECT_NE(error("meta_disk { snapshot_part_bytes: 1048577 }").find("snapshots"), std::string::npos);
   EXPECT_NE(error("fault_classes { fault { network {} } }").find("mean_interval_ms"), std::string::npos);
   EXPECT_NE(error("policy { block_bytes: 1000 }").find("block_bytes"), std::string::npos);
   EXPECT_NE(error("faults { disk_full { nodes: \"rest\" } }").find("rest"), std::string::npos);
