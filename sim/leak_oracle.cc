@@ -15,7 +15,7 @@ namespace dogfs::sim {
 namespace {
 
 constexpr GroupId kGroup{0};
-constexpr milliseconds kLookInterval(500);
+constexpr milliseconds kLookInterval(2000);
 
 void scan(const KvReader& rows, const KeyRange& range, const KvReader::Visitor& visit) {
   const Status scanned = rows.scan(range.begin, range.end, visit);

@@ -71,11 +71,14 @@ constexpr std::array kCandidates = {
 class ProfileDraw {
  public:
   ProfileDraw(const proto::Scenario& scenario, uint64_t seed)
-      : key_(StreamKey(seed).with("profile")), only_data_(scenario.profile() == proto::DATA), drawn_(scenario) {}
+      : key_(StreamKey(seed).with("profile")),
+        only_data_(scenario.profile() == proto::DATA),
+        given_cluster_(scenario.profile() == proto::EVERYTHING_BUT_CLUSTER),
+        drawn_(scenario) {}
 
   proto::Scenario draw() {
     drawn_.clear_profile();
-    draw_cluster();
+    if (!given_cluster_) draw_cluster();
     draw_network();
     if (!only_data_) draw_log();
     draw_work();
@@ -172,6 +175,7 @@ class ProfileDraw {
 
   StreamKey key_;
   bool only_data_;
+  bool given_cluster_;
   proto::Scenario drawn_;
 };
 

@@ -14,7 +14,7 @@ constexpr seconds kStartLimit(30);
 constexpr seconds kLastOperationsLimit(120);
 // Once everybody is idle: the longest limit of anything that has one, one after the other, with room to spare.
 constexpr seconds kCleanUpLimit(240);
-constexpr milliseconds kHealLook(250);
+constexpr milliseconds kHealLook(1000);
 
 WorldOptions world_options(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace, Recording* recording) {
   WorldOptions options{.seed = seed, .trace = trace, .recording = recording, .link = link_quality(scenario.network())};

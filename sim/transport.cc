@@ -1,10 +1,9 @@
 #include "sim/transport.h"
 
-#include <boost/asio/co_spawn.hpp>
-#include <exception>
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/env/sync.h"
 #include "core/wire/frame.h"
 
 namespace dogfs::sim {
@@ -22,10 +21,6 @@ ReceivedFrame split(const Envelope& envelope) {
   const Result<FrameHeader> header = decode_frame_header(bytes.first<kFrameHeaderBytes>());
   DOGFS_CHECK(header.has_value());
   return {header.value(), std::string_view(envelope.frame).substr(kFrameHeaderBytes)};
-}
-
-void rethrow(const std::exception_ptr& thrown) {
-  if (thrown) std::rethrow_exception(thrown);
 }
 
 }  // namespace
@@ -96,8 +91,7 @@ bool SimTransport::arrive_request(const Envelope& envelope) {
   Envelope header{envelope.kind, envelope.type, envelope.from, envelope.to, envelope.request_id, {}, {}};
   handling_.emplace(header.request_id, header);
   const MonoTime deadline = clock_.now() + decoded.value().timeout;
-  boost::asio::co_spawn(Executor(executor_), answer(std::move(header), std::move(decoded.value().request), deadline),
-                        rethrow);
+  spawn(Executor(executor_), answer(std::move(header), std::move(decoded.value().request), deadline));
   return true;
 }
 

@@ -1,6 +1,7 @@
 #include "sim/world.h"
 
 #include "core/base/check.h"
+#include "core/env/sync.h"
 #include "sim/trace_events.h"
 
 namespace dogfs::sim {
@@ -169,9 +170,7 @@ Node& World::add_node(const std::string& name) {
 }
 
 void World::spawn(Node& node, Task<void> task) {
-  boost::asio::co_spawn(Executor(node.executor()), std::move(task), [](const std::exception_ptr& thrown) {
-    if (thrown) std::rethrow_exception(thrown);
-  });
+  dogfs::spawn(Executor(node.executor()), std::move(task));
 }
 
 bool World::run(Node& node, Task<void> task, Duration limit) {

@@ -12,8 +12,6 @@
 // newest first. References to it, to env(), kv() and shards() end with crash(). One thread, no real time passes.
 #pragma once
 
-#include <boost/asio/co_spawn.hpp>
-#include <exception>
 #include <functional>
 #include <map>
 #include <memory>

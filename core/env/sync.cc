@@ -1,6 +1,8 @@
 #include "core/env/sync.h"
 
 #include <algorithm>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/system_executor.hpp>
 
 namespace dogfs {
 
@@ -39,12 +41,21 @@ void Notifier::notify_all() {
   waiting_->clear();
 }
 
+void spawn(const Executor& executor, Task<void> task, std::function<void()> ended) {
+  // co_spawn dispatches: on an event loop's own thread the task would begin here and now.
+  const Executor later = boost::asio::require(executor, boost::asio::execution::blocking.never);
+  // By itself Asio would post what follows the task, too. The system's executor calls it at once, and starts no thread.
+  boost::asio::co_spawn(later, std::move(task),
+                        boost::asio::bind_executor(boost::asio::system_executor(),
+                                                   [ended = std::move(ended)](const std::exception_ptr& thrown) {
+                                                     if (thrown) std::rethrow_exception(thrown);
+                                                     if (ended) ended();
+                                                   }));
+}
+
 void TaskGroup::spawn(Task<void> task) {
   ++state_->running;
-  // co_spawn dispatches: on an event loop's own thread the task would begin here and now.
-  const Executor later = boost::asio::require(executor_, boost::asio::execution::blocking.never);
-  boost::asio::co_spawn(later, std::move(task), [state = state_](const std::exception_ptr& thrown) {
-    if (thrown) std::rethrow_exception(thrown);
+  dogfs::spawn(executor_, std::move(task), [state = state_] {
     DOGFS_CHECK(state->running > 0);
     if (--state->running == 0) state->idle.notify_all();
   });

@@ -5,6 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -14,6 +15,10 @@
 #include "core/env/task.h"
 
 namespace dogfs {
+
+// Starts `task` on `executor` soon (never inline). When it has ended, `ended` is called at once, in its last turn. A task
+// that throws ends the process.
+void spawn(const Executor& executor, Task<void> task, std::function<void()> ended = nullptr);
 
 // Suspends for `duration`.
 Task<void> sleep_for(Clock& clock, Duration duration);

@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""./dev bench sim: how fast the simulator is: a swarm of three metadata nodes, nine chunk servers and four clients under
+whatever faults the seeds draw (scenarios/swarm_of_sixteen.textproto), on one core.
+
+The marks are per second of processor time, so other programs cost only what they take from the caches. --profile runs
+the swarm a second time below `perf record` and prints where its time goes.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.dont_write_bytecode = True
+from bench.report import median, warn_if_loaded  # noqa: E402
+
+SCENARIO = "swarm_of_sixteen"
+LEAST_VIRTUAL_SECONDS = 500
+LEAST_EVENTS = 300_000
+RATES = re.compile(r"per second of processor time: (\d+) events, (\d+) virtual seconds")
+
+# The first part whose pattern is found in a symbol, or in the library that it is of, has its time.
+PARTS = [
+    ("malloc and free", r"jemalloc|malloc|\bfree\b|operator new|operator delete|thread_info_base"),
+    ("protobuf", r"libprotobuf|google::protobuf|dogfs::wire::|_InternalParse"),
+    ("copies and comparisons of bytes", r"mem(move|cpy|cmp|set)|basic_string"),
+    ("checksums and codes", r"libisal|gf_complete|Jerasure|crc32c|dogfs::ec::"),
+    ("oracles, the models of clients", r"Oracle|Checker|check_meta_invariants|SafetyHistory|linearizab|content|Workload"),
+    ("simulated stores", r"KvDisk|SimKvStore|ShardStore|ShardDisk|ShardFile"),
+    ("simulated network", r"sim::Network|SimTransport|Envelope|draws_of"),
+    ("the event queue, clocks", r"sim::Simulator|Simulator::Entry|SimClock|SimWaiter|RandomStream"),
+    ("coroutines", r"boost::asio|awaitable|dogfs::spawn|ParkedHandler|Completion"),
+    ("the kernel", r"\[k\]"),
+    ("core: Raft", r"dogfs::raft|Replica|GroupHost|Outbox"),
+    ("core: all else", r"dogfs"),
+]  # fmt: skip
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", required=True, type=Path, help="the release build directory")
+    parser.add_argument("--seeds", type=int, default=60, help="runs in a round (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="the median of so many counts (default: %(default)s)")
+    parser.add_argument("--profile", action="store_true", help="show where the time goes (needs Debian's linux-perf)")
+    parser.add_argument("--strict", action="store_true", help="fail when a mark is missed")
+    return parser.parse_args()
+
+
+def swarm_command(arguments):
+    return [str(arguments.bin / "sim" / "dogfs-sim"), "swarm", SCENARIO, "--seeds", f"1..{arguments.seeds}"]
+
+
+def run_swarm(arguments):
+    """Events and virtual seconds per second of processor time."""
+    done = subprocess.run(swarm_command(arguments), stdout=subprocess.PIPE, text=True)
+    rates = RATES.search(done.stdout)
+    if done.returncode != 0 or rates is None:
+        sys.exit(f"the swarm failed:\n{done.stdout}")
+    return int(rates.group(1)), int(rates.group(2))
+
+
+def part_of(line):
+    return next((part for part, pattern in PARTS if re.search(pattern, line)), "other")
+
+
+def print_profile(arguments):
+    with tempfile.TemporaryDirectory(prefix="dogfs-bench-sim-") as directory:
+        samples = Path(directory) / "perf.data"
+        subprocess.run(["perf", "record", "-q", "-o", samples, *swarm_command(arguments)], check=True,
+                       stdout=subprocess.DEVNULL)  # fmt: skip
+        report = subprocess.run(["perf", "report", "-i", samples, "--stdio", "-g", "none", "-F", "overhead,dso,sym"],
+                                check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # fmt: skip
+    shares = {}
+    for line in report.stdout.splitlines():
+        share = re.match(r"\s*([\d.]+)%\s+(.*)", line)
+        if share:
+            part = part_of(share.group(2))
+            shares[part] = shares.get(part, 0) + float(share.group(1))
+    print("\nWhere the time goes, each function by itself")
+    for part, share in sorted(shares.items(), key=lambda each: -each[1]):
+        print(f"  {share:5.1f} %  {part}")
+
+
+def print_mark(name, values, least):
+    met = median(values) >= least
+    found = f"{median(values):.0f} ({min(values)} to {max(values)})"
+    print(f"  {name:<18}{found}, at least {least}: {'met' if met else 'MISSED'}")
+    return met
+
+
+def main():
+    arguments = parse_arguments()
+    warn_if_loaded()
+    rounds = [run_swarm(arguments) for _ in range(arguments.rounds)]
+    print(f"{SCENARIO}, seeds 1 to {arguments.seeds}, one core; per second of processor time")
+    met = [print_mark("virtual seconds", [rates[1] for rates in rounds], LEAST_VIRTUAL_SECONDS),
+           print_mark("events", [rates[0] for rates in rounds], LEAST_EVENTS)]  # fmt: skip
+    if arguments.profile:
+        print_profile(arguments)
+    if arguments.strict and not all(met):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
