@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/limits.h"
 #include "core/wire/raft.pb.h"
 #include "core/wire/rpc.h"
 
@@ -37,12 +38,17 @@ void GroupHost::receive(const Request& frame) {
     env_.log.warning("raft", "dropped a malformed frame from another node");
     return;
   }
+  const Address from{parsed.value().from_address()};
+  if (from.value.size() > kMaxAddressBytes) {
+    env_.log.warning("raft", "dropped a frame whose sender has too long an address");
+    return;
+  }
   std::set<GroupId> addressed;
   for (wire::RaftMessage& message : *parsed.value().mutable_messages()) {
     const GroupId group(message.group());
     Replica* replica = find(group);
     if (replica == nullptr) continue;
-    replica->receive(std::move(message));
+    replica->receive(std::move(message), from);
     addressed.insert(group);
   }
   // At once, so that what they answer shares a frame too.

@@ -37,18 +37,19 @@ std::map<Address, wire::RaftMessages> FramePacker::take() {
 }
 
 void Outbox::add(const Address& peer, const Message& message) {
-  if (const auto full = frames_.add(peer, message)) return send(peer, *full);
+  if (auto full = frames_.add(peer, message)) return send(peer, *std::move(full));
   if (!std::exchange(flushing_, true)) tasks_.spawn(flush());
 }
 
 Task<void> Outbox::flush() {
   flushing_ = false;
-  for (const auto& [peer, frame] : frames_.take()) send(peer, frame);
+  for (auto& [peer, frame] : frames_.take()) send(peer, std::move(frame));
   co_return;
 }
 
 // The group is in each message: a frame is of them all.
-void Outbox::send(const Address& peer, const wire::RaftMessages& frame) {
+void Outbox::send(const Address& peer, wire::RaftMessages frame) {
+  frame.set_from_address(self_.value);
   env_.transport.send(peer, make_request(MessageType::kRaft, GroupId(), frame));
 }
 

@@ -45,6 +45,9 @@ class Outbox {
  public:
   explicit Outbox(Env& env) : env_(env), tasks_(env.executor, env.clock) {}
 
+  // From now on frames say that this node listens at `self`.
+  void say_address(const Address& self) { self_ = self; }
+
   // `message` leaves when what is ready to run on the executor has run.
   void add(const Address& peer, const Message& message);
 
@@ -53,9 +56,10 @@ class Outbox {
 
  private:
   Task<void> flush();
-  void send(const Address& peer, const wire::RaftMessages& frame);
+  void send(const Address& peer, wire::RaftMessages frame);
 
   Env& env_;
+  Address self_;  // empty: not to be said
   FramePacker frames_;
   bool flushing_ = false;
   TaskGroup tasks_;

@@ -79,7 +79,7 @@ class Replica::Impl {
 
   Task<Status> start();
   Task<void> stop();
-  void receive(wire::RaftMessage message);
+  void receive(wire::RaftMessage message, const Address& from);
   void take_turn();
   void tick();
   Task<Result<std::string>> propose(std::string command, MonoTime deadline);
@@ -119,6 +119,7 @@ class Replica::Impl {
   void carry_out(raft::Effects effects);
   void send_all(const std::vector<raft::Message>& messages);
   void learn_addresses();
+  void meet(NodeId node, const Address& address);
   void answer(const std::vector<raft::Entry>& entries, std::vector<std::string> replies);
   void complete_applied_reads();
   void complete_reads(const raft::CompletedReads& reads);
@@ -164,6 +165,8 @@ class Replica::Impl {
 
   // Whom to dial for each node, as of version `configuration_version_` of the log's configurations.
   std::map<NodeId, Address> addresses_;
+  // Of nodes that are not in addresses_, as their own messages say: the latest few.
+  std::map<NodeId, Address> strangers_;
   uint64_t configuration_version_ = 0;
 
   Standing announced_;
@@ -416,9 +419,8 @@ void Replica::Impl::carry_out(raft::Effects effects) {
 
 void Replica::Impl::send_all(const std::vector<raft::Message>& messages) {
   for (const raft::Message& message : messages) {
-    const auto address = addresses_.find(message.to);
-    // A node that waits to be added may hear from one that it was not told of: it cannot answer that one yet.
-    if (address != addresses_.end()) outbox_.add(address->second, message);
+    const Address address = address_of(message.to);
+    if (!address.value.empty()) outbox_.add(address, message);
   }
 }
 
@@ -430,6 +432,9 @@ void Replica::Impl::learn_addresses() {
   for (const raft::ConfigurationHistory::Item& item : history.items()) {
     for (const auto& [node, address] : item.configuration.addresses) addresses_.insert_or_assign(node, address);
   }
+  std::erase_if(strangers_, [this](const auto& stranger) { return addresses_.contains(stranger.first); });
+  // The members that the group began with know each other.
+  if (!history.latest_index().is_none()) outbox_.say_address(address_of(options_.self));
 }
 
 void Replica::Impl::answer(const std::vector<raft::Entry>& entries, std::vector<std::string> replies) {
@@ -479,7 +484,7 @@ void Replica::Impl::announce_change() {
 
 // --- Calls ----------------------------------------------------------------------------------------------------------
 
-void Replica::Impl::receive(wire::RaftMessage message) {
+void Replica::Impl::receive(wire::RaftMessage message, const Address& from) {
   if (!running()) return;
   Result<raft::Message> decoded = raft::decode_message(std::move(message));
   if (!decoded) {
@@ -490,6 +495,14 @@ void Replica::Impl::receive(wire::RaftMessage message) {
   if (inbox_.size() >= kMaxRaftInboxMessages || inbox_bytes_ + bytes > kMaxRaftInboxBytes) return;
   inbox_bytes_ += bytes;
   inbox_.push_back(std::move(decoded).value());
+  meet(inbox_.back().from, from);
+}
+
+// Whoever was away while the members changed does not find those who are left in its log, and must answer them to be told.
+void Replica::Impl::meet(NodeId node, const Address& address) {
+  if (address.value.empty() || addresses_.contains(node)) return;
+  if (strangers_.size() >= kMaxRaftMembers && !strangers_.contains(node)) strangers_.clear();
+  strangers_.insert_or_assign(node, address);
 }
 
 void Replica::Impl::take_turn() {
@@ -592,8 +605,9 @@ Task<Status> Replica::Impl::transfer_leadership(NodeId target, MonoTime deadline
 }
 
 Address Replica::Impl::address_of(NodeId node) const {
-  const auto found = addresses_.find(node);
-  return found == addresses_.end() ? Address() : found->second;
+  if (const auto known = addresses_.find(node); known != addresses_.end()) return known->second;
+  const auto met = strangers_.find(node);
+  return met == strangers_.end() ? Address() : met->second;
 }
 
 void Replica::Impl::call_ended() {
@@ -662,8 +676,8 @@ Task<Status> Replica::start() {
 Task<void> Replica::stop() {
   return impl_->stop();
 }
-void Replica::receive(wire::RaftMessage message) {
-  impl_->receive(std::move(message));
+void Replica::receive(wire::RaftMessage message, const Address& from) {
+  impl_->receive(std::move(message), from);
 }
 void Replica::take_turn() {
   impl_->take_turn();

@@ -89,7 +89,7 @@ class Replica {
   Task<void> stop();
 
   // Hands over a message for this group that came from the network. It waits for the next turn.
-  void receive(wire::RaftMessage message);
+  void receive(wire::RaftMessage message, const Address& from);
 
   // Handles at once what was received.
   void take_turn();

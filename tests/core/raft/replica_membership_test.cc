@@ -74,6 +74,44 @@ TEST(ReplicaMembership, AMemberKnowsTheOthersFromItsLogWhenItStartsAgain) {
   EXPECT_TRUE(group.converge());
 }
 
+// It finds nobody in its log who is left, so it can only answer those who say where they are. (Found by the simulator,
+// members_change with seed 118: the group had lost its majority for ever.)
+TEST(ReplicaMembership, AMemberThatWasAwayWhileAllOthersWereReplacedTakesPartAgain) {
+  ReplicaWorld group(3, 29);
+  group.start_all();
+  const size_t away = other_than(group, group.elect());
+  group.crash(away);
+  for (const size_t old : {1, 2, 3}) {
+    if (old == away) continue;
+    const size_t fresh = group.join();
+    ASSERT_TRUE(change_when_ready(group, {.add = {{NodeId(fresh), group.address_of(fresh)}}}).has_value());
+    ASSERT_TRUE(change_when_ready(group, {.promote = nodes({fresh}), .remove = nodes({old})}).has_value());
+    group.crash(old);
+  }
+  ASSERT_TRUE(group.start(away).has_value());
+  EXPECT_TRUE(group.converge());
+  // Without its vote and its log there is no majority.
+  group.crash(group.elect());
+  ASSERT_NE(group.elect(), 0U);
+  EXPECT_TRUE(group.propose(group.leader(), "with the one who was away").has_value());
+}
+
+TEST(ReplicaMembership, ANodeThatIsAddedNeedNotKnowTheLeader) {
+  ReplicaWorld group(1, 30);
+  group.start_all();
+  for (int i = 0; i < 3; ++i) {
+    // Started with the address of node 1 alone, which the second change removes.
+    const size_t fresh = group.join();
+    ASSERT_TRUE(change_when_ready(group, {.add = {{NodeId(fresh), group.address_of(fresh)}}}).has_value());
+    ASSERT_TRUE(change_when_ready(group, {.promote = nodes({fresh})}).has_value());
+    if (i == 1) {
+      ASSERT_TRUE(change_when_ready(group, {.remove = nodes({1})}).has_value());
+      group.crash(1);
+    }
+  }
+  EXPECT_TRUE(group.converge());
+}
+
 TEST(ReplicaMembership, AChangeIsTheSameWhenItIsAskedForAgain) {
   ReplicaWorld group(3, 23);
   group.start_all();
