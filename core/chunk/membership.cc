@@ -66,7 +66,7 @@ Task<void> Membership::run_registration(TaskGroup& tasks, std::function<void()> 
 Task<Status> Membership::try_to_register() {
   if (options_.meta_nodes.empty()) co_return Error(ErrorCode::kInvalidArgument, "no metadata nodes are configured");
   Address node = std::exchange(leader_, {});
-  if (node.value.empty()) node = options_.meta_nodes[next_node_++ % options_.meta_nodes.size()];
+  if (node.value.empty()) node = next_node();
   Status status = ok();
   for (int hop = 0; hop < kMaxRedirects && !node.value.empty() && !stop_.stopping(); ++hop) {
     status = co_await register_at(node);
@@ -74,6 +74,15 @@ Task<Status> Membership::try_to_register() {
     node = std::exchange(leader_, {});
   }
   co_return status;
+}
+
+// The configured nodes in turn, then those that were heard of since: by now they may have taken the others' place.
+Address Membership::next_node() {
+  std::vector<Address> all = options_.meta_nodes;
+  for (const Address& node : nodes_) {
+    if (std::ranges::find(options_.meta_nodes, node) == options_.meta_nodes.end()) all.push_back(node);
+  }
+  return all[next_node_++ % all.size()];
 }
 
 Task<Status> Membership::register_at(Address node) {

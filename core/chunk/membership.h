@@ -46,6 +46,7 @@ class Membership {
  private:
   Task<void> run_registration(TaskGroup& tasks, std::function<void()> on_registered);
   Task<Status> try_to_register();
+  Address next_node();
   Task<Status> register_at(Address node);
   void send_heartbeats_to(const Address& node);
   Task<void> run_heartbeats(Address node);

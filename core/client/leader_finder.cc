@@ -19,7 +19,10 @@ void LeaderFinder::found(const Address& leader) {
 }
 
 void LeaderFinder::named(const Address& leader) {
-  if (std::ranges::find(nodes_, leader) == nodes_.end()) members_changed_ = true;
+  if (std::ranges::find(nodes_, leader) != nodes_.end()) return;
+  std::erase(later_leaders_, leader);
+  later_leaders_.push_front(leader);
+  if (later_leaders_.size() > kMaxRaftMembers) later_leaders_.pop_back();
 }
 
 void LeaderFinder::lost(const Address& node) {
@@ -29,6 +32,9 @@ void LeaderFinder::lost(const Address& node) {
 std::optional<Address> LeaderSearch::next() {
   const std::optional<Address>& leader = finder_.leader();
   if (leader && asked_.insert(*leader).second) return leader;
+  for (const Address& node : finder_.later_leaders()) {
+    if (asked_.insert(node).second) return node;
+  }
   for (const Address& node : finder_.nodes()) {
     if (asked_.insert(node).second) return node;
   }
@@ -95,15 +101,17 @@ bool LeaderSearch::majority_refuses() const {
 }
 
 std::string LeaderSearch::describe() const {
+  std::vector<Address> all = finder_.nodes();
+  all.insert(all.end(), finder_.later_leaders().begin(), finder_.later_leaders().end());
   size_t answered = 0;
   std::string nodes;
-  for (const Address& node : finder_.nodes()) {
+  for (const Address& node : all) {
     const auto it = said_.find(node);
     if (it != said_.end() && it->second.answered) ++answered;
     nodes += fmt::format("{}{}: {}", nodes.empty() ? "" : "; ", node.value,
                          it == said_.end() ? "not asked" : it->second.text);
   }
-  return fmt::format("{} of {} metadata nodes answered ({})", answered, finder_.nodes().size(), nodes);
+  return fmt::format("{} of {} metadata nodes answered ({})", answered, all.size(), nodes);
 }
 
 }  // namespace dogfs

@@ -4,8 +4,12 @@
 // the nodes: it asks the believed leader first, follows redirects, and otherwise goes round the nodes that it has not
 // asked yet. One pass over the nodes is a round; the caller backs off between rounds. The search also keeps what each
 // node said last, for the message that a person reads when there is no leader.
+//
+// The nodes are those that the client was told of, and who was named as leader since: metadata nodes are replaced one by
+// one, and a client that runs for long must not lose the group with the last of those that it began with.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -24,20 +28,22 @@ class LeaderFinder {
   explicit LeaderFinder(std::vector<Address> nodes);
 
   const std::vector<Address>& nodes() const { return nodes_; }
+  // Leaders that are not among the nodes, the latest first, at most kMaxRaftMembers.
+  const std::deque<Address>& later_leaders() const { return later_leaders_; }
   const std::optional<Address>& leader() const { return leader_; }
 
   void found(const Address& leader);
   // A node says that `leader` leads.
   void named(const Address& leader);
   // Whether a node leads or led that the client was not told of: those that it was told of may be members no more.
-  bool members_changed() const { return members_changed_; }
+  bool members_changed() const { return !later_leaders_.empty(); }
   // `node` does not lead, or does not answer.
   void lost(const Address& node);
 
  private:
   std::vector<Address> nodes_;
   std::optional<Address> leader_;
-  bool members_changed_ = false;
+  std::deque<Address> later_leaders_;
 };
 
 // How long a node must refuse connections to count as down: one refusal may be a restart's last moment.

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/hash.h"
 #include "core/base/limits.h"
+#include "core/raft/raft.h"
 #include "core/wire/rpc.h"
 
 namespace dogfs {
@@ -36,12 +38,24 @@ Reply MetaParts::refuse(Error error) const {
     return error_reply(Error(ErrorCode::kTimeout, "the change is under way still: " + error.detail));
   }
   if (error.code != ErrorCode::kNotLeader) return error_reply(std::move(error));
-  const NodeId leader = replica.status().leader;
-  const Address address = replica.address_of(leader);
-  if (leader == options.self || address.value.empty()) return error_reply(Error(ErrorCode::kNoLeader));
+  Address address = whom_to_ask();
+  if (address.value.empty()) return error_reply(Error(ErrorCode::kNoLeader));
   Reply reply = error_reply(std::move(error));
-  reply.leader = address;
+  reply.leader = std::move(address);
   return reply;
+}
+
+Address MetaParts::whom_to_ask() const {
+  const raft::Raft& raft = *replica.raft();
+  const raft::Configuration& configuration = raft.configuration();
+  const bool removed = raft.is_configuration_committed() && !configuration.is_member(options.self);
+  if (removed && !configuration.voters.empty()) {
+    // Any: the one that led when this node left may be gone, too.
+    const uint64_t any = reduce64(env.random.draw("meta.referral"), configuration.voters.size());
+    return replica.address_of(configuration.voters[any]);
+  }
+  const NodeId leader = replica.status().leader;
+  return leader == options.self ? Address() : replica.address_of(leader);
 }
 
 Reply MetaParts::answer(Result<wire::CommandReply> outcome) const {

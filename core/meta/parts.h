@@ -83,10 +83,14 @@ struct MetaParts {
         reclaim_wanted(the_env.clock) {}
 
   bool is_leader() const { return replica.status().role == RaftRole::kLeader; }
-  // The reply to a request that failed with `error`: names the leader where another node leads.
+  // The reply to a request that failed with `error`: names the leader where another node leads. A node that was removed
+  // hears of no leader any more, and names one of the voters.
   Reply refuse(Error error) const;
   // The reply to a request that apply answered, or that did not get that far.
   Reply answer(Result<wire::CommandReply> outcome) const;
+
+  // Whom to ask instead of this node; empty where nobody is known.
+  Address whom_to_ask() const;
 
   Env& env;
   const MetaOptions& options;

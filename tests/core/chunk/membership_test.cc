@@ -129,6 +129,18 @@ TEST(Membership, AServerThatIsNotKnownRegistersAgain) {
   }
 }
 
+TEST(Membership, AServerRegistersAgainWithNodesThatHaveReplacedAllThatItWasToldOf) {
+  ChunkWorld w;
+  FakeMeta later;
+  w.meta.meta_nodes = {"meta-2"};
+  w.world.add_node("meta-2").env().transport.serve(later);
+  ASSERT_TRUE(w.wait_registered());
+  w.world.run_for(seconds(3));
+  w.meta_node.crash(sim::CrashKind::kPower);
+  later.heartbeat_refusal = Error(ErrorCode::kNotFound);
+  EXPECT_TRUE(w.world.run_until([&] { return !later.registrations.empty(); }, seconds(20)));
+}
+
 TEST(Membership, AServerOfAnotherClusterEnds) {
   ChunkWorld w;
   ASSERT_TRUE(w.wait_registered());

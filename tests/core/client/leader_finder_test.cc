@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
+
+#include "core/base/limits.h"
 
 namespace dogfs {
 namespace {
@@ -44,6 +47,27 @@ TEST_F(LeaderSearchTest, ALeaderOutsideTheListIsFollowedToo) {
   EXPECT_EQ(search_.next(), kA);
   search_.redirected(kA, Address{"d"}, kStart);
   EXPECT_EQ(search_.next(), Address{"d"});
+}
+
+// The nodes that it was told of are replaced one by one: it goes on with those that led since.
+TEST_F(LeaderSearchTest, LaterLeadersAreAskedToo) {
+  search_.redirected(kA, Address{"d"}, kStart);
+  search_.answered(Address{"d"}, kStart);
+  search_.answered(Address{"e"}, kStart);
+  search_.failed(Address{"e"}, Error(ErrorCode::kUnavailable), kStart);
+  search_.start_round();
+  EXPECT_EQ(search_.next(), Address{"e"});
+  EXPECT_EQ(search_.next(), Address{"d"});
+  EXPECT_EQ(search_.next(), kA);
+  EXPECT_NE(search_.describe().find("2 of 5 metadata nodes answered"), std::string::npos) << search_.describe();
+}
+
+TEST_F(LeaderSearchTest, OfLaterLeadersAFewAreRemembered) {
+  for (int i = 0; i < 100; ++i) finder_.found(Address{"later-" + std::to_string(i)});
+  finder_.found(Address{"later-90"});
+  ASSERT_EQ(finder_.later_leaders().size(), kMaxRaftMembers);
+  EXPECT_EQ(finder_.later_leaders().front(), Address{"later-90"});
+  EXPECT_EQ(std::ranges::count(finder_.later_leaders(), Address{"later-90"}), 1);
 }
 
 TEST_F(LeaderSearchTest, TwoNodesThatNameEachOtherEndTheRound) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -469,6 +470,29 @@ TEST(MetaNode, OperatorsChangeItsMembersOrLearnWhyNot) {
   ASSERT_TRUE(change_members(cluster, remove).has_value()) << "it is so already";
   const auto members = cluster.ask_for<wire::MembershipReply>(MessageType::kMembership, wire::MembershipRequest());
   EXPECT_EQ(members.members_size(), 3);
+}
+
+TEST(MetaNode, OneThatWasRemovedNamesTheVoters) {
+  for (const size_t place : {0, 1}) {  // the leader, and a follower
+    MetaCluster cluster(3);
+    cluster.open_session();
+    const size_t removed = (cluster.leader() + place) % 3;
+    cluster.target_ = cluster.leader();
+    const auto remove = [&](wire::ChangeMembershipRequest& request) { request.add_remove(removed + 1); };
+    ASSERT_TRUE(change_members(cluster, remove).has_value());
+    cluster.world_.run_for(seconds(2));
+    std::set<std::string> named;
+    for (int i = 0; i < 20; ++i) {
+      wire::MembershipRequest request;
+      request.set_only_leader(true);
+      const Reply reply = cluster.ask_node(removed, make_request(MessageType::kMembership, GroupId(), request));
+      EXPECT_EQ(reply.error.code, ErrorCode::kNotLeader);
+      named.insert(reply.leader.value);
+    }
+    std::set<std::string> voters{"meta-1", "meta-2", "meta-3"};
+    voters.erase(cluster.metas_[removed]->name());
+    EXPECT_EQ(named, voters);
+  }
 }
 
 TEST(MetaNode, ServersAreToldByEveryNodeWhoTheMetadataNodesAre) {
