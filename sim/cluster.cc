@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/raft/raft.h"
 
 namespace dogfs::sim {
 namespace {
@@ -33,16 +34,24 @@ constexpr milliseconds kLongestRestart(1500);
 Cluster::Cluster(World& world, Verdict& verdict, const ClusterOptions& options)
     : world_(world), verdict_(verdict), options_(options) {
   const auto add = [this](const char* kind, uint32_t count, std::vector<Node*>& nodes) {
-    for (uint32_t i = 1; i <= count; ++i) {
-      Node& node = world_.add_node(fmt::format("{}-{}", kind, i));
-      node.crash(CrashKind::kProcess);
-      nodes.push_back(&node);
-    }
+    for (uint32_t i = 1; i <= count; ++i) nodes.push_back(&add_node(fmt::format("{}-{}", kind, i)));
   };
   add("meta", options.meta_nodes, meta_nodes_);
   add("chunk", options.chunk_servers, chunk_nodes_);
   add("client", options.clients, client_nodes_);
-  programs_.resize(all_nodes().back()->index() + 1);
+  announced_.assign(meta_nodes_.begin(), meta_nodes_.end());
+  for (uint32_t i = 1; i <= options.spare_meta_nodes; ++i) {
+    Node& node = add_node(fmt::format("meta-{}", options.meta_nodes + i));
+    meta_nodes_.push_back(&node);
+    spares_.insert(node.index());
+  }
+  programs_.resize(world.nodes().back()->index() + 1);
+}
+
+Node& Cluster::add_node(const std::string& name) {
+  Node& node = world_.add_node(name);
+  node.crash(CrashKind::kProcess);
+  return node;
 }
 
 std::vector<Node*> Cluster::all_nodes() const {
@@ -64,6 +73,7 @@ Client* Cluster::client(const Node& node) {
 
 void Cluster::start(Node& node) {
   if (!node.up()) node.boot();
+  spares_.erase(node.index());
   const auto is_one_of = [&node](const std::vector<Node*>& nodes) {
     return std::find(nodes.begin(), nodes.end(), &node) != nodes.end();
   };
@@ -80,8 +90,28 @@ void Cluster::crash(Node& node, CrashKind kind) {
 
 std::vector<Address> Cluster::meta_addresses() const {
   std::vector<Address> addresses;
-  for (const Node* node : meta_nodes_) addresses.push_back(node->address());
+  for (const Node* node : announced_) addresses.push_back(node->address());
   return addresses;
+}
+
+NodeId Cluster::meta_id(const Node& node) const {
+  const auto place = std::find(meta_nodes_.begin(), meta_nodes_.end(), &node);
+  DOGFS_CHECK(place != meta_nodes_.end(), node.name());
+  return NodeId(static_cast<uint64_t>(place - meta_nodes_.begin()) + 1);
+}
+
+std::vector<Node*> Cluster::members() {
+  const raft::Raft* newest = nullptr;
+  for (const Node* node : meta_nodes_) {
+    const MetaNode* program = meta(*node);
+    const raft::Raft* raft = program == nullptr ? nullptr : program->replica().raft();
+    if (raft != nullptr && (newest == nullptr || raft->commit() > newest->commit())) newest = raft;
+  }
+  std::vector<Node*> members;
+  if (newest == nullptr) return members;
+  const raft::Configuration& configuration = newest->log().configurations().at(newest->commit()).configuration;
+  for (const auto& [id, address] : configuration.addresses) members.push_back(meta_nodes_.at(id.value() - 1));
+  return members;
 }
 
 // A node must always come up again: no disk fault of the simulator excuses a store that cannot be trusted. It may only
@@ -114,17 +144,25 @@ void Cluster::restart_later(Node& node) {
   const Duration delay = draws.between(kShortestRestart, kLongestRestart);
   // Nobody else starts a node that was down already when the fault came.
   simulator.at(simulator.world(), simulator.now() + delay, [this, &node] {
-    start(node);
+    if (!is_retired(node)) start(node);
     if (lapses_.end) lapses_.end(node);
   });
 }
 
+const std::map<NodeId, Address>& Cluster::peers_of(const Node& node) {
+  const auto [place, added] = peers_.try_emplace(node.index());
+  std::map<NodeId, Address>& peers = place->second;
+  if (!added) return peers;
+  for (const Node* each : announced_) peers.emplace(meta_id(*each), each->address());
+  peers.emplace(meta_id(node), node.address());
+  return peers;
+}
+
 void Cluster::start_meta(Node& node) {
   MetaOptions options;
-  for (size_t i = 0; i < meta_nodes_.size(); ++i) {
-    options.nodes.emplace(NodeId(i + 1), meta_nodes_[i]->address());
-    if (meta_nodes_[i] == &node) options.self = NodeId(i + 1);
-  }
+  options.self = meta_id(node);
+  options.join = options.self.value() > options_.meta_nodes;
+  options.nodes = peers_of(node);
   options.lease_limit = kLeaseLimit;
   options.session_limit = kSessionLimit;
   options.server_dead_limit = kServerDeadLimit;
@@ -158,7 +196,7 @@ void Cluster::start_chunk(Node& node) {
   world_.spawn(node, expect_started(node, end, server.start()));
 }
 
-void Cluster::start_client(Node& node) {
+ClientOptions Cluster::client_options() const {
   ClientOptions options;
   options.meta_nodes = meta_addresses();
   options.principal = "sim";
@@ -168,14 +206,27 @@ void Cluster::start_client(Node& node) {
   options.straggler_timeout = kStragglerTimeout;
   options.write_buffer_bytes = 2 * options_.block_bytes;
   options.read_ahead_bytes = options_.block_bytes;
+  return options;
+}
+
+void Cluster::start_client(Node& node) {
   Env* env = &node.env();
   if (history_ != nullptr) {
     Transport& recorder = node.make<HistoryTransport>(env->transport, *history_);
     env = &node.make<Env>(Env{env->executor, env->clock, env->random, recorder, env->compute, env->log});
   }
+  const ClientOptions options = client_options();
+  told_[node.index()] = options.meta_nodes;
   Client& client = node.make<Client>(*env, options);
   programs_[node.index()].client = &client;
   if (on_client_start_) on_client_start_(node);
+}
+
+bool Cluster::is_out_of_touch(const Node& client) {
+  const std::vector<Node*> members = this->members();
+  return std::ranges::none_of(told_[client.index()], [&members](const Address& node) {
+    return std::ranges::any_of(members, [&node](const Node* member) { return member->address() == node; });
+  });
 }
 
 Node* Cluster::leader() {
@@ -195,7 +246,7 @@ Node* Cluster::leader() {
 
 bool Cluster::servers_ready() {
   for (const Node* node : meta_nodes_) {
-    if (!node->up()) return false;
+    if (!is_spare(*node) && !is_retired(*node) && !node->up()) return false;
   }
   for (const Node* node : chunk_nodes_) {
     if (is_retired(*node)) continue;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -21,6 +22,7 @@ namespace dogfs::sim {
 
 struct ClusterOptions {
   uint32_t meta_nodes = 3;
+  uint32_t spare_meta_nodes = 0;
   uint32_t chunk_servers = 9;
   uint32_t clients = 1;
   uint32_t racks = 0;  // none: every server says that it is in the default one
@@ -39,6 +41,7 @@ class Cluster {
 
   World& world() { return world_; }
   const ClusterOptions& options() const { return options_; }
+  // Those that the cluster begins with, then the spare ones.
   const std::vector<Node*>& meta_nodes() const { return meta_nodes_; }
   const std::vector<Node*>& chunk_nodes() const { return chunk_nodes_; }
   const std::vector<Node*>& client_nodes() const { return client_nodes_; }
@@ -66,11 +69,26 @@ class Cluster {
   // The node is gone for good.
   void retire(const Node& node) { retired_.insert(node.index()); }
   bool is_retired(const Node& node) const { return retired_.contains(node.index()); }
+  // Whether it is a spare metadata node that nobody has started yet.
+  bool is_spare(const Node& node) const { return spares_.contains(node.index()); }
+
+  // --- The metadata group ---
+  NodeId meta_id(const Node& node) const;
+  // Who is in the group: by the configuration in effect at the highest commit index of those that are up. Empty where
+  // nobody knows.
+  std::vector<Node*> members();
+  // Chunk servers, clients and spare metadata nodes that are started from now on are told of this one, or are not.
+  void announce(const Node& node) { announced_.push_back(&node); }
+  void renounce(const Node& node) { std::erase(announced_, &node); }
+  // What clients are started with now.
+  ClientOptions client_options() const;
+  // Whether no metadata node that this client was started with is in the group any more.
+  bool is_out_of_touch(const Node& client);
 
   // The metadata node that leads: of several that think so, the one of the highest term. Null if none does.
   Node* leader();
-  // Whether all metadata nodes and chunk servers but those that are gone for good are up, one leads, and every server is
-  // registered.
+  // Whether all metadata nodes and chunk servers but spare ones and those that are gone for good are up, one leads, and
+  // every server is registered.
   bool servers_ready();
 
  private:
@@ -80,6 +98,8 @@ class Cluster {
     Client* client = nullptr;
   };
 
+  Node& add_node(const std::string& name);
+  const std::map<NodeId, Address>& peers_of(const Node& node);
   void start_meta(Node& node);
   void start_chunk(Node& node);
   void start_client(Node& node);
@@ -96,6 +116,11 @@ class Cluster {
   std::vector<Node*> client_nodes_;
   std::vector<Programs> programs_;  // by node index
   std::set<NodeIndex> retired_;
+  std::set<NodeIndex> spares_;
+  std::vector<const Node*> announced_;  // metadata nodes
+  // What each metadata node was first started with: as the group was then, which its own log knows better.
+  std::map<NodeIndex, std::map<NodeId, Address>> peers_;
+  std::map<NodeIndex, std::vector<Address>> told_;  // clients of metadata nodes
   std::function<void(Node&)> on_client_start_;
   History* history_ = nullptr;
   Lapses lapses_;

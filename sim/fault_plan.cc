@@ -51,7 +51,8 @@ std::vector<PlannedFault> plan_faults(const proto::Scenario& scenario, uint64_t 
     draw_class(scenario.fault_classes(i), key.with("class").with(static_cast<uint64_t>(i)), scenario.work().for_ms(),
                planned);
   }
-  const ClassSizes sizes{scenario.meta_nodes(), scenario.chunk_servers(), scenario.clients()};
+  const ClassSizes sizes{scenario.meta_nodes(), scenario.chunk_servers(), scenario.clients(),
+                         scenario.spare_meta_nodes()};
   for (PlannedFault& fault : planned) draw_selectors(fault, sizes);
   std::sort(planned.begin(), planned.end(), [](const PlannedFault& a, const PlannedFault& b) {
     return std::tuple(a.fault.at_ms(), a.stream) < std::tuple(b.fault.at_ms(), b.stream);

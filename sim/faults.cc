@@ -65,6 +65,9 @@ std::string describe_fault(const proto::Fault& fault) {
     case proto::Fault::kClockJump:
       return when + fmt::format("the clock of {} jumps by {} ms, wall time by {} ms", fault.clock_jump().nodes(),
                                 fault.clock_jump().forward_ms(), fault.clock_jump().wall_ms());
+    case proto::Fault::kReplaceMeta:
+      return when + fmt::format("replacement of {}{}{}", fault.replace_meta().dead() ? "dead " : "",
+                                fault.replace_meta().nodes(), fault.replace_meta().at_once() ? " at once" : "");
     case proto::Fault::KIND_NOT_SET:
       break;
   }
@@ -139,6 +142,10 @@ void FaultInjector::begin(const StrikePtr& strike) {
     case proto::Fault::kClockJump:
       begin_hold_up(*strike);
       break;
+    case proto::Fault::kReplaceMeta:
+      strike->nodes = nodes_of(*strike);
+      strike->who = names_of(strike->nodes);
+      break;
     default:
       if (disk_harm_of(fault)) begin_disk_trouble(*strike);
       break;
@@ -146,6 +153,7 @@ void FaultInjector::begin(const StrikePtr& strike) {
   count(*strike);
   trace(fmt::format("begins {}: {}", describe_fault(fault), strike->who));
   record_begin(*strike);
+  if (fault.has_replace_meta()) return order_replacement(strike);
   after(milliseconds(fault.for_ms()), [this, strike] { end(strike); });
 }
 
@@ -167,7 +175,8 @@ void FaultInjector::end(const StrikePtr& strike) {
 // A fault that found nobody (no leader, say, or only nodes that were down already) has not struck.
 void FaultInjector::count(const Strike& strike) {
   const proto::Fault& fault = strike.planned.fault;
-  if (disk_harm_of(fault)) return;  // it strikes with an operation of the disk: end_disk_trouble()
+  if (disk_harm_of(fault)) return;       // it strikes with an operation of the disk: end_disk_trouble()
+  if (fault.has_replace_meta()) return;  // when it is done: order_replacement()
   const bool cuts = fault.has_partition() || fault.has_flap();
   const bool hit = fault.has_network() || (cuts ? !strike.blocked.empty() : !strike.nodes.empty());
   if (hit) ++struck_by_kind_[fault_kind_of(fault)];
@@ -331,6 +340,17 @@ uint32_t FaultInjector::rot_bits(Node& node, uint32_t bits, RandomStream& draws)
     ++flipped;
   }
   return flipped;
+}
+
+// It ends when the operator is done.
+void FaultInjector::order_replacement(const StrikePtr& strike) {
+  const auto done = [this, strike](size_t replaced) {
+    if (replaced > 0) ++struck_by_kind_[fault_kind_of(strike->planned.fault)];
+    end(strike);
+  };
+  if (operator_ == nullptr) return done(0);
+  const proto::ReplaceMeta& how = strike->planned.fault.replace_meta();
+  operator_->replace({.nodes = strike->nodes, .how = how, .done = done});
 }
 
 void FaultInjector::disturb(Strike& strike, const std::vector<Node*>& nodes) {

@@ -10,6 +10,7 @@
 #include "sim/disk_faults.h"
 #include "sim/fault_kinds.h"
 #include "sim/fault_plan.h"
+#include "sim/operator.h"
 #include "sim/scenario.pb.h"
 #include "sim/selector.h"
 
@@ -23,6 +24,8 @@ class FaultInjector {
  public:
   // What is passed must outlive the injector, and nothing may run on the cluster's nodes once it is gone.
   FaultInjector(Cluster& cluster, Atlas& atlas, const proto::Scenario& scenario);
+  // Who replaces metadata nodes. Must outlive the injector. Without one nobody does.
+  void employ(Operator& who) { operator_ = &who; }
 
   // Schedules all; times count from now.
   void start(const std::vector<PlannedFault>& faults);
@@ -62,6 +65,7 @@ class FaultInjector {
   void end_hold_up(const Strike& strike);
   static void add_clock_error(Node& node, ClockError more);
   void begin_rot(Strike& strike);
+  void order_replacement(const StrikePtr& strike);
   uint32_t rot_bits(Node& node, uint32_t bits, RandomStream& draws);
   void disturb(Strike& strike, const std::vector<Node*>& nodes);
   void set_network(const proto::Network& network);
@@ -74,6 +78,7 @@ class FaultInjector {
   Cluster& cluster_;
   Atlas& atlas_;
   const proto::Scenario& scenario_;
+  Operator* operator_ = nullptr;
   std::vector<std::unique_ptr<AtlasGuard>> guards_;
   size_t active_ = 0;
   uint64_t struck_ = 0;

@@ -66,6 +66,7 @@ std::string LeakOracle::look() {
   if (std::string left = look_at_metadata(rows); !left.empty()) return left;
   if (std::string left = look_at_shards(rows); !left.empty()) return left;
   for (Node* node : cluster_.meta_nodes()) {
+    if (cluster_.is_spare(*node) || cluster_.is_retired(*node)) continue;
     if (std::string left = look_at_log(*node); !left.empty()) return left;
   }
   return "";

@@ -117,11 +117,14 @@ void StateOracle::applied_on(const Node& node, KvDisk& disk) {
 }
 
 bool StateOracle::agree() const {
-  if (applied_.size() != cluster_.meta_nodes().size()) return false;
-  for (const auto& [node, index] : applied_) {
-    if (index != applied_.begin()->second) return false;
+  std::set<uint64_t> indices;
+  for (const Node* member : cluster_.members()) {
+    if (cluster_.is_retired(*member)) continue;
+    const auto applied = applied_.find(member->index());
+    if (applied == applied_.end()) return false;
+    indices.insert(applied->second);
   }
-  return true;
+  return indices.size() == 1;
 }
 
 void MetaOracle::after_event() {

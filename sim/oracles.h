@@ -47,7 +47,7 @@ class StateOracle {
   // Watches the disks of all metadata nodes from now on.
   StateOracle(Cluster& cluster, Verdict& verdict);
 
-  // Whether all metadata nodes have applied the same index.
+  // Whether all members of the metadata group, but those that are gone for good, have applied the same index.
   bool agree() const;
   uint64_t compared() const { return compared_; }
 

@@ -86,6 +86,7 @@ class ProfileDraw {
       if (candidate.data || !only_data_) draw_class(candidate);
     }
     draw_deaths();
+    if (!only_data_) draw_replacements();
     return std::move(drawn_);
   }
 
@@ -170,6 +171,20 @@ class ProfileDraw {
       fault.mutable_crash()->set_nodes("random 1 chunk");
       fault.mutable_crash()->set_power(true);
       fault.mutable_crash()->set_forever(true);
+    }
+  }
+
+  // In a third of the draws an operator replaces metadata nodes, dead or alive.
+  void draw_replacements() {
+    RandomStream draws = stream("replacements");
+    if (draws.below(3) > 0) return;
+    drawn_.set_spare_meta_nodes(static_cast<uint32_t>(draws.between(uint64_t{1}, 5)));
+    for (uint64_t left = drawn_.spare_meta_nodes(); left > 0; --left) {
+      proto::Fault& fault = *drawn_.add_faults();
+      fault.set_at_ms(static_cast<uint32_t>(draws.below(drawn_.work().for_ms())));
+      fault.mutable_replace_meta()->set_nodes(draws.below(2) == 0 ? "leader" : "random 1 meta");
+      fault.mutable_replace_meta()->set_dead(draws.below(3) == 0);
+      fault.mutable_replace_meta()->set_at_once(draws.below(2) == 0);
     }
   }
 

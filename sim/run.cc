@@ -28,6 +28,7 @@ WorldOptions world_options(const proto::Scenario& scenario, uint64_t seed, std::
 
 ClusterOptions cluster_options(const proto::Scenario& scenario) {
   return {.meta_nodes = scenario.meta_nodes(),
+          .spare_meta_nodes = scenario.spare_meta_nodes(),
           .chunk_servers = scenario.chunk_servers(),
           .clients = scenario.clients(),
           .racks = scenario.racks(),
@@ -52,8 +53,10 @@ Run::Run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace, Re
       shard_oracle_(cluster_, atlas_, verdict_),
       history_oracle_(cluster_, verdict_),
       leak_oracle_(cluster_),
+      leader_oracle_(cluster_, verdict_, milliseconds(scenario_.leader_stays_after_ms())),
       auditor_(world_.add_node("auditor")),
       context_{.scenario = scenario_, .verdict = verdict_, .atlas = atlas_} {
+  if (scenario_.spare_meta_nodes() > 0) injector_.employ(operator_.emplace(cluster_, verdict_));
   meta_by_index_.resize(world_.nodes().size() + 1);
   for (Node* node : cluster_.meta_nodes()) meta_by_index_[node->index()] = node;
   for (const Node* node : cluster_.client_nodes()) {
@@ -103,6 +106,7 @@ void Run::check_after_event() {
   if (const Node* meta = meta_by_index_[owner]) {
     raft_oracle_.after_event(*meta);
     history_oracle_.after_event(*meta);
+    leader_oracle_.after_event(*meta, injector_.active());
   }
 }
 
@@ -127,7 +131,9 @@ bool Run::clients_idle() const {
 }
 
 void Run::start_phase() {
-  for (Node* node : cluster_.meta_nodes()) cluster_.start(*node);
+  for (Node* node : cluster_.meta_nodes()) {
+    if (!cluster_.is_spare(*node)) cluster_.start(*node);
+  }
   for (Node* node : cluster_.chunk_nodes()) cluster_.start(*node);
   const auto servers_ready = [this] { return cluster_.servers_ready(); };
   if (!advance("the start of the cluster", kStartLimit, servers_ready)) return;
@@ -158,10 +164,7 @@ void Run::verify_phase() {
   phase_ = Phase::kVerify;
   const Duration bound = milliseconds(scenario_.converge_within_ms());
   if (!advance("the recovery of the cluster", bound, [this] { return cluster_.servers_ready(); })) return;
-  for (Node* node : cluster_.client_nodes()) {
-    clients_.at(node->name()).idle = false;
-    begin_client(*node);
-  }
+  for (Node* node : cluster_.client_nodes()) begin_verification(*node);
   if (!advance("the verification by the clients", bound, [this] { return clients_idle(); })) return;
   if (!advance("the agreement of the metadata nodes", bound, [this] { return state_oracle_.agree(); })) return;
   if (scenario_.heal_within_ms() > 0 && !heal()) return;
@@ -170,6 +173,15 @@ void Run::verify_phase() {
   bool audited = false;
   world_.spawn(auditor_, audit(audited));
   advance("the audit of the shards", bound, [&audited] { return audited; });
+}
+
+// A client of which every metadata node that it was started with has been replaced may not know any that is left: whoever
+// runs it starts it again with the new addresses, as docs/operations.md says.
+void Run::begin_verification(Node& node) {
+  clients_.at(node.name()).idle = false;
+  if (!cluster_.is_out_of_touch(node)) return begin_client(node);
+  cluster_.crash(node, CrashKind::kProcess);
+  cluster_.start(node);
 }
 
 bool Run::heal() {

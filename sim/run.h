@@ -19,7 +19,9 @@
 #include "sim/cluster.h"
 #include "sim/faults.h"
 #include "sim/history_oracle.h"
+#include "sim/leader_oracle.h"
 #include "sim/leak_oracle.h"
+#include "sim/operator.h"
 #include "sim/oracles.h"
 #include "sim/scenario.pb.h"
 #include "sim/verdict.h"
@@ -71,6 +73,7 @@ class Run {
   void check_after_event();
   void trace_event();
   void begin_client(Node& node);
+  void begin_verification(Node& node);
   bool clients_idle() const;
   void start_phase();
   void work_phase();
@@ -87,6 +90,7 @@ class Run {
   Cluster cluster_;
   Atlas atlas_;
   FaultInjector injector_;
+  std::optional<Operator> operator_;  // where there is somebody to be added
   RaftOracle raft_oracle_;
   StateOracle state_oracle_;
   MetaOracle meta_oracle_;
@@ -94,6 +98,7 @@ class Run {
   ShardOracle shard_oracle_;
   HistoryOracle history_oracle_;
   LeakOracle leak_oracle_;
+  LeaderOracle leader_oracle_;
   Node& auditor_;  // who reads shards for the ShardOracle
   WorkContext context_;
   std::map<std::string, ClientState> clients_;

@@ -119,6 +119,7 @@ Status validate(const proto::Scenario& scenario) {
   for (const uint32_t nodes : {scenario.meta_nodes(), scenario.chunk_servers(), scenario.clients()}) {
     if (nodes > kMaxNodes) return invalid("too many nodes");
   }
+  if (uint64_t{scenario.meta_nodes()} + scenario.spare_meta_nodes() > kMaxNodes) return invalid("too many spare nodes");
   if (policy.data_shards() > kMaxDataShards || policy.parity_shards() > kMaxParityShards) return invalid("policy");
   if (policy.block_bytes() % (policy.data_shards() * policy.cell_bytes()) != 0) {
     return invalid("block_bytes is not a multiple of data_shards * cell_bytes");

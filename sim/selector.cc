@@ -81,7 +81,7 @@ std::vector<std::string> names_in_class(std::string_view word, const ClassSizes&
     if (word != name && word != "all") return;
     for (uint32_t i = 1; i <= count; ++i) names.push_back(fmt::format("{}-{}", name, i));
   };
-  add("meta", sizes.meta);
+  add("meta", sizes.meta + sizes.spare_meta);
   add("chunk", sizes.chunk);
   add("client", sizes.client);
   return names;
@@ -134,7 +134,7 @@ std::vector<Node*> select_nodes(std::string_view text, Cluster& cluster, RandomS
   if (selector->drawn) return draw_nodes(class_of(selector->what, cluster), selector->count, draws);
   if (is_class(selector->what)) return class_of(selector->what, cluster);
   if (selector->what == "minority") {
-    return draw_nodes(cluster.meta_nodes(), minority_of(cluster.meta_nodes().size()), draws);
+    return draw_nodes(cluster.meta_nodes(), minority_of(cluster.options().meta_nodes), draws);
   }
   const Node* leader = cluster.leader();
   std::vector<Node*> selected = cluster.all_nodes();

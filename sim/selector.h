@@ -13,9 +13,10 @@ namespace dogfs::sim {
 
 // How many nodes of each class there are.
 struct ClassSizes {
-  uint32_t meta = 0;
+  uint32_t meta = 0;  // that the cluster begins with
   uint32_t chunk = 0;
   uint32_t client = 0;
+  uint32_t spare_meta = 0;  // numbered behind the other metadata nodes
 };
 
 // Whether `text` is a selector; kInvalidArgument says what is wrong with it. A name is checked for its class only.

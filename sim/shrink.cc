@@ -117,6 +117,9 @@ bool Shrinker::shrink_cluster() {
   for (uint32_t n = 1; n < scenario_.clients(); ++n) clients.push_back([n](auto& s) { s.set_clients(n); });
   std::vector<Edit> meta;
   for (uint32_t n = 1; n < scenario_.meta_nodes(); n += 2) meta.push_back([n](auto& s) { s.set_meta_nodes(n); });
+  std::vector<Edit> spares;
+  for (uint32_t n = 0; n < scenario_.spare_meta_nodes(); ++n)
+    spares.push_back([n](auto& s) { s.set_spare_meta_nodes(n); });
   std::vector<Edit> codes;
   for (const auto& [k, m] : {std::pair(1U, 1U), std::pair(2U, 1U), std::pair(3U, 2U)}) {
     if (k + m >= scenario_.policy().data_shards() + scenario_.policy().parity_shards()) continue;
@@ -133,7 +136,7 @@ bool Shrinker::shrink_cluster() {
   for (uint32_t n = least; n < scenario_.chunk_servers(); ++n)
     servers.push_back([n](auto& s) { s.set_chunk_servers(n); });
   bool smaller = false;
-  for (const std::vector<Edit>& edits : {clients, meta, codes, servers}) smaller = try_edits(edits) || smaller;
+  for (const std::vector<Edit>& edits : {clients, meta, spares, codes, servers}) smaller = try_edits(edits) || smaller;
   return smaller;
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/meta/keys.h"
 #include "sim/content.h"
+#include "sim/leader_oracle.h"
 
 namespace dogfs::sim {
 namespace {
@@ -67,6 +68,23 @@ TEST_F(OracleTest, RowsThatDoNotAgreeAreSeen) {
   EXPECT_FALSE(verdict.failed());
   meta.check_all();
   EXPECT_TRUE(verdict.failed());
+}
+
+TEST_F(OracleTest, ALeaderThatFallsIsSeenUnlessAFaultHasStruck) {
+  for (const size_t faults : {1, 0}) {
+    LeaderOracle leaders{cluster, verdict, seconds(2)};
+    const auto look = [&] {
+      for (const Node* node : cluster.meta_nodes()) leaders.after_event(*node, faults);
+      return false;
+    };
+    world.run_until(look, seconds(3));
+    Node* fallen = cluster.leader();
+    cluster.crash(*fallen, CrashKind::kProcess);
+    world.run_until(look, seconds(3));
+    EXPECT_EQ(verdict.failed(), faults == 0);
+    cluster.start(*fallen);
+    world.run_for(seconds(1));
+  }
 }
 
 // The server and the name of the first stored shard.

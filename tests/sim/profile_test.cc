@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 #include <string>
 
@@ -54,6 +55,20 @@ TEST(Profile, DataLeavesMetadataNodesAndClientsAlone) {
       EXPECT_EQ(text.find("client"), std::string::npos) << text;
     }
   }
+}
+
+TEST(Profile, MetadataNodesAreReplacedInAThirdOfTheDraws) {
+  int drawn = 0;
+  for (uint64_t seed = 1; seed <= 150; ++seed) {
+    const proto::Scenario scenario = draw("EVERYTHING", seed);
+    const auto& faults = scenario.faults();
+    const auto replacements = std::ranges::count_if(faults, [](const auto& fault) { return fault.has_replace_meta(); });
+    EXPECT_EQ(replacements, scenario.spare_meta_nodes()) << seed;
+    if (replacements > 0) ++drawn;
+    EXPECT_EQ(draw("DATA", seed).spare_meta_nodes(), 0U) << seed;
+  }
+  EXPECT_GT(drawn, 35);
+  EXPECT_LT(drawn, 65);
 }
 
 TEST(Profile, WhatItDrewRunsTheSame) {

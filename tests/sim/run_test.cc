@@ -98,6 +98,27 @@ TEST(Run, NoServerThatIsNeededDiesForGood) {
   EXPECT_EQ(struck(result, "crash"), 1U);
 }
 
+TEST(Run, AllMetadataNodesAreReplacedWhileClientsWork) {
+  const std::string scenario = R"(
+    spare_meta_nodes: 4 meta_disk { log_entries: 8 } must_stay_available: true
+    work { for_ms: 5000 think_max_ms: 100 files_before_faults: 1 }
+    faults { at_ms: 500 replace_meta { nodes: "meta-1 meta-2 meta-3" } }
+    faults { at_ms: 3000 replace_meta { nodes: "leader" dead: true at_once: true } })";
+  std::ostringstream trace;
+  const RunResult result = run(scenario, 1, &trace);
+  EXPECT_EQ(result.failure, std::nullopt);
+  EXPECT_EQ(struck(result, "replace_meta"), 2U);
+  EXPECT_NE(trace.str().find("operator  done: remove 3"), std::string::npos);
+  EXPECT_NE(trace.str().find("operator  done: promote 7 and remove "), std::string::npos);
+  EXPECT_EQ(result.digest, run(scenario, 1).digest);
+}
+
+TEST(Run, WithoutSpareNodesNobodyIsReplaced) {
+  const RunResult result = run(R"(work { for_ms: 1000 } faults { at_ms: 100 replace_meta { nodes: "meta" } })", 1);
+  EXPECT_EQ(result.failure, std::nullopt);
+  EXPECT_EQ(struck(result, "replace_meta"), 0U);
+}
+
 TEST(Run, AMajorityThatNeverReturnsIsReported) {
   // The fault outlasts the patience of clients that must not fail.
   const RunResult result = run(R"(

@@ -29,6 +29,8 @@ TEST(Scenario, WhatIsWrongIsToldWithItsPlace) {
   EXPECT_NE(error("faults { disk_full { nodes: \"rest\" } }").find("rest"), std::string::npos);
   EXPECT_NE(error("faults { slow_disk { nodes: \"all\" min_us: 2 max_us: 1 } }").find("min_us"), std::string::npos);
   EXPECT_NE(error("meta_nodes: 1000").find("nodes"), std::string::npos);
+  EXPECT_NE(error("meta_nodes: 3 spare_meta_nodes: 98").find("spare"), std::string::npos);
+  EXPECT_NE(error("faults { replace_meta { nodes: \"rest\" } }").find("rest"), std::string::npos);
 }
 
 TEST(Selector, NamesRolesClassesAndDraws) {
@@ -54,6 +56,8 @@ TEST(Selector, WhatIsLeftToChanceIsDrawnAsNames) {
   EXPECT_TRUE(draw("random 1 client", {3, 9, 2}).starts_with("client-"));
   EXPECT_EQ(draw("random 4 all", {1, 1, 2}), "meta-1 chunk-1 client-1 client-2");
   EXPECT_EQ(draw("random 100 meta", {2, 1, 1}), "meta-1 meta-2");
+  EXPECT_EQ(draw("random 100 meta", {2, 1, 1, 2}), "meta-1 meta-2 meta-3 meta-4") << "the spare ones, too";
+  EXPECT_EQ(draw("minority", {2, 1, 1, 2}), "nobody") << "of the two that the cluster begins with";
   EXPECT_TRUE(draw("minority", {3, 9, 2}).starts_with("meta-"));
   EXPECT_EQ(draw("minority", {1, 9, 2}), "nobody");
 }
