@@ -26,6 +26,7 @@ void Raft::restart_election_timer() {
 // Whether a leader is known to be alive, so that candidates are not to be listened to. A leader that has lost its
 // majority stops being one by CheckQuorum.
 bool Raft::hears_a_leader() const {
+  if (mutant_active(Mutant::kRemovedNodeDisrupts)) return false;
   if (role_ == RaftRole::kLeader) return true;
   // With leases that is a promise, which holds whatever was learnt since (lease.cc).
   const bool heard = options_.lease_drift_bound.has_value() || !leader_.is_none();

@@ -63,6 +63,7 @@ void Raft::tick(MonoTime now) {
 void Raft::campaign() {
   if (role_ == RaftRole::kLeader) return;
   if (!may_stand()) return restart_election_timer();
+  if (mutant_active(Mutant::kRemovedNodeDisrupts)) return become_candidate(Campaign::kOwn);
   become_pre_candidate();
 }
 
