@@ -102,7 +102,9 @@ void Raft::handle_vote_request(const Message& message) {
   // A node that waits to be added has not been told of any group. If it is one that lost its disk, it may have voted.
   const bool has_a_say = !configuration().voters.empty();
   const bool has_enough = log_.is_up_to_date(message.log) || mutant_active(Mutant::kVoteForShorterLog);
-  const bool granted = has_a_say && free_to_vote && has_enough;
+  // Of a request for the term that this node is in. Others that it must not listen to do not come this far.
+  const bool has_promised = options_.lease_drift_bound && hears_a_leader() && !message.transfer;
+  const bool granted = has_a_say && free_to_vote && has_enough && !has_promised;
   Message reply = make_message(pre_vote ? MessageKind::kPreVoteReply : MessageKind::kVoteReply, message.from);
   reply.reject = !granted;
   if (!granted) {

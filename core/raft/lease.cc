@@ -8,8 +8,8 @@
 //
 // What else would break the promise, and how that is met:
 //   - A voter that restarts has forgotten whom it heard: with leases on it votes for nobody in its first election timeout.
-//   - A voter may learn of a higher term from an old message, and so forget its leader: it keeps to the time all the same.
-//     All members must have leases on for both.
+//   - A voter may learn of a higher term from an old message, and so forget its leader: it keeps to the time all the same,
+//     whether it is asked for its vote in that term or in a later one. All members must have leases on for both.
 //   - A transfer of leadership asks voters not to stick: no lease in that term any more (transfer.cc).
 //   - A change of voters: the lease is judged by the quorum of the configuration in effect, which meets every quorum by
 //     which another could be elected.
