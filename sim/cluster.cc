@@ -4,6 +4,8 @@
 
 #include "core/base/check.h"
 #include "core/raft/raft.h"
+#include "core/wire/meta.pb.h"
+#include "core/wire/rpc.h"
 
 namespace dogfs::sim {
 namespace {
@@ -25,6 +27,8 @@ constexpr seconds kReportInterval(8);
 // Of the log: entries that a leader holds for followers that are behind.
 constexpr size_t kHeldPerKept = 2;
 constexpr uint64_t kScrubBytesPerSecond = 16 * kMiB;
+// How long the operator waits who asked for a transfer of leadership.
+constexpr seconds kHandOverTimeout(2);
 // How long a node that has ended by itself stays down.
 constexpr milliseconds kShortestRestart(100);
 constexpr milliseconds kLongestRestart(1500);
@@ -163,6 +167,7 @@ void Cluster::start_meta(Node& node) {
   options.self = meta_id(node);
   options.join = options.self.value() > options_.meta_nodes;
   options.nodes = peers_of(node);
+  options.lease_drift_bound = options_.lease_drift_bound;
   options.lease_limit = kLeaseLimit;
   options.session_limit = kSessionLimit;
   options.server_dead_limit = kServerDeadLimit;
@@ -242,6 +247,27 @@ Node* Cluster::leader() {
     }
   }
   return leader;
+}
+
+Node* Cluster::hand_leadership_over(const std::vector<Node*>& successors) {
+  Node* present = leader();
+  if (present == nullptr) return nullptr;
+  const auto found = std::find_if(successors.begin(), successors.end(), [&](Node* node) {
+    return node != present && std::find(meta_nodes_.begin(), meta_nodes_.end(), node) != meta_nodes_.end();
+  });
+  if (found == successors.end()) return nullptr;
+  world_.spawn(*present, hand_over(*present, meta_id(**found)));
+  return *found;
+}
+
+Task<void> Cluster::hand_over(Node& leader, NodeId successor) {
+  wire::TransferLeadershipRequest request;
+  request.set_target(successor.value());
+  const MonoTime deadline = leader.env().clock.now() + kHandOverTimeout;
+  const Reply reply =
+      co_await meta(leader)->handle(make_request(MessageType::kTransferLeadership, GroupId(), request), deadline);
+  const std::string outcome = reply.error.code == ErrorCode::kOk ? "led" : "does not lead: " + reply.error.to_string();
+  world_.trace().line(leader.name(), fmt::format("was to hand over to node {}, which {}", successor, outcome));
 }
 
 bool Cluster::servers_ready() {

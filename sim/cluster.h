@@ -32,6 +32,7 @@ struct ClusterOptions {
   uint32_t log_entries = 0;
   // Of a snapshot of a metadata node's state; 0: as large as by default.
   uint32_t snapshot_part_bytes = 0;
+  std::optional<Duration> lease_drift_bound = std::nullopt;  // MetaOptions::lease_drift_bound
 };
 
 class Cluster {
@@ -90,6 +91,9 @@ class Cluster {
   // Whether all metadata nodes and chunk servers but spare ones and those that are gone for good are up, one leads, and
   // every server is registered.
   bool servers_ready();
+  // Asks the leader to hand over to the first of `successors` that is another metadata node, as an operator does, and
+  // does not wait for it. That node; null where none is, or nobody leads.
+  Node* hand_leadership_over(const std::vector<Node*>& successors);
 
  private:
   struct Programs {
@@ -105,6 +109,7 @@ class Cluster {
   void start_client(Node& node);
   Task<void> expect_started(Node& node, std::function<void(Error)> end, Task<Status> start);
   std::function<void(Error)> end_by_itself(Node& node);
+  Task<void> hand_over(Node& leader, NodeId successor);
   void restart_later(Node& node);
   std::vector<Address> meta_addresses() const;
 

@@ -68,6 +68,8 @@ std::string describe_fault(const proto::Fault& fault) {
     case proto::Fault::kReplaceMeta:
       return when + fmt::format("replacement of {}{}{}", fault.replace_meta().dead() ? "dead " : "",
                                 fault.replace_meta().nodes(), fault.replace_meta().at_once() ? " at once" : "");
+    case proto::Fault::kTransferLeadership:
+      return when + "transfer of leadership to " + fault.transfer_leadership().to();
     case proto::Fault::KIND_NOT_SET:
       break;
   }
@@ -135,6 +137,9 @@ void FaultInjector::begin(const StrikePtr& strike) {
       break;
     case proto::Fault::kBitRot:
       begin_rot(*strike);
+      break;
+    case proto::Fault::kTransferLeadership:
+      transfer_leadership(*strike);
       break;
     case proto::Fault::kPause:
     case proto::Fault::kSlowCpu:
@@ -351,6 +356,11 @@ void FaultInjector::order_replacement(const StrikePtr& strike) {
   if (operator_ == nullptr) return done(0);
   const proto::ReplaceMeta& how = strike->planned.fault.replace_meta();
   operator_->replace({.nodes = strike->nodes, .how = how, .done = done});
+}
+
+void FaultInjector::transfer_leadership(Strike& strike) {
+  if (Node* successor = cluster_.hand_leadership_over(nodes_of(strike))) strike.nodes.push_back(successor);
+  strike.who = names_of(strike.nodes);
 }
 
 void FaultInjector::disturb(Strike& strike, const std::vector<Node*>& nodes) {

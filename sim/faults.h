@@ -66,6 +66,7 @@ class FaultInjector {
   static void add_clock_error(Node& node, ClockError more);
   void begin_rot(Strike& strike);
   void order_replacement(const StrikePtr& strike);
+  void transfer_leadership(Strike& strike);
   uint32_t rot_bits(Node& node, uint32_t bits, RandomStream& draws);
   void disturb(Strike& strike, const std::vector<Node*>& nodes);
   void set_network(const proto::Network& network);

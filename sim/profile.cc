@@ -26,6 +26,10 @@ struct Candidate {
   uint32_t seldom = 1;         // so many times as seldom as others
 };
 
+// What clocks part by in an election timeout of 300 ms where one is 80,000 millionths too fast and another as much too
+// slow: 300 - 300 / 1.08 * 0.92, and a little more.
+constexpr uint32_t kLeaseDriftBoundMs = 50;
+
 constexpr std::array kCandidates = {
     // Networks
     Candidate{"cut leader", R"(partition { a: "leader" b: "rest" })", 50, 4000},
@@ -66,6 +70,9 @@ constexpr std::array kCandidates = {
     Candidate{"slow rows", R"(slow_disk { nodes: "random 1 meta" min_us: 3000 max_us: 100000 })", 500, 3000},
     Candidate{"meta sync fails", R"(sync_failure { nodes: "random 1 meta" })", 800, 1500},
     Candidate{"server sync fails", R"(sync_failure { nodes: "random 1 chunk" })", 800, 1500, true},
+    // At the end of the list, since the place of a class in the scenario is a part of its faults' stream.
+    Candidate{"cut leader from followers", R"(partition { a: "leader" b: "followers" })", 50, 2000},
+    Candidate{"hand over", R"(transfer_leadership { to: "random 2 meta" })", 0, 0},
 };
 
 class ProfileDraw {
@@ -87,6 +94,8 @@ class ProfileDraw {
     }
     draw_deaths();
     if (!only_data_) draw_replacements();
+    if (!only_data_) draw_looks();
+    if (!only_data_) draw_leases();
     return std::move(drawn_);
   }
 
@@ -185,6 +194,25 @@ class ProfileDraw {
       fault.mutable_replace_meta()->set_nodes(draws.below(2) == 0 ? "leader" : "random 1 meta");
       fault.mutable_replace_meta()->set_dead(draws.below(3) == 0);
       fault.mutable_replace_meta()->set_at_once(draws.below(2) == 0);
+    }
+  }
+
+  // Half of the draws have clients that look at each other's directories.
+  void draw_looks() {
+    RandomStream draws = stream("looks");
+    if (draws.below(2) == 0) return;
+    drawn_.mutable_work()->set_looks_at_others_max_ms(static_cast<uint32_t>(draws.between(uint64_t{20}, 500)));
+  }
+
+  // A third of the clusters read under leases. Their clocks keep to the bound: drifts of one class do not add up, and
+  // only wall time jumps. (Pauses are no matter: clocks go on meanwhile, and a lease is looked at when a read comes.)
+  void draw_leases() {
+    RandomStream draws = stream("leases");
+    if (draws.below(3) > 0) return;
+    drawn_.set_lease_drift_bound_ms(kLeaseDriftBoundMs);
+    for (proto::FaultClass& drawn : *drawn_.mutable_fault_classes()) {
+      if (drawn.fault().has_clock_drift()) drawn.set_one_at_a_time(true);
+      if (drawn.fault().has_clock_jump()) drawn.mutable_fault()->mutable_clock_jump()->set_forward_ms(0);
     }
   }
 

@@ -26,6 +26,11 @@ WorldOptions world_options(const proto::Scenario& scenario, uint64_t seed, std::
   return options;
 }
 
+std::optional<Duration> lease_drift_bound(const proto::Scenario& scenario) {
+  if (scenario.lease_drift_bound_ms() == 0) return std::nullopt;
+  return milliseconds(scenario.lease_drift_bound_ms());
+}
+
 ClusterOptions cluster_options(const proto::Scenario& scenario) {
   return {.meta_nodes = scenario.meta_nodes(),
           .spare_meta_nodes = scenario.spare_meta_nodes(),
@@ -34,7 +39,8 @@ ClusterOptions cluster_options(const proto::Scenario& scenario) {
           .racks = scenario.racks(),
           .block_bytes = scenario.policy().block_bytes(),
           .log_entries = scenario.meta_disk().log_entries(),
-          .snapshot_part_bytes = scenario.meta_disk().snapshot_part_bytes()};
+          .snapshot_part_bytes = scenario.meta_disk().snapshot_part_bytes(),
+          .lease_drift_bound = lease_drift_bound(scenario)};
 }
 
 }  // namespace
@@ -60,9 +66,10 @@ Run::Run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace, Re
   meta_by_index_.resize(world_.nodes().size() + 1);
   for (Node* node : cluster_.meta_nodes()) meta_by_index_[node->index()] = node;
   for (const Node* node : cluster_.client_nodes()) {
-    clients_.emplace(
-        node->name(),
-        ClientState{.root = "/" + node->name(), .key = StreamKey(seed).with("work").with(node->name()), .model = {}});
+    context_.roots.push_back("/" + node->name());
+    clients_.emplace(node->name(), ClientState{.root = context_.roots.back(),
+                                               .key = StreamKey(seed).with("work").with(node->name()),
+                                               .model = {}});
   }
   cluster_.on_client_start([this](Node& node) { begin_client(node); });
   cluster_.on_lapse(

@@ -152,10 +152,12 @@ bool Shrinker::shrink_work() {
     files.push_back([n](auto& s) { s.mutable_work()->set_files_before_faults(n); });
   }
   const std::vector<Edit> sizes{[](auto& s) { s.mutable_work()->set_largest_file_blocks(1); }};
+  const std::vector<Edit> looks{[](auto& s) { s.mutable_work()->clear_looks_at_others_max_ms(); }};
   const std::vector<Edit> network{[](auto& s) { s.clear_network(); }};
   const std::vector<Edit> disk{[](auto& s) { s.clear_meta_disk(); }};
   bool smaller = false;
-  for (const std::vector<Edit>& edits : {times, files, sizes, network, disk}) smaller = try_edits(edits) || smaller;
+  for (const std::vector<Edit>& edits : {times, files, sizes, looks, network, disk})
+    smaller = try_edits(edits) || smaller;
   return smaller;
 }
 

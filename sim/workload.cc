@@ -15,6 +15,7 @@ namespace {
 constexpr size_t kMostFiles = 24;
 constexpr size_t kMostDirectories = 8;
 constexpr milliseconds kRetryPause(50);
+constexpr uint32_t kMostEntriesLookedAt = 30;
 
 // Whether faults of nodes, network and disks can make an operation end so.
 bool is_excusable(ErrorCode code) {
@@ -127,6 +128,8 @@ bool Workload::is_wanted(uint64_t operation) const {
 
 Task<void> Workload::work() {
   state_.idle = false;
+  const bool looks = context_.scenario.work().looks_at_others_max_ms() > 0 && context_.roots.size() > 1;
+  if (looks) beside_.spawn(look_at_others());
   while (simulator_.now() < context_.work_end && !context_.verdict.failed()) {
     const uint64_t number = ++state_.last_drawn;
     if (is_wanted(number)) {
@@ -137,7 +140,39 @@ Task<void> Workload::work() {
     co_await sleep_for(env_.clock,
                        draws.between(Duration::zero(), milliseconds(context_.scenario.work().think_max_ms())));
   }
+  if (looks) co_await beside_.join();
   state_.idle = true;
+}
+
+Task<void> Workload::look_at_others() {
+  std::vector<std::string> others = context_.roots;
+  std::erase(others, state_.root);
+  const milliseconds longest(context_.scenario.work().looks_at_others_max_ms());
+  while (simulator_.now() < context_.work_end && !context_.verdict.failed()) {
+    RandomStream draws(state_.key.with("look").with(++state_.last_look));
+    co_await sleep_for(env_.clock, draws.between(Duration::zero(), longest));
+    const std::string root = pick(others, draws);
+    const Status seen = co_await look_into(root, draws);
+    if (!seen.has_value()) static_cast<void>(judge("look into " + root, seen.error()));
+  }
+}
+
+Task<Status> Workload::look_into(std::string root, RandomStream& draws) {
+  DOGFS_CO_TRY(const wire::ListReply listed, co_await client_.list(root, "", kMostEntriesLookedAt));
+  if (listed.entries().empty()) co_return ok();
+  const auto chosen = static_cast<int>(draws.below(static_cast<uint64_t>(listed.entries_size())));
+  const std::string path = root + "/" + listed.entries(chosen).name();
+  Status seen = ok();
+  if (listed.entries(chosen).directory()) {
+    const Result<wire::ListReply> inside = co_await client_.list(path, "", kMostEntriesLookedAt);
+    if (!inside.has_value()) seen = inside.error();
+  } else {
+    const Result<wire::FileStatus> status = co_await client_.stat(path);
+    if (!status.has_value()) seen = status.error();
+  }
+  // Its owner may have moved it meanwhile, and put something else there.
+  if (code_of(seen) == ErrorCode::kNotFound || code_of(seen) == ErrorCode::kNotADirectory) seen = ok();
+  co_return seen;
 }
 
 Task<void> Workload::operate(uint64_t number) {

@@ -9,8 +9,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/client/client.h"
+#include "core/env/sync.h"
 #include "sim/atlas.h"
 #include "sim/namespace_model.h"
 #include "sim/random.h"
@@ -26,6 +28,7 @@ struct ClientState {
   StreamKey key;
   NamespaceModel model;
   uint64_t last_drawn = 0;  // the number of the last operation, over all lives
+  uint64_t last_look = 0;   // at other clients' directories, likewise
   uint64_t operations = 0;
   uint64_t failed_operations = 0;
   uint64_t bytes_written = 0;
@@ -39,6 +42,8 @@ struct WorkContext {
   Verdict& verdict;
   Atlas& atlas;
   VirtualTime work_end{};
+  // The clients' directories.
+  std::vector<std::string> roots = {};
   // Whether faults may still make operations fail.
   bool faults_are_over = false;
 };
@@ -48,7 +53,12 @@ class Workload {
  public:
   // What is passed must outlive this object.
   Workload(Env& env, Simulator& simulator, Client& client, WorkContext& context, ClientState& state)
-      : env_(env), simulator_(simulator), client_(client), context_(context), state_(state) {}
+      : env_(env),
+        simulator_(simulator),
+        client_(client),
+        context_(context),
+        state_(state),
+        beside_(env.executor, env.clock) {}
 
   // Makes the client's directory, and the files that the scenario wants before the first fault.
   Task<void> prepare();
@@ -81,6 +91,9 @@ class Workload {
   Task<Status> check_listing(std::string path);
   Task<Status> stat_path(RandomStream& draws);
   Task<Status> check_stat(std::string path);
+  // Looks at other clients' directories until the end of the work. What is there is the business of HistoryOracle.
+  Task<void> look_at_others();
+  Task<Status> look_into(std::string root, RandomStream& draws);
   Task<Status> rename_path(RandomStream& draws);
   Task<Status> remove_path(RandomStream& draws);
 
@@ -114,6 +127,7 @@ class Workload {
   Client& client_;
   WorkContext& context_;
   ClientState& state_;
+  TaskGroup beside_;       // what runs beside the operations
   uint32_t recorded_ = 0;  // the EventId of the operation under way
 };
 

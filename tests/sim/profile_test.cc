@@ -46,6 +46,21 @@ TEST(Profile, EachDrawIsAnExplicitScenarioThatValidates) {
   for (size_t i = 0; i < kinds.size(); ++i) EXPECT_TRUE(kinds[i]) << "no draw has a " << fault_kind_name(i);
 }
 
+TEST(Profile, ClocksKeepToTheBoundThatLeasesRelyOn) {
+  int leased = 0;
+  for (uint64_t seed = 1; seed <= 100; ++seed) {
+    const proto::Scenario scenario = draw("EVERYTHING", seed);
+    if (scenario.lease_drift_bound_ms() == 0) continue;
+    ++leased;
+    for (const proto::FaultClass& drawn : scenario.fault_classes()) {
+      EXPECT_EQ(drawn.fault().clock_jump().forward_ms(), 0U) << seed;
+      EXPECT_TRUE(drawn.one_at_a_time() || !drawn.fault().has_clock_drift()) << seed << ": drifts may add up";
+    }
+  }
+  EXPECT_GT(leased, 10);
+  EXPECT_LT(leased, 90);
+}
+
 TEST(Profile, DataLeavesMetadataNodesAndClientsAlone) {
   for (uint64_t seed = 1; seed <= 50; ++seed) {
     const proto::Scenario scenario = draw("DATA", seed);

@@ -129,5 +129,46 @@ TEST(Run, AMajorityThatNeverReturnsIsReported) {
   EXPECT_NE(result.failure->find("availability:"), std::string::npos) << *result.failure;
 }
 
+TEST(Run, AnOperatorHasTheLeaderHandOver) {
+  std::ostringstream trace;
+  const RunResult result = run(R"(
+    chunk_servers: 3 policy { data_shards: 1 parity_shards: 1 } work { for_ms: 2000 }
+    faults { at_ms: 500 for_ms: 1 transfer_leadership { to: "meta" } }
+    faults { at_ms: 1000 for_ms: 1 transfer_leadership { to: "chunk-1" } })",
+                               1, &trace);
+  EXPECT_EQ(result.failure, std::nullopt);
+  EXPECT_EQ(struck(result, "transfer_leadership"), 1U) << "a chunk server cannot lead";
+  EXPECT_NE(trace.str().find(", which led"), std::string::npos);
+}
+
+// A leader is cut off, but not from its clients, and those who vote for the next one have clocks that jump. Clients whose
+// process was started anew change things there; the others look at them where they always did.
+proto::Scenario jumping_voters(uint32_t lease_drift_bound_ms) {
+  proto::Scenario scenario = parse_scenario(R"(
+    chunk_servers: 3 clients: 4 policy { data_shards: 1 parity_shards: 1 }
+    work { for_ms: 5000 think_max_ms: 60 largest_file_blocks: 1 looks_at_others_max_ms: 20 }
+    fault_classes { mean_interval_ms: 300 for_min_ms: 5 for_max_ms: 60 fault { crash { nodes: "random 1 client" } } }
+    faults { at_ms: 1000 for_ms: 500 partition { a: "leader" b: "followers" } }
+    faults { at_ms: 1001 for_ms: 1 clock_jump { nodes: "followers" forward_ms: 600 } }
+    faults { at_ms: 3000 for_ms: 500 partition { a: "leader" b: "followers" } }
+    faults { at_ms: 3001 for_ms: 1 clock_jump { nodes: "followers" forward_ms: 600 } })")
+                                 .value();
+  scenario.set_lease_drift_bound_ms(lease_drift_bound_ms);
+  return scenario;
+}
+
+// Not a feature: it shows what the bound is for, and that a stale read is seen.
+TEST(Run, LeasesReadWhatIsStaleWhereClocksPartByMoreThanTheirBound) {
+  std::optional<std::string> failure;
+  for (uint64_t seed = 1; seed <= 20 && !failure; ++seed) failure = run(jumping_voters(50), seed).failure;
+  ASSERT_NE(failure, std::nullopt);
+  EXPECT_TRUE(failure->starts_with("linearizability: List {") || failure->starts_with("linearizability: Stat {"))
+      << *failure;
+}
+
+TEST(Run, WithoutLeasesNoClockMakesAReadStale) {
+  for (uint64_t seed = 1; seed <= 5; ++seed) EXPECT_EQ(run(jumping_voters(0), seed).failure, std::nullopt) << seed;
+}
+
 }  // namespace
 }  // namespace dogfs::sim
