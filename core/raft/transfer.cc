@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "core/base/mutant.h"
 #include "core/raft/raft.h"
 
 namespace dogfs::raft {
@@ -61,7 +62,7 @@ void Raft::end_overdue_transfer() {
 }
 
 void Raft::tell_to_stand(NodeId successor) {
-  lease_revoked_ = true;
+  lease_revoked_ = !mutant_active(Mutant::kLeaseAcrossTransfer);
   send(make_message(MessageKind::kTimeoutNow, successor));
 }
 
