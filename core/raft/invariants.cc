@@ -164,7 +164,7 @@ Violation SafetyHistory::observe_membership(const NodeView& view, const std::vec
   const bool led_on = known != snapshots_.end() && known->second.role == RaftRole::kLeader &&
                       view.role == RaftRole::kLeader && known->second.term == view.term;
   if (led_on) {
-    if (Violation violation = check_backed(view, views)) return violation;
+    if (Violation violation = check_backed(view, views, known->second.last.index)) return violation;
   }
   return memberships_.observe(view, known_commit);
 }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/raft/describe.h"
 #include "core/raft/invariants.h"
 
@@ -27,7 +29,7 @@ Violation check_standing(const NodeView& view) {
   return fmt::format("node {} is {} without a vote: {}", view.node, role_name(view.role), describe(history.latest()));
 }
 
-Violation check_backed(const NodeView& leader, const std::vector<NodeView>& views) {
+Violation check_backed(const NodeView& leader, const std::vector<NodeView>& views, LogIndex seen) {
   const LogPosition position{leader.commit, leader.log->term_at(leader.commit)};
   std::map<NodeId, int> has;
   for (const NodeView& view : views) {
@@ -39,8 +41,10 @@ Violation check_backed(const NodeView& leader, const std::vector<NodeView>& view
     const auto seen = has.find(voter);
     return seen == has.end() ? 1 : seen->second;
   };
-  const Configuration& configuration = leader.log->configurations().latest();
-  if (configuration.quorum().reached(may_have) == 1) return std::nullopt;
+  const ConfigurationHistory& history = leader.log->configurations();
+  const Configuration& configuration = history.latest();
+  const Configuration& before = history.at(std::max(seen, leader.log->base().index)).configuration;
+  if (configuration.quorum().reached(may_have) == 1 || before.quorum().reached(may_have) == 1) return std::nullopt;
   return fmt::format("node {} commits {} that no quorum of {} has", leader.node, describe(position),
                      describe(configuration));
 }

@@ -17,8 +17,9 @@ struct NodeView;
 std::optional<std::string> check_standing(const NodeView& view);
 
 // A leader that has just moved its commit index: a quorum of its configuration must have that durably, in each half of a
-// joint one. Voters that are not among `views` are down, and may have it.
-std::optional<std::string> check_backed(const NodeView& leader, const std::vector<NodeView>& views);
+// joint one. Voters that are not among `views` are down, and may have it. `seen` is where its log ended when it was seen
+// before: it may have moved the index under the configuration of then, and appended another since.
+std::optional<std::string> check_backed(const NodeView& leader, const std::vector<NodeView>& views, LogIndex seen);
 
 // The configurations that were ever committed: each follows from the one before it by a rule of configuration.h.
 class MembershipHistory {

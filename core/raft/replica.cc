@@ -559,6 +559,11 @@ std::optional<Status> judge_change(const raft::Raft& raft, raft::LogPosition beg
   if (begun.index > log.base().index && !log.contains(begun)) {
     return Error(ErrorCode::kConflict, "leadership was lost before the change was committed: it was taken back");
   }
+  // Entries of a term come from one leader, so a log that goes on in this term behind the entry has it. But where a later
+  // leader's snapshot has replaced the log, another entry may be in its place.
+  if (begun.index <= log.base().index && !begun.term.is_none() && begun.term != log.base().term) {
+    return Error(ErrorCode::kOutcomeUnknown, "leadership was lost while the change was under way");
+  }
   if (raft.commit() < begun.index || log.configurations().at(raft.commit()).configuration.is_joint()) {
     return std::nullopt;
   }
