@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <boost/asio/bind_executor.hpp>
-#include <boost/asio/system_executor.hpp>
 
 namespace dogfs {
 
@@ -21,6 +20,15 @@ class Place {
  private:
   std::shared_ptr<std::deque<Waiter*>> waiting_;
   Waiter* waiter_;
+};
+
+// By itself Asio would post what follows a task.
+struct AtOnce {
+  template <class F>
+  void execute(F function) const {
+    std::move(function)();
+  }
+  bool operator==(const AtOnce&) const = default;
 };
 
 }  // namespace
@@ -44,13 +52,11 @@ void Notifier::notify_all() {
 void spawn(const Executor& executor, Task<void> task, std::function<void()> ended) {
   // co_spawn dispatches: on an event loop's own thread the task would begin here and now.
   const Executor later = boost::asio::require(executor, boost::asio::execution::blocking.never);
-  // By itself Asio would post what follows the task, too. The system's executor calls it at once, and starts no thread.
-  boost::asio::co_spawn(later, std::move(task),
-                        boost::asio::bind_executor(boost::asio::system_executor(),
-                                                   [ended = std::move(ended)](const std::exception_ptr& thrown) {
-                                                     if (thrown) std::rethrow_exception(thrown);
-                                                     if (ended) ended();
-                                                   }));
+  const auto finish = [ended = std::move(ended)](const std::exception_ptr& thrown) {
+    if (thrown) std::rethrow_exception(thrown);
+    if (ended) ended();
+  };
+  boost::asio::co_spawn(later, std::move(task), boost::asio::bind_executor(AtOnce(), finish));
 }
 
 void TaskGroup::spawn(Task<void> task) {

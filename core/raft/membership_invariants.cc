@@ -38,8 +38,8 @@ Violation check_backed(const NodeView& leader, const std::vector<NodeView>& view
     has[view.node] = compacted || (log.durable() >= position.index && log.contains(position)) ? 1 : 0;
   }
   const auto may_have = [&](NodeId voter) {
-    const auto seen = has.find(voter);
-    return seen == has.end() ? 1 : seen->second;
+    const auto found = has.find(voter);
+    return found == has.end() ? 1 : found->second;
   };
   const ConfigurationHistory& history = leader.log->configurations();
   const Configuration& configuration = history.latest();

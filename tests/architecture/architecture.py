@@ -38,8 +38,7 @@ EDGES = {
 # The parts of Asio that core and sim may see: what a coroutine is made of, and nothing that waits.
 PURE_ASIO = re.compile(
     r"boost/asio/(any_io_executor|any_completion_handler|associated_\w+|async_result|awaitable|bind_executor|co_spawn|"
-    r"deferred|detached|dispatch|execution(/.*)?|execution_context|post|query|require|prefer|system_executor|this_coro|"
-    r"use_awaitable)\.hpp"
+    r"deferred|detached|dispatch|execution(/.*)?|execution_context|post|query|require|prefer|this_coro|use_awaitable)\.hpp"
 )
 
 FORBIDDEN_INCLUDES = {
