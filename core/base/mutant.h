@@ -26,6 +26,7 @@ namespace dogfs {
   X(kTruncateWithoutConflict, "truncate-without-conflict", "election_storm", "an old append makes a follower drop what lies behind it", "CCF #5991; 5.3") \
   X(kCommitWithoutMatch, "commit-without-match", "election_storm", "a follower commits up to the leader's index a log that may not match", "ScyllaDB #10578") \
   X(kReadBeforeTermCommit, "read-before-term-commit", "election_storm", "a new leader serves reads before it has committed in its term", "etcd #7331") \
+  X(kReadUnconfirmed, "read-unconfirmed", "deposed_leader", "a leader does not ask whether it still leads: one that was deposed serves reads", "8; thesis 6.4") \
   X(kLeaseAcrossTransfer, "lease-across-transfer", "leases_and_transfers", "a leader keeps its lease when it has told another to stand for election", "TiKV #1593") \
   X(kLeaseTrustsClocks, "lease-trusts-clocks", "leases_and_drift", "a lease lasts as long as it would if all clocks ran alike", "thesis 6.4.1") \
   X(kSnapshotWithoutSessions, "snapshot-without-sessions", "snapshots", "the sessions are missing from the snapshot: a request that is sent again runs again", "thesis 6.3") \
