@@ -23,9 +23,11 @@ TcpOptions hasty_options() {
 
 // Node 1 serves; node 0 is the honest caller.
 class HostilePeer : public testing::Test {
+ public:
+  ~HostilePeer() override { server().stop_serving(); }
+
  protected:
   explicit HostilePeer(TcpOptions options = hasty_options()) : world_(options) { server().serve(handler_); }
-  ~HostilePeer() override { server().stop_serving(); }
 
   TcpTransport& server() { return world_.transport(1); }
   RawSocket connect() { return RawSocket::connect(world_.harness().executor(), world_.address(1)); }
