@@ -75,6 +75,11 @@ Client* Cluster::client(const Node& node) {
   return node.up() ? programs_[node.index()].client : nullptr;
 }
 
+const raft::Raft* Cluster::raft(const Node& node) {
+  const MetaNode* program = meta(node);
+  return program == nullptr ? nullptr : program->replica().raft();
+}
+
 void Cluster::start(Node& node) {
   if (!node.up()) node.boot();
   spares_.erase(node.index());
@@ -107,8 +112,7 @@ NodeId Cluster::meta_id(const Node& node) const {
 std::vector<Node*> Cluster::members() {
   const raft::Raft* newest = nullptr;
   for (const Node* node : meta_nodes_) {
-    const MetaNode* program = meta(*node);
-    const raft::Raft* raft = program == nullptr ? nullptr : program->replica().raft();
+    const raft::Raft* raft = this->raft(*node);
     if (raft != nullptr && (newest == nullptr || raft->commit() > newest->commit())) newest = raft;
   }
   std::vector<Node*> members;

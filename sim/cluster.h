@@ -52,6 +52,8 @@ class Cluster {
   MetaNode* meta(const Node& node);
   ChunkServer* chunk(const Node& node);
   Client* client(const Node& node);
+  // The step machine of a metadata node; null also before its log was read.
+  const raft::Raft* raft(const Node& node);
 
   // Boots the node, if it is down, and starts its program.
   void start(Node& node);

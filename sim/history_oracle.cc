@@ -69,8 +69,7 @@ HistoryOracle::HistoryOracle(Cluster& cluster, Verdict& verdict)
 }
 
 void HistoryOracle::after_event(const Node& node) {
-  const MetaNode* program = cluster_.meta(node);
-  const raft::Raft* raft = program == nullptr ? nullptr : program->replica().raft();
+  const raft::Raft* raft = cluster_.raft(node);
   if (raft == nullptr || raft->commit().value() <= log_.size()) return;
   const LogIndex next(log_.size() + 1);
   // A node that is behind its own cache comes by later, or another one does.

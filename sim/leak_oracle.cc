@@ -143,8 +143,7 @@ std::string LeakOracle::look_at_shards(const KvReader& rows) {
 }
 
 std::string LeakOracle::look_at_log(Node& node) {
-  const MetaNode* program = cluster_.meta(node);
-  const raft::Raft* raft = program == nullptr ? nullptr : program->replica().raft();
+  const raft::Raft* raft = cluster_.raft(node);
   if (raft == nullptr) return node.name() + " is down";
   const uint64_t expected = raft->log().last_index().value() - raft->log().base().index.value();
   const uint64_t stored = count(*node.kv_disk(), log_rows());

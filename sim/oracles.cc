@@ -43,8 +43,7 @@ bool is_installing(const KvReader& disk) {
 }  // namespace
 
 void RaftOracle::after_event(const Node& node) {
-  const MetaNode* program = cluster_.meta(node);
-  const raft::Raft* raft = program == nullptr ? nullptr : program->replica().raft();
+  const raft::Raft* raft = cluster_.raft(node);
   if (raft == nullptr) return;
   const raft::NodeView view = raft::view_of(*raft);
   const uint32_t life = node.executor().incarnation().life;
@@ -82,8 +81,7 @@ void RaftOracle::record(const Node& node, const raft::NodeView& view) const {
 void RaftOracle::observe_all() {
   std::vector<raft::NodeView> views;
   for (const Node* node : cluster_.meta_nodes()) {
-    const MetaNode* program = cluster_.meta(*node);
-    const raft::Raft* raft = program == nullptr ? nullptr : program->replica().raft();
+    const raft::Raft* raft = cluster_.raft(*node);
     // A new life that had no event yet is looked at with its first.
     if (raft != nullptr && lives_[node->index()] == node->executor().incarnation().life) {
       views.push_back(raft::view_of(*raft));

@@ -52,11 +52,11 @@ void Notifier::notify_all() {
 void spawn(const Executor& executor, Task<void> task, std::function<void()> ended) {
   // co_spawn dispatches: on an event loop's own thread the task would begin here and now.
   const Executor later = boost::asio::require(executor, boost::asio::execution::blocking.never);
-  const auto finish = [ended = std::move(ended)](const std::exception_ptr& thrown) {
+  auto finish = [ended = std::move(ended)](const std::exception_ptr& thrown) {
     if (thrown) std::rethrow_exception(thrown);
     if (ended) ended();
   };
-  boost::asio::co_spawn(later, std::move(task), boost::asio::bind_executor(AtOnce(), finish));
+  boost::asio::co_spawn(later, std::move(task), boost::asio::bind_executor(AtOnce(), std::move(finish)));
 }
 
 void TaskGroup::spawn(Task<void> task) {

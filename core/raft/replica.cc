@@ -119,6 +119,7 @@ class Replica::Impl {
   void carry_out(raft::Effects effects);
   void send_all(const std::vector<raft::Message>& messages);
   void learn_addresses();
+  const Address* find_address(NodeId node) const;
   void meet(NodeId node, const Address& address);
   void answer(const std::vector<raft::Entry>& entries, std::vector<std::string> replies);
   void complete_applied_reads();
@@ -419,8 +420,7 @@ void Replica::Impl::carry_out(raft::Effects effects) {
 
 void Replica::Impl::send_all(const std::vector<raft::Message>& messages) {
   for (const raft::Message& message : messages) {
-    const Address address = address_of(message.to);
-    if (!address.value.empty()) outbox_.add(address, message);
+    if (const Address* address = find_address(message.to)) outbox_.add(*address, message);
   }
 }
 
@@ -609,10 +609,15 @@ Task<Status> Replica::Impl::transfer_leadership(NodeId target, MonoTime deadline
   co_return co_await watch(judge, deadline);
 }
 
-Address Replica::Impl::address_of(NodeId node) const {
-  if (const auto known = addresses_.find(node); known != addresses_.end()) return known->second;
+const Address* Replica::Impl::find_address(NodeId node) const {
+  if (const auto known = addresses_.find(node); known != addresses_.end()) return &known->second;
   const auto met = strangers_.find(node);
-  return met == strangers_.end() ? Address() : met->second;
+  return met == strangers_.end() ? nullptr : &met->second;
+}
+
+Address Replica::Impl::address_of(NodeId node) const {
+  const Address* address = find_address(node);
+  return address == nullptr ? Address() : *address;
 }
 
 void Replica::Impl::call_ended() {

@@ -88,7 +88,8 @@ class Replica {
   // Ends every wait with kShuttingDown and resumes when nothing of the replica runs any more.
   Task<void> stop();
 
-  // Hands over a message for this group that came from the network. It waits for the next turn.
+  // Hands over a message for this group that came from the network. It waits for the next turn. `from` is where its
+  // sender says that it listens; empty where it does not say.
   void receive(wire::RaftMessage message, const Address& from);
 
   // Handles at once what was received.

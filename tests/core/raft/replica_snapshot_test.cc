@@ -48,6 +48,12 @@ class LaggingGroup : public ReplicaWorld {
   bool run_until_staged(uint64_t parts) {
     return world().run_until([&] { return parts_staged() >= parts; }, seconds(30));
   }
+  // The lagging member comes back, and goes when it has so many parts.
+  bool interrupt_transfer(uint64_t parts) {
+    const bool staged = start(lagging_).has_value() && run_until_staged(parts);
+    crash(lagging_);
+    return staged;
+  }
   bool has_staged(size_t i) {
     bool staged = false;
     const KeyRange rows = raft::staged_rows(kGroup);
@@ -188,9 +194,7 @@ TEST(ReplicaSnapshot, AFollowerThatRestartsIsSentOnlyWhatItLacks) {
 TEST(ReplicaSnapshot, AFollowerThatRestartsUnderAnotherLeaderIsSentAllOfItsState) {
   const size_t parts = parts_of_an_undisturbed_transfer();
   LaggingGroup group(6, kManyCommands, kLongCommand);
-  ASSERT_TRUE(group.start(group.lagging()).has_value());
-  ASSERT_TRUE(group.run_until_staged(4));
-  group.crash(group.lagging());
+  ASSERT_TRUE(group.interrupt_transfer(4));
   EXPECT_GE(group.parts_staged(), 4U);
   const size_t other = 6 - group.leader_at_first() - group.lagging();
   ASSERT_TRUE(group.transfer(group.leader_at_first(), NodeId(other)).has_value());
@@ -206,9 +210,7 @@ TEST(ReplicaSnapshot, AFollowerThatRestartsUnderAnotherLeaderIsSentAllOfItsState
 TEST(ReplicaSnapshot, AFollowerThatComesBackTooLateIsSentTheStateAnew) {
   const size_t parts = parts_of_an_undisturbed_transfer();
   LaggingGroup group(6, kManyCommands, kLongCommand);
-  ASSERT_TRUE(group.start(group.lagging()).has_value());
-  ASSERT_TRUE(group.run_until_staged(4));
-  group.crash(group.lagging());
+  ASSERT_TRUE(group.interrupt_transfer(4));
   group.world().run_for(seconds(11));
   const size_t written_before = group.parts_written();
   ASSERT_TRUE(group.start(group.lagging()).has_value());
