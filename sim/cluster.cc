@@ -22,7 +22,7 @@ constexpr seconds kServerDeadLimit(5);
 constexpr milliseconds kRepairGrace(4000);
 constexpr milliseconds kMassWait(10'000);
 constexpr milliseconds kRepairValidity(4000);
-constexpr seconds kScrubInterval(12);
+constexpr seconds kScrubInterval(30);
 constexpr seconds kReportInterval(8);
 // Of the log: entries that a leader holds for followers that are behind.
 constexpr size_t kHeldPerKept = 2;

@@ -27,7 +27,7 @@ class HistoryOracle {
   const std::vector<CommittedEntry>& log() const { return log_; }
 
  private:
-  void check_rows(Node& node);
+  void check_rows(uint64_t applied, const std::vector<Node*>& nodes);
 
   Cluster& cluster_;
   Verdict& verdict_;

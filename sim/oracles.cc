@@ -19,7 +19,7 @@ namespace {
 
 constexpr GroupId kGroup{0};
 constexpr seconds kReadTimeout(2);
-constexpr seconds kMetaCheckInterval(4);
+constexpr uint64_t kEntriesBetweenMetaChecks = 60;
 constexpr milliseconds kRetryPause(50);
 
 template <class Row>
@@ -125,10 +125,13 @@ bool StateOracle::agree() const {
   return indices.size() == 1;
 }
 
-void MetaOracle::after_event() {
-  if (cluster_.world().now() < next_) return;
-  next_ = cluster_.world().now() + kMetaCheckInterval;
-  check(*cluster_.meta_nodes()[next_node_++ % cluster_.meta_nodes().size()]);
+void MetaOracle::after_event(Node& node) {
+  const raft::Raft* raft = cluster_.raft(node);
+  if (raft == nullptr) return;
+  LogIndex& next = next_[node.index()];
+  if (raft->applied() < next) return;
+  next = LogIndex(raft->applied().value() + kEntriesBetweenMetaChecks);
+  check(node);
 }
 
 void MetaOracle::check_all() {

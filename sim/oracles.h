@@ -65,8 +65,8 @@ class MetaOracle {
  public:
   MetaOracle(Cluster& cluster, Verdict& verdict) : cluster_(cluster), verdict_(verdict) {}
 
-  // Checks one metadata node after the other, each time that another interval has passed.
-  void after_event();
+  // Checks what the metadata node holds each time that it has applied some more commands.
+  void after_event(Node& node);
   void check_all();
 
  private:
@@ -74,8 +74,8 @@ class MetaOracle {
 
   Cluster& cluster_;
   Verdict& verdict_;
-  VirtualTime next_{};
-  size_t next_node_ = 0;
+  // Up to where each node is not looked at again.
+  std::map<NodeIndex, LogIndex> next_;
 };
 
 // Redundancy comes back by itself.

@@ -89,6 +89,7 @@ class ProfileDraw {
     draw_network();
     if (!only_data_) draw_log();
     draw_work();
+    draw_pace();
     for (const Candidate& candidate : kCandidates) {
       if (candidate.data || !only_data_) draw_class(candidate);
     }
@@ -155,13 +156,23 @@ class ProfileDraw {
     work.set_syncs_per_hundred(static_cast<uint32_t>(draws.below(20)));
   }
 
+  // How far apart things happen: the same work and as many faults, in up to sixteen times the time. Where they are
+  // close, they meet; where they are not, leases run out, servers are declared dead and blocks are rebuilt in between.
+  void draw_pace() {
+    RandomStream draws = stream("pace");
+    pace_ = 1U << draws.below(5);
+    proto::Work& work = *drawn_.mutable_work();
+    work.set_for_ms(work.for_ms() * pace_);
+    work.set_think_max_ms(work.think_max_ms() * pace_);
+  }
+
   // Each class is on in a third of the draws.
   void draw_class(const Candidate& candidate) {
     RandomStream draws = stream(candidate.name);
     if (draws.below(3) > 0) return;
     proto::FaultClass& drawn = *drawn_.add_fault_classes();
     DOGFS_CHECK(google::protobuf::TextFormat::ParseFromString(candidate.fault, drawn.mutable_fault()), candidate.name);
-    const uint64_t interval = draws.between(uint64_t{1500}, 8000) * candidate.seldom;
+    const uint64_t interval = draws.between(uint64_t{1500}, 8000) * candidate.seldom * pace_;
     drawn.set_mean_interval_ms(static_cast<uint32_t>(interval));
     drawn.set_for_min_ms(candidate.shortest);
     drawn.set_for_max_ms(static_cast<uint32_t>(draws.between(candidate.shortest, candidate.longest)));
@@ -201,7 +212,7 @@ class ProfileDraw {
   void draw_looks() {
     RandomStream draws = stream("looks");
     if (draws.below(2) == 0) return;
-    drawn_.mutable_work()->set_looks_at_others_max_ms(static_cast<uint32_t>(draws.between(uint64_t{20}, 500)));
+    drawn_.mutable_work()->set_looks_at_others_max_ms(static_cast<uint32_t>(draws.between(uint64_t{20}, 500)) * pace_);
   }
 
   // A third of the clusters read under leases. Their clocks keep to the bound: drifts of one class do not add up, and
@@ -219,6 +230,7 @@ class ProfileDraw {
   StreamKey key_;
   bool only_data_;
   bool given_cluster_;
+  uint32_t pace_ = 1;
   proto::Scenario drawn_;
 };
 

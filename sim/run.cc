@@ -109,8 +109,8 @@ void Run::trace_event() {
 void Run::check_after_event() {
   const NodeIndex owner = world_.simulator().last_owner();
   if (owner == kWorld) return;
-  meta_oracle_.after_event();
-  if (const Node* meta = meta_by_index_[owner]) {
+  if (Node* meta = meta_by_index_[owner]) {
+    meta_oracle_.after_event(*meta);
     raft_oracle_.after_event(*meta);
     history_oracle_.after_event(*meta);
     leader_oracle_.after_event(*meta, injector_.active());
@@ -182,8 +182,8 @@ void Run::verify_phase() {
   advance("the audit of the shards", bound, [&audited] { return audited; });
 }
 
-// A client of which every metadata node that it was started with has been replaced may not know any that is left: whoever
-// runs it starts it again with the new addresses, as docs/operations.md says.
+// A client of which every metadata node that it was started with has been replaced may not know any that is left:
+// whoever runs it starts it again with the new addresses, as docs/operations.md says.
 void Run::begin_verification(Node& node) {
   clients_.at(node.name()).idle = false;
   if (!cluster_.is_out_of_touch(node)) return begin_client(node);

@@ -13,27 +13,16 @@ constexpr uint64_t kSectorBytes = 512;
 constexpr size_t kMaxFileNameBytes = 200;
 constexpr uint32_t kReadsAfterOneAstray = 64;
 
-void overwrite(std::string& content, uint64_t offset, const BytesChain& data, uint64_t length) {
-  if (content.size() < offset + length) content.resize(offset + length, '\0');
-  uint64_t at = offset;
-  for (const Bytes& piece : data.pieces()) {
-    if (at >= offset + length) return;
-    const uint64_t bytes = std::min<uint64_t>(piece.size(), offset + length - at);
-    content.replace(at, bytes, piece.view().substr(0, bytes));
-    at += bytes;
-  }
-}
-
 // The bytes of `content` from `offset` on, as far as there are any.
 std::string_view part_of(std::string_view content, uint64_t offset, uint64_t length) {
   return offset >= content.size() ? std::string_view() : content.substr(offset, length);
 }
 
 // Writes some sectors of `data`, any of them.
-void overwrite_sectors(std::string& content, uint64_t offset, const BytesChain& data, RandomStream& draws) {
+void overwrite_sectors(FileBytes& content, uint64_t offset, const BytesChain& data, RandomStream& draws) {
   for (uint64_t at = 0; at < data.size(); at += kSectorBytes) {
     const uint64_t bytes = std::min<uint64_t>(kSectorBytes, data.size() - at);
-    if (draws.chance(500'000)) overwrite(content, offset + at, data.slice(at, bytes), bytes);
+    if (draws.chance(500'000)) content.overwrite(offset + at, data.slice(at, bytes));
   }
 }
 
@@ -107,7 +96,7 @@ Status ShardDisk::complete_write(ShardFileContent& file, uint64_t id) {
     return Error(ErrorCode::kNoSpace);
   }
   write->completed = true;
-  overwrite(file.seen, write->offset, write->data, write->data.size());
+  file.seen.overwrite(write->offset, write->data);
   return ok();
 }
 
@@ -131,7 +120,7 @@ Status ShardDisk::fail_write(ShardFileContent& file, uint64_t id, RandomStream& 
   } else {
     write->completed = true;
     write->data = write->data.slice(0, written);
-    overwrite(file.seen, write->offset, write->data, written);
+    file.seen.overwrite(write->offset, write->data, written);
   }
   return Error(ErrorCode::kIoError, "write failed");
 }
@@ -147,14 +136,14 @@ Status ShardDisk::misdirect_write(ShardFileContent& file, uint64_t id, RandomStr
   harms_.count(DiskHarm::kMisdirectedWrite);
   guard_->damaged(file.name);
   const BytesChain astray = std::exchange(write->data, BytesChain());
-  if (file.seen.size() < end) file.seen.resize(end, '\0');
-  write->data = BytesChain(Bytes::copy_of(part_of(file.seen, write->offset, astray.size())));
+  if (file.seen.size() < end) file.seen.resize(end);
+  write->data = BytesChain(Bytes::copy_of(part_of(file.seen.view(), write->offset, astray.size())));
   write->completed = true;
   if (victim == nullptr || place >= victim->durable.size() || !guard_->may_damage(victim->name)) return ok();
   guard_->damaged(victim->name);
   const uint64_t hit = std::min<uint64_t>(astray.size(), victim->durable.size() - place);
-  overwrite(victim->durable, place, astray, hit);
-  overwrite(victim->seen, place, astray, hit);
+  victim->durable.overwrite(place, astray, hit);
+  victim->seen.overwrite(place, astray, hit);
   return ok();
 }
 
@@ -162,8 +151,8 @@ Bytes ShardDisk::misread(ShardFileContent& file, size_t length, RandomStream& dr
   file.certain_reads = kReadsAfterOneAstray;
   harms_.count(DiskHarm::kMisdirectedRead);
   const Content other = some_file(draws);
-  const std::string& from = other == nullptr ? file.seen : other->seen;
-  std::string bytes(part_of(from, draw_prefix(from.size(), draws), length));
+  const FileBytes& from = other == nullptr ? file.seen : other->seen;
+  std::string bytes(part_of(from.view(), draw_prefix(from.size(), draws), length));
   bytes.resize(length, '\0');
   return Bytes::copy_of(bytes);
 }
@@ -188,7 +177,7 @@ void ShardDisk::forget_writes(ShardFileContent& file, const std::vector<uint64_t
   if (draws.chance(500'000)) return;
   file.seen = file.durable;
   for (const ShardFileContent::Write& write : file.unsynced) {
-    if (write.completed) overwrite(file.seen, write.offset, write.data, write.data.size());
+    if (write.completed) file.seen.overwrite(write.offset, write.data);
   }
 }
 
@@ -205,7 +194,7 @@ void ShardDisk::make_durable(ShardFileContent& file, const std::vector<uint64_t>
     return std::binary_search(writes.begin(), writes.end(), write.id);
   };
   for (const ShardFileContent::Write& write : file.unsynced) {
-    if (covered(write)) overwrite(file.durable, write.offset, write.data, write.data.size());
+    if (covered(write)) file.durable.overwrite(write.offset, write.data);
   }
   std::erase_if(file.unsynced, covered);
 }
@@ -253,9 +242,9 @@ void ShardDisk::crash_names(RandomStream& draws) {
 void ShardDisk::lose_power(ShardFileContent& file, RandomStream& draws) {
   for (const ShardFileContent::Write& write : file.unsynced) {
     const uint64_t fate = draws.below(4);
-    if (fate == 1) overwrite(file.durable, write.offset, write.data, draw_prefix(write.data.size(), draws));
+    if (fate == 1) file.durable.overwrite(write.offset, write.data, draw_prefix(write.data.size(), draws));
     if (fate == 2) overwrite_sectors(file.durable, write.offset, write.data, draws);
-    if (fate == 3) overwrite(file.durable, write.offset, write.data, write.data.size());
+    if (fate == 3) file.durable.overwrite(write.offset, write.data);
   }
   file.unsynced.clear();
   file.seen = file.durable;
@@ -268,7 +257,7 @@ void ShardDisk::stop_writes(ShardFileContent& file, RandomStream& draws) {
     const uint64_t fate = draws.below(3);
     if (fate == 0) write.data = BytesChain();
     if (fate == 1) write.data = write.data.slice(0, draw_prefix(write.data.size(), draws));
-    if (!write.data.empty()) overwrite(file.seen, write.offset, write.data, write.data.size());
+    if (!write.data.empty()) file.seen.overwrite(write.offset, write.data);
     write.completed = true;
   }
 }
@@ -284,9 +273,9 @@ std::vector<std::string> ShardDisk::stored_files() const {
 void ShardDisk::rot(const std::string& name, RandomStream& draws) {
   ShardFileContent& file = *seen_.at(name);
   const uint64_t at = draws.below(file.durable.size());
-  const char flip = static_cast<char>(1U << draws.below(8));
-  file.durable[at] = static_cast<char>(file.durable[at] ^ flip);
-  if (at < file.seen.size()) file.seen[at] = static_cast<char>(file.seen[at] ^ flip);
+  const auto bit = static_cast<uint8_t>(1U << draws.below(8));
+  file.durable.flip(at, bit);
+  if (at < file.seen.size()) file.seen.flip(at, bit);
 }
 
 class SimShardStore::File final : public ShardFile {
@@ -362,9 +351,9 @@ Result<Bytes> SimShardStore::Timing::finish_read(ShardFileContent& file, uint64_
     return disk->misread(file, length, trouble_draws);
   }
   if (file.certain_reads > 0) --file.certain_reads;
-  const std::string_view seen = file.seen;
-  if (offset > seen.size() || length > seen.size() - offset) return Error(ErrorCode::kCorrupt, "file too short");
-  return Bytes::copy_of(seen.substr(offset, length));
+  const uint64_t size = file.seen.size();
+  if (offset > size || length > size - offset) return Error(ErrorCode::kCorrupt, "file too short");
+  return file.seen.slice(offset, length);
 }
 
 void SimShardStore::Timing::record_sync(VirtualTime begin) const {

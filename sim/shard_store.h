@@ -17,6 +17,7 @@
 #include "sim/completion.h"
 #include "sim/disk_trouble.h"
 #include "sim/executor.h"
+#include "sim/file_bytes.h"
 
 namespace dogfs::sim {
 
@@ -42,8 +43,8 @@ struct ShardFileContent {
     bool completed = false;
   };
   std::string name;  // at its creation
-  std::string seen;
-  std::string durable;
+  FileBytes seen;
+  FileBytes durable;
   std::vector<Write> unsynced;  // in the order of the calls
   // Reads that go where they should, whatever the trouble: reads go astray for once, not the same one over and over.
   uint32_t certain_reads = 0;

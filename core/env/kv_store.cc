@@ -105,14 +105,15 @@ Status KvOverlay::scan_backward(std::string_view begin, std::string_view end, co
 
 WriteBatch KvOverlay::take() {
   WriteBatch batch;
-  for (auto& [key, value] : changes_) {
-    if (value) {
-      batch.put(key, *std::move(value));
+  batch.reserve(changes_.size());
+  while (!changes_.empty()) {
+    auto change = changes_.extract(changes_.begin());
+    if (change.mapped()) {
+      batch.put(std::move(change.key()), *std::move(change.mapped()));
     } else {
-      batch.erase(key);
+      batch.erase(std::move(change.key()));
     }
   }
-  changes_.clear();
   return batch;
 }
 

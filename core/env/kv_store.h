@@ -49,6 +49,8 @@ class WriteBatch {
   };
   using Operation = std::variant<Put, Erase, EraseRange>;
 
+  // Makes room for so many operations.
+  void reserve(size_t operations) { operations_.reserve(operations); }
   void put(std::string key, std::string value);
   void erase(std::string key);
   void erase_range(std::string begin, std::string end);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/bind_executor.hpp>
+#include <boost/asio/post.hpp>
 
 namespace dogfs {
 
@@ -59,11 +60,21 @@ void spawn(const Executor& executor, Task<void> task, std::function<void()> ende
   boost::asio::co_spawn(later, std::move(task), boost::asio::bind_executor(AtOnce(), std::move(finish)));
 }
 
+void TaskGroup::State::end_one() {
+  DOGFS_CHECK(running > 0);
+  if (--running == 0) idle.notify_all();
+}
+
 void TaskGroup::spawn(Task<void> task) {
   ++state_->running;
-  dogfs::spawn(executor_, std::move(task), [state = state_] {
-    DOGFS_CHECK(state->running > 0);
-    if (--state->running == 0) state->idle.notify_all();
+  dogfs::spawn(executor_, std::move(task), [state = state_] { state->end_one(); });
+}
+
+void TaskGroup::post(std::function<void()> work) {
+  ++state_->running;
+  boost::asio::post(executor_, [state = state_, work = std::move(work)] {
+    work();
+    state->end_one();
   });
 }
 

@@ -16,8 +16,8 @@
 
 namespace dogfs {
 
-// Starts `task` on `executor` soon (never inline). When it has ended, `ended` is called at once, in its last turn. A task
-// that throws ends the process.
+// Starts `task` on `executor` soon (never inline). When it has ended, `ended` is called at once, in its last turn. A
+// task that throws ends the process.
 void spawn(const Executor& executor, Task<void> task, std::function<void()> ended = nullptr);
 
 // Suspends for `duration`.
@@ -50,8 +50,10 @@ class TaskGroup {
 
   // Starts `task` soon (never inline). A task that throws ends the process.
   void spawn(Task<void> task);
+  // Calls `work` soon (never inline): a task that has nothing to wait for, without the cost of one.
+  void post(std::function<void()> work);
 
-  // Resumes when every task that was spawned has ended.
+  // Resumes when every task that was spawned or posted has ended.
   Task<void> join();
 
   size_t running() const { return state_->running; }
@@ -59,6 +61,7 @@ class TaskGroup {
  private:
   struct State {
     explicit State(Clock& clock) : idle(clock) {}
+    void end_one();
     size_t running = 0;
     Notifier idle;
   };

@@ -18,6 +18,17 @@ void trim_replies(MutableTables& tables, SessionId session, uint64_t from, uint6
   }
 }
 
+Status erase_replies(MutableTables& tables, SessionId session) {
+  std::vector<std::string> keys;
+  const KeyRange range = tables.keys().replies(session);
+  DOGFS_TRYV(tables.reader().scan(range.begin, range.end, [&keys](std::string_view key, std::string_view) {
+    keys.emplace_back(key);
+    return true;
+  }));
+  for (std::string& key : keys) tables.erase(std::move(key));
+  return ok();
+}
+
 Status check_sequence(const wire::Command& command, uint64_t low_water) {
   if (command.sequence() > kMaxRequestSequence) {
     return Error(ErrorCode::kInvalidArgument,
@@ -86,7 +97,7 @@ Status expire_sessions(ApplyContext& context, const wire::ExpireSessions& operat
     const SessionId session(id);
     DOGFS_TRY(const std::optional<wire::SessionRow> row, context.tables.session(session));
     if (!row || row->last_active_ms() > operation.idle_since_ms()) continue;
-    trim_replies(context.tables, session, row->low_water(), row->low_water() + kMaxRequestsInFlightPerSession);
+    DOGFS_TRYV(erase_replies(context.tables, session));
     context.tables.erase(context.tables.keys().session(session));
     context.counters.set_sessions(context.counters.sessions() - 1);
   }

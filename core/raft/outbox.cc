@@ -38,13 +38,12 @@ std::map<Address, wire::RaftMessages> FramePacker::take() {
 
 void Outbox::add(const Address& peer, const Message& message) {
   if (auto full = frames_.add(peer, message)) return send(peer, *std::move(full));
-  if (!std::exchange(flushing_, true)) tasks_.spawn(flush());
+  if (!std::exchange(flushing_, true)) tasks_.post([this] { flush(); });
 }
 
-Task<void> Outbox::flush() {
+void Outbox::flush() {
   flushing_ = false;
   for (auto& [peer, frame] : frames_.take()) send(peer, std::move(frame));
-  co_return;
 }
 
 // The group is in each message: a frame is of them all.

@@ -55,7 +55,7 @@ class Outbox {
   Task<void> flushed() { return tasks_.join(); }
 
  private:
-  Task<void> flush();
+  void flush();
   void send(const Address& peer, wire::RaftMessages frame);
 
   Env& env_;

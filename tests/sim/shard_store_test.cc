@@ -39,6 +39,28 @@ class SimShardStoreTest : public ::testing::Test {
   Node* node_ = nullptr;
 };
 
+TEST_F(SimShardStoreTest, WhatWasReadDoesNotChangeWithTheFile) {
+  start(1);
+  const File file = create("f");
+  ASSERT_TRUE(run(file->write(0, bytes("hello"))).has_value());
+  const Bytes before = run(file->read(0, 5)).value();
+  ASSERT_TRUE(run(file->write(1, bytes("oh"))).has_value());
+  EXPECT_EQ(before.view(), "hello");
+  EXPECT_EQ(content("f"), "hohlo");
+}
+
+TEST_F(SimShardStoreTest, WritesMayReachOverTheEndAndBeginBehindIt) {
+  start(1);
+  const File file = create("f");
+  BytesChain pieces(Bytes::copy_of("ab"));
+  pieces.append(Bytes::copy_of("cd"));
+  ASSERT_TRUE(run(file->write(0, pieces)).has_value());
+  ASSERT_TRUE(run(file->write(3, pieces)).has_value());
+  EXPECT_EQ(content("f"), "abcabcd");
+  ASSERT_TRUE(run(file->write(9, bytes("e"))).has_value());
+  EXPECT_EQ(content("f"), std::string("abcabcd\0\0e", 10));
+}
+
 TEST_F(SimShardStoreTest, WhatIsSyncedSurvivesAPowerCut) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     start(seed);

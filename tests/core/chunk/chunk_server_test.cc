@@ -43,7 +43,7 @@ TEST_F(ChunkServerTest, ShardsOfAllSizesKeepToTheFormat) {
     const ShardKey key = ChunkWorld::key(block++);
     const std::string data = ChunkWorld::data(size, size);
     ASSERT_EQ(w_.write(key, data, 3 * kPiece), ErrorCode::kOk) << size;
-    const std::string file = w_.node.shard_disk("disk0")->open(shard_file_name(key)).value()->durable;
+    const std::string file(w_.node.shard_disk("disk0")->open(shard_file_name(key)).value()->durable.view());
     ASSERT_EQ(file.size(), shard_file_bytes(size));
     const auto bytes = std::as_bytes(std::span(file));
     EXPECT_EQ(decode_shard_header(bytes.first(kShardHeaderBytes)).value().key, key);
@@ -250,7 +250,7 @@ TEST_F(ChunkServerTest, AnIdleWriterIsGivenUp) {
 TEST_F(ChunkServerTest, AFlippedBitAtRestIsSeenByTheReader) {
   ASSERT_EQ(w_.write(key_, data_), ErrorCode::kOk);
   const auto file = w_.node.shard_disk("disk0")->open(shard_file_name(key_)).value();
-  file->seen[kShardHeaderBytes + 3 * kPiece + 17] ^= 0x04;
+  file->seen.flip(kShardHeaderBytes + 3 * kPiece + 17, 0x04);
   EXPECT_EQ(code_of(w_.read(key_, 3 * kPiece, 100)), ErrorCode::kChecksumMismatch);
   EXPECT_EQ(w_.read(key_, 0, 3 * kPiece).value(), data_.substr(0, 3 * kPiece));
 }
@@ -258,7 +258,7 @@ TEST_F(ChunkServerTest, AFlippedBitAtRestIsSeenByTheReader) {
 TEST_F(ChunkServerTest, ADamagedFooterOrATruncatedFileIsCorrupt) {
   ASSERT_EQ(w_.write(key_, data_), ErrorCode::kOk);
   const auto file = w_.node.shard_disk("disk0")->open(shard_file_name(key_)).value();
-  file->seen[shard_footer_offset(data_.size()) + 1] ^= 0x04;
+  file->seen.flip(shard_footer_offset(data_.size()) + 1, 0x04);
   EXPECT_EQ(code_of(w_.read(key_, 0, 1)), ErrorCode::kCorrupt);
   file->seen.resize(file->seen.size() - 4096);
   EXPECT_EQ(code_of(w_.read(key_, 0, 1)), ErrorCode::kCorrupt);

@@ -50,8 +50,8 @@ class DiskRecoveryTest : public ::testing::Test {
     return w_.node.shard_disk("disk0")->open(shard_file_name(key)).value();
   }
   void damage(const ShardKey& key, size_t at) {
-    file(key)->durable[at] ^= 1;
-    file(key)->seen[at] ^= 1;
+    file(key)->durable.flip(at, 1);
+    file(key)->seen.flip(at, 1);
   }
   // Restarts with the disk as `change` leaves it while the server is down.
   template <class Change>
@@ -88,7 +88,7 @@ TEST_F(DiskRecoveryTest, AFileWithoutARecordIsRecordedAgainIfItIsWhole) {
 TEST_F(DiskRecoveryTest, AFileIsWrittenAnewBeforeItIsRecordedAgain) {
   restart_after([&] {
     erase_record(key_);
-    file(key_)->durable.clear();
+    file(key_)->durable.resize(0);
   });
   settle();
   EXPECT_TRUE(has_record(key_));

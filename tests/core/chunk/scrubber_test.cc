@@ -28,10 +28,7 @@ class ScrubberTest : public ::testing::Test {
   // Changes one stored byte.
   void rot(const ShardKey& key) {
     auto file = w_.node.shard_disk("disk0")->open(shard_file_name(key)).value();
-    for (std::string* bytes : {&file->seen, &file->durable}) {
-      char& byte = bytes->at(kShardHeaderBytes + 100'000);
-      byte = static_cast<char>(byte ^ 4);
-    }
+    for (sim::FileBytes* bytes : {&file->seen, &file->durable}) bytes->flip(kShardHeaderBytes + 100'000, 4);
   }
 
   ChunkWorld w_;

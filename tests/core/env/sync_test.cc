@@ -70,6 +70,19 @@ TEST_F(Sync, JoinWaitsForEveryTask) {
   EXPECT_EQ(group.running(), 0U);
 }
 
+TEST_F(Sync, PostedWorkRunsLaterAndIsWaitedFor) {
+  auto& group = node_.make<TaskGroup>(node_.env().executor, clock());
+  int count = 0;
+  int seen = -1;
+  group.post([&count] { ++count; });
+  EXPECT_EQ(count, 0) << "never inline";
+  EXPECT_EQ(group.running(), 1U);
+  spawn(join_and_note(group, count, seen));
+  settle();
+  EXPECT_EQ(seen, 1);
+  EXPECT_EQ(group.running(), 0U);
+}
+
 TEST_F(Sync, JoinOfAnIdleGroupEndsAtOnce) {
   auto& group = node_.make<TaskGroup>(node_.env().executor, clock());
   const int count = 0;
