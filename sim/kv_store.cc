@@ -157,6 +157,7 @@ void KvDisk::apply(const WriteBatch& batch) {
     }
   }
   tell_watcher();
+  if (on_apply_) on_apply_(batch);
 }
 
 void KvDisk::watch(std::string prefix, std::function<void()> changed) {

@@ -58,6 +58,8 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
   // batch that touched one of them.
   void watch(std::string prefix, std::function<void()> changed);
   uint64_t watched_digest() const { return watched_digest_; }
+  // Calls `applied` with every batch that has become visible. Not when a crash takes batches back.
+  void on_apply(std::function<void(const WriteBatch&)> applied) { on_apply_ = std::move(applied); }
 
   // Makes the next sync fail, and with it all later writes of that node.
   void fail_next_sync() { set_sync_failure(true); }
@@ -111,6 +113,7 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
   std::function<void()> watcher_;
   uint64_t watched_digest_ = 0;
   bool watched_changed_ = false;
+  std::function<void(const WriteBatch&)> on_apply_;
 };
 
 class SimKvStore final : public KvStore {

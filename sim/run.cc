@@ -56,6 +56,7 @@ Run::Run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace, Re
       state_oracle_(cluster_, verdict_),
       meta_oracle_(cluster_, verdict_),
       heal_oracle_(cluster_),
+      block_oracle_(cluster_, atlas_, verdict_),
       shard_oracle_(cluster_, atlas_, verdict_),
       history_oracle_(cluster_, verdict_),
       leak_oracle_(cluster_),
@@ -176,6 +177,7 @@ void Run::verify_phase() {
   if (!advance("the agreement of the metadata nodes", bound, [this] { return state_oracle_.agree(); })) return;
   if (scenario_.heal_within_ms() > 0 && !heal()) return;
   meta_oracle_.check_all();
+  block_oracle_.check_all();
   history_oracle_.check();
   bool audited = false;
   world_.spawn(auditor_, audit(audited));

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "sim/atlas.h"
+#include "sim/block_oracle.h"
 #include "sim/cluster.h"
 #include "sim/faults.h"
 #include "sim/history_oracle.h"
@@ -95,6 +96,7 @@ class Run {
   StateOracle state_oracle_;
   MetaOracle meta_oracle_;
   HealOracle heal_oracle_;
+  BlockOracle block_oracle_;
   ShardOracle shard_oracle_;
   HistoryOracle history_oracle_;
   LeakOracle leak_oracle_;

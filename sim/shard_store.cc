@@ -65,6 +65,7 @@ Result<std::shared_ptr<ShardFileContent>> ShardDisk::open(const std::string& nam
 Status ShardDisk::remove(const std::string& name) {
   DOGFS_TRYV(check_file_name(name));
   if (!seen_.contains(name)) return Error(ErrorCode::kNotFound, name);
+  if (on_remove_) on_remove_(name);
   name_changes_.push_back({name, nullptr});
   apply_name_change(seen_, name_changes_.back());
   return ok();
@@ -260,6 +261,11 @@ void ShardDisk::stop_writes(ShardFileContent& file, RandomStream& draws) {
     if (!write.data.empty()) file.seen.overwrite(write.offset, write.data);
     write.completed = true;
   }
+}
+
+const FileBytes* ShardDisk::durable_file(const std::string& name) const {
+  const auto found = durable_.find(name);
+  return found == durable_.end() ? nullptr : &found->second->durable;
 }
 
 std::vector<std::string> ShardDisk::stored_files() const {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -81,6 +82,8 @@ class ShardDisk {
 
   // --- What happens to disks ---
   void crash(CrashKind kind, RandomStream& draws);
+  // What a power cut now would leave of a file, if nothing unsynced came through; null where there would be none.
+  const FileBytes* durable_file(const std::string& name) const;
   // The names of the files with durable content, in order.
   std::vector<std::string> stored_files() const;
   // Flips one bit of a stored file. Precondition: it is one of stored_files().
@@ -94,6 +97,8 @@ class ShardDisk {
   DiskHarms& harms() { return harms_; }
   // Asked before a write is misdirected; without one no write is. `guard` must outlive the disk.
   void set_guard(DamageGuard* guard) { guard_ = guard; }
+  // Calls `removing` with the name of each file before a program removes it.
+  void on_remove(std::function<void(const std::string&)> removing) { on_remove_ = std::move(removing); }
   void set_capacity(uint64_t bytes) { capacity_bytes_ = bytes; }
 
  private:
@@ -121,6 +126,7 @@ class ShardDisk {
   bool fail_next_sync_ = false;
   DiskHarms harms_;
   DamageGuard* guard_ = nullptr;
+  std::function<void(const std::string&)> on_remove_;
   Names seen_;
   Names durable_;
   std::vector<NameChange> name_changes_;  // behind durable_, in order

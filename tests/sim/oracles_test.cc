@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include "core/chunk/shard_format.h"
 #include "core/meta/keys.h"
+#include "core/meta/tables.h"
+#include "sim/block_oracle.h"
 #include "sim/content.h"
 #include "sim/leader_oracle.h"
 
@@ -31,6 +34,38 @@ class OracleTest : public ::testing::Test {
   void TearDown() override {
     for (Node* node : cluster.all_nodes()) node->crash(CrashKind::kProcess);
   }
+  // The block that was written, by the rows of the first metadata node.
+  wire::BlockRow block() {
+    wire::BlockRow found;
+    const KeyRange range = MetaKeys(GroupId(0)).blocks();
+    const Status scanned =
+        cluster.meta_nodes()[0]->kv_disk()->scan(range.begin, range.end, [&](std::string_view, std::string_view row) {
+          return !found.ParseFromArray(row.data(), static_cast<int>(row.size()));
+        });
+    EXPECT_TRUE(scanned.has_value());
+    return found;
+  }
+  // The file of one of its shards, and the server that has it.
+  std::pair<std::string, Node*> stored_shard() {
+    const wire::BlockRow row = block();
+    for (const wire::Shard& shard : row.shards()) {
+      const std::string file =
+          shard_file_name({BlockId(row.block()), ShardIndex(shard.index()), ShardGeneration(shard.generation())});
+      for (Node* node : cluster.chunk_nodes()) {
+        if (shard.length() > 0 && node->shard_disk()->open(file).has_value()) return {file, node};
+      }
+    }
+    return {};
+  }
+  // As a command would that makes the block what `row` says.
+  void apply(const wire::BlockRow& row) {
+    KvDisk& disk = *cluster.meta_nodes()[0]->kv_disk();
+    KvOverlay overlay(disk);
+    MutableTables tables(overlay, GroupId(0));
+    tables.put(row);
+    tables.put_applied(LogIndex(tables.applied().value().value() + 1));
+    disk.apply(overlay.take());
+  }
   void verify_shards() { ASSERT_TRUE(world.run(auditor, shards.verify(auditor), seconds(10))); }
 
   World world;
@@ -40,12 +75,15 @@ class OracleTest : public ::testing::Test {
   StateOracle state{cluster, verdict};
   MetaOracle meta{cluster, verdict};
   Atlas atlas{cluster};
+  BlockOracle blocks{cluster, atlas, verdict};
   ShardOracle shards{cluster, atlas, verdict};
 };
 
 TEST_F(OracleTest, AWholeClusterPasses) {
   verify_shards();
   meta.check_all();
+  blocks.check_all();
+  EXPECT_GT(blocks.shards_checked(), 3U);
   EXPECT_TRUE(state.agree());
   EXPECT_GT(state.compared(), 0U);
   EXPECT_GT(shards.shards_checked(), 3U);
@@ -67,6 +105,42 @@ TEST_F(OracleTest, RowsThatDoNotAgreeAreSeen) {
   cluster.meta_nodes()[1]->kv_disk()->apply(row);
   EXPECT_FALSE(verdict.failed());
   meta.check_all();
+  EXPECT_TRUE(verdict.failed());
+}
+
+TEST_F(OracleTest, AListedShardThatIsNotOnItsDiskIsSeenUnlessAFaultExcusesIt) {
+  const auto [file, server] = stored_shard();
+  ASSERT_NE(server, nullptr);
+  server->shard_disk()->open(file).value()->durable.flip(kShardHeaderBytes, 1);
+  atlas.damaged(*server, file);
+  blocks.check_all();
+  EXPECT_FALSE(verdict.failed());
+  atlas.created(*server, file);
+  blocks.check_all();
+  EXPECT_TRUE(verdict.failed());
+}
+
+TEST_F(OracleTest, TheRemovalOfAGoodShardIsSeenAtOnce) {
+  const auto [file, server] = stored_shard();
+  ASSERT_NE(server, nullptr);
+  ASSERT_TRUE(server->shard_disk()->remove(file).has_value());
+  EXPECT_TRUE(verdict.failed());
+}
+
+TEST_F(OracleTest, ARowThatGivesUpAGoodShardIsSeen) {
+  wire::BlockRow row = block();
+  row.mutable_shards(0)->set_condition(wire::Shard::DAMAGED);
+  apply(row);
+  EXPECT_FALSE(verdict.failed()) << "it is listed still";
+  row.mutable_shards(0)->set_server(0);
+  apply(row);
+  EXPECT_TRUE(verdict.failed());
+}
+
+TEST_F(OracleTest, ARowWithANewShardThatIsNowhereIsSeen) {
+  wire::BlockRow row = block();
+  row.mutable_shards(0)->set_generation(row.shards(0).generation() + 1000);
+  apply(row);
   EXPECT_TRUE(verdict.failed());
 }
 

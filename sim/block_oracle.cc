@@ -1,0 +1,159 @@
+#include "sim/block_oracle.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/base/checksum.h"
+#include "core/chunk/shard_format.h"
+#include "core/meta/keys.h"
+#include "core/meta/risk.h"
+#include "core/meta/tables.h"
+#include "core/raft/raft_store.h"
+
+namespace dogfs::sim {
+namespace {
+
+constexpr GroupId kGroup{0};
+constexpr uint64_t kEntriesBetweenChecksOfAll = 100;
+
+ShardKey key_of(const wire::BlockRow& block, const wire::Shard& shard) {
+  return {BlockId(block.block()), ShardIndex(shard.index()), ShardGeneration(shard.generation())};
+}
+
+bool is_same_shard(const wire::Shard& a, const wire::Shard& b) {
+  return a.index() == b.index() && a.server() == b.server() && a.generation() == b.generation();
+}
+
+template <class Row>
+Row parse(const WriteBatch::Put& put) {
+  Row row;
+  DOGFS_CHECK(row.ParseFromString(put.value));
+  return row;
+}
+
+}  // namespace
+
+BlockOracle::BlockOracle(Cluster& cluster, const Atlas& atlas, Verdict& verdict)
+    : cluster_(cluster), atlas_(atlas), verdict_(verdict) {
+  for (Node* node : cluster_.meta_nodes()) {
+    KvDisk& disk = *node->kv_disk();
+    disk.on_apply([this, &disk](const WriteBatch& batch) { applied_on(disk, batch); });
+  }
+  for (Node* node : cluster_.chunk_nodes()) {
+    node->shard_disk()->on_remove([this, node](const std::string& file) { removed(*node, file); });
+  }
+}
+
+// What one node applies others have applied before, or will: the first counts. It had applied all that came before, so
+// its batch has every row that has changed since.
+void BlockOracle::applied_on(const KvDisk& disk, const WriteBatch& batch) {
+  if (verdict_.failed()) return;
+  const Result<std::optional<raft::LogPosition>> install = raft::load_install(disk, kGroup);
+  const Result<LogIndex> applied = MetaTables(disk, kGroup).applied();
+  DOGFS_CHECK(install.has_value() && applied.has_value());
+  if (install.value() || applied.value() <= applied_) return;
+  applied_ = applied.value();
+  const MetaKeys keys(kGroup);
+  const KeyRange servers = keys.servers();
+  for (const WriteBatch::Operation& operation : batch.operations()) {
+    const auto* put = std::get_if<WriteBatch::Put>(&operation);
+    if (put == nullptr || !servers.contains(put->key)) continue;
+    servers_[last_id(put->key)] = parse<wire::ChunkServerRow>(*put).address();
+  }
+  const KeyRange blocks = keys.blocks();
+  for (const WriteBatch::Operation& operation : batch.operations()) {
+    if (const auto* put = std::get_if<WriteBatch::Put>(&operation)) {
+      if (blocks.contains(put->key)) take_row(*put);
+    } else if (const auto* erase = std::get_if<WriteBatch::Erase>(&operation)) {
+      if (blocks.contains(erase->key)) blocks_.erase(last_id(erase->key));
+    }
+  }
+  if (applied_ < next_check_of_all_) return;
+  next_check_of_all_ = LogIndex(applied_.value() + kEntriesBetweenChecksOfAll);
+  check_all();
+}
+
+void BlockOracle::take_row(const WriteBatch::Put& row) {
+  const auto after = parse<wire::BlockRow>(row);
+  wire::BlockRow& known = blocks_[after.block()];
+  if (after.state() == wire::BlockRow::COMMITTED) changed(known, after);
+  known = after;
+}
+
+// `before` is empty, or a row that need not be committed.
+void BlockOracle::changed(const wire::BlockRow& before, const wire::BlockRow& after) {
+  for (const wire::Shard& shard : after.shards()) {
+    const bool was_listed =
+        before.state() == wire::BlockRow::COMMITTED &&
+        std::ranges::any_of(before.shards(), [&](const wire::Shard& each) { return is_same_shard(each, shard); });
+    if (shard.server() != 0 && !was_listed) check_shard(after, shard, "listed");
+  }
+  if (before.state() != wire::BlockRow::COMMITTED) return;
+  for (const wire::Shard& shard : before.shards()) {
+    if (!is_good(before, shard)) continue;
+    const auto now = std::ranges::find(after.shards(), shard.index(), &wire::Shard::index);
+    if (now == after.shards().end() || now->server() == 0) {
+      fail(before, shard, "is good, but not listed any more");
+    } else if (!is_good(after, *now) && !is_excused(after, *now)) {
+      fail(before, shard, "is good, but was replaced by one that is not");
+    }
+  }
+}
+
+void BlockOracle::removed(const Node& server, const std::string& file) {
+  const std::optional<ShardKey> key = parse_shard_file_name(file);
+  if (!key || verdict_.failed()) return;
+  const auto block = blocks_.find(key->block.value());
+  if (block == blocks_.end() || block->second.state() != wire::BlockRow::COMMITTED) return;
+  for (const wire::Shard& shard : block->second.shards()) {
+    if (key_of(block->second, shard) != *key || server_of(shard) != &server) continue;
+    if (is_good(block->second, shard)) fail(block->second, shard, "is good and listed, and its file is removed");
+  }
+}
+
+void BlockOracle::check_all() {
+  for (const auto& [id, block] : blocks_) {
+    if (block.state() != wire::BlockRow::COMMITTED) continue;
+    for (const wire::Shard& shard : block.shards()) {
+      if (is_intact(shard)) check_shard(block, shard, "kept");
+    }
+  }
+}
+
+void BlockOracle::check_shard(const wire::BlockRow& block, const wire::Shard& shard, const char* when) {
+  ++shards_checked_;
+  if (is_good(block, shard) || is_excused(block, shard)) return;
+  fail(block, shard, fmt::format("is {}, but its disk does not hold what was committed", when).c_str());
+}
+
+Node* BlockOracle::server_of(const wire::Shard& shard) const {
+  const auto address = servers_.find(shard.server());
+  if (address == servers_.end()) return nullptr;
+  const auto& nodes = cluster_.chunk_nodes();
+  const auto node = std::ranges::find_if(nodes, [&](const Node* each) { return each->name() == address->second; });
+  return node == nodes.end() || cluster_.is_retired(**node) ? nullptr : *node;
+}
+
+bool BlockOracle::is_good(const wire::BlockRow& block, const wire::Shard& shard) const {
+  Node* server = server_of(shard);
+  if (server == nullptr) return false;
+  const FileBytes* file = server->shard_disk()->durable_file(shard_file_name(key_of(block, shard)));
+  if (file == nullptr || file->size() < shard_file_bytes(shard.length())) return false;
+  return crc32c(file->view().substr(kShardHeaderBytes, shard.length())) == shard.crc32c();
+}
+
+// A shard that went with its server is nobody's fault either.
+bool BlockOracle::is_excused(const wire::BlockRow& block, const wire::Shard& shard) const {
+  const Node* server = server_of(shard);
+  return server == nullptr || atlas_.is_damaged(*server, key_of(block, shard));
+}
+
+void BlockOracle::fail(const wire::BlockRow& block, const wire::Shard& shard, const char* what) {
+  const auto address = servers_.find(shard.server());
+  verdict_.fail("block", fmt::format("{} on {} {}", to_string(key_of(block, shard)),
+                                     address == servers_.end() ? "no server" : address->second, what));
+}
+
+}  // namespace dogfs::sim

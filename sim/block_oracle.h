@@ -1,0 +1,55 @@
+// Whether what the metadata says of a committed block is so, at any moment: looked up on the disks themselves, behind the
+// back of all programs, in what a power cut would leave.
+//
+// A block is looked at when its row changes, and when a file of it is removed. No listed shard may be bad or absent but
+// by a fault that struck; so a block reads back for as long as faults spare d of its shards. And no change of the row
+// and no removal may leave the block with fewer good shards than it had. From time to time all blocks are looked at.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "core/chunk/shard_key.h"
+#include "core/wire/state.pb.h"
+#include "sim/atlas.h"
+#include "sim/cluster.h"
+#include "sim/verdict.h"
+
+namespace dogfs::sim {
+
+class BlockOracle {
+ public:
+  // Watches the disks of the cluster. What is passed must outlive this object, and the disks must not be used after it.
+  BlockOracle(Cluster& cluster, const Atlas& atlas, Verdict& verdict);
+
+  // Looks at every committed block.
+  void check_all();
+  // Listed shards that were looked at.
+  uint64_t shards_checked() const { return shards_checked_; }
+
+ private:
+  void applied_on(const KvDisk& disk, const WriteBatch& batch);
+  void take_row(const WriteBatch::Put& row);
+  void changed(const wire::BlockRow& before, const wire::BlockRow& after);
+  void removed(const Node& server, const std::string& file);
+  // Fails the run unless the shard is good, or a fault excuses it.
+  void check_shard(const wire::BlockRow& block, const wire::Shard& shard, const char* when);
+  // Null where it is stored nowhere, or on a server that is gone for good.
+  Node* server_of(const wire::Shard& shard) const;
+  bool is_good(const wire::BlockRow& block, const wire::Shard& shard) const;
+  bool is_excused(const wire::BlockRow& block, const wire::Shard& shard) const;
+  void fail(const wire::BlockRow& block, const wire::Shard& shard, const char* what);
+
+  Cluster& cluster_;
+  const Atlas& atlas_;
+  Verdict& verdict_;
+  // As of `applied_`, the highest index that any metadata node has applied.
+  LogIndex applied_;
+  std::map<uint64_t, std::string> servers_;  // addresses
+  std::map<uint64_t, wire::BlockRow> blocks_;
+  LogIndex next_check_of_all_;
+  uint64_t shards_checked_ = 0;
+};
+
+}  // namespace dogfs::sim
