@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/meta/queries.h"
+#include "core/meta/server_states.h"
 #include "core/raft/raft.h"
 #include "core/wire/rpc.h"
 
@@ -23,7 +24,7 @@ int64_t count_ms(Duration duration) {
 struct StoredStatus {
   wire::CountersRow counters;
   std::vector<wire::ChunkServerRow> servers;
-  // Of the servers whose blocks were counted.
+  // Of the servers whose blocks were counted: those that have a shard there, or may get one yet (HDFS-17658).
   std::map<uint64_t, int64_t> blocks;
 };
 
@@ -33,9 +34,12 @@ Result<StoredStatus> read_status(const MetaTables& tables, bool count_blocks) {
   if (counters) status.counters = *counters;
   DOGFS_TRY(status.servers, tables.servers());
   if (!count_blocks) return status;
+  DOGFS_TRY(const auto under_way, blocks_under_way(tables));
   for (const wire::ChunkServerRow& row : status.servers) {
     if (row.state() == wire::LIVE) continue;
     int64_t& blocks = status.blocks[row.server()];
+    const auto open = under_way.find(ServerId(row.server()));
+    if (open != under_way.end()) blocks = static_cast<int64_t>(open->second.size());
     const KeyRange range = tables.keys().listed_of(ServerId(row.server()), BlockId());
     DOGFS_TRYV(tables.reader().scan(range.begin, range.end, [&](std::string_view, std::string_view) {
       ++blocks;

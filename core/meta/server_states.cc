@@ -1,6 +1,8 @@
 #include "core/meta/server_states.h"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 #include <vector>
 
 #include "core/base/mutant.h"
@@ -27,38 +29,18 @@ Result<std::vector<BlockId>> blocks_behind(const MetaTables& tables, ServerId se
   return blocks;
 }
 
-bool is_target(const wire::BlockRow& block, ServerId server) {
-  const auto names = [server](const auto& places, auto of) {
-    return std::ranges::find(places, server.value(), of) != places.end();
-  };
-  return names(block.shards(), &wire::Shard::server) || names(block.reservations(), &wire::RepairReservation::target);
-}
-
-// A block that is being written or repaired, and may get a shard on `server`; none if there is no such.
-Result<BlockId> block_under_way(const MetaTables& tables, ServerId server) {
-  std::vector<BlockId> under_way;
-  std::vector<InodeId> open_files;
-  const auto note_file = [&](std::string_view key, std::string_view) {
-    open_files.emplace_back(last_id(key));
-    return true;
-  };
-  const auto note_block = [&](std::string_view key, std::string_view) {
-    under_way.emplace_back(last_id(key));
-    return true;
-  };
-  const KeyRange leases = tables.keys().leases(InodeId());
-  DOGFS_TRYV(tables.reader().scan(leases.begin, leases.end, note_file));
-  for (const InodeId id : open_files) {
-    DOGFS_TRY(const wire::InodeRow file, tables.required_inode(id));
-    for (const uint64_t block : file.pending_blocks()) under_way.emplace_back(block);
+// The servers that may yet get a shard of a block that is being written or repaired, and have none that is listed.
+std::set<ServerId> future_hosts(const wire::BlockRow& block) {
+  std::set<ServerId> hosts;
+  for (const wire::RepairReservation& reservation : block.reservations()) hosts.emplace(reservation.target());
+  for (const wire::Shard& shard : block.shards()) {
+    if (block.state() == wire::BlockRow::COMMITTED) {
+      hosts.erase(ServerId(shard.server()));
+    } else {
+      hosts.emplace(shard.server());
+    }
   }
-  const KeyRange reserved = tables.keys().all_reserved();
-  DOGFS_TRYV(tables.reader().scan(reserved.begin, reserved.end, note_block));
-  for (const BlockId id : under_way) {
-    DOGFS_TRY(const wire::BlockRow block, tables.required_block(id));
-    if (is_target(block, server)) return id;
-  }
-  return BlockId();
+  return hosts;
 }
 
 Status check_removable(const MetaTables& tables, ServerId server) {
@@ -66,11 +48,12 @@ Status check_removable(const MetaTables& tables, ServerId server) {
   if (!left.empty()) {
     return Error(ErrorCode::kConflict, fmt::format("chunk server {} still has shards: drain it first", server));
   }
-  DOGFS_TRY(const BlockId under_way, block_under_way(tables, server));
-  if (under_way.is_none()) return ok();
+  DOGFS_TRY(const auto under_way, blocks_under_way(tables));
+  const auto found = under_way.find(server);
+  if (found == under_way.end()) return ok();
   return Error(ErrorCode::kConflict, fmt::format("chunk server {} may yet get a shard of block {}, which is being "
                                                  "written or repaired: try again later",
-                                                 server, under_way));
+                                                 server, found->second.front()));
 }
 
 Status check_wish(const MetaTables& tables, const wire::ChunkServerRow& row, const wire::AdministerServer& operation) {
@@ -169,6 +152,33 @@ Status administer_server(ApplyContext& context, const wire::AdministerServer& op
   if (!stays_dead && row.state() != operation.wanted()) enter_state(context, row, operation.wanted());
   context.tables.put(row);
   return ok();
+}
+
+Result<std::map<ServerId, std::vector<BlockId>>> blocks_under_way(const MetaTables& tables) {
+  std::vector<BlockId> blocks;
+  std::vector<InodeId> open_files;
+  const auto note_file = [&](std::string_view key, std::string_view) {
+    open_files.emplace_back(last_id(key));
+    return true;
+  };
+  const auto note_block = [&](std::string_view key, std::string_view) {
+    blocks.emplace_back(last_id(key));
+    return true;
+  };
+  const KeyRange leases = tables.keys().leases(InodeId());
+  DOGFS_TRYV(tables.reader().scan(leases.begin, leases.end, note_file));
+  for (const InodeId id : open_files) {
+    DOGFS_TRY(const wire::InodeRow file, tables.required_inode(id));
+    for (const uint64_t block : file.pending_blocks()) blocks.emplace_back(block);
+  }
+  const KeyRange reserved = tables.keys().all_reserved();
+  DOGFS_TRYV(tables.reader().scan(reserved.begin, reserved.end, note_block));
+  std::map<ServerId, std::vector<BlockId>> under_way;
+  for (const BlockId id : blocks) {
+    DOGFS_TRY(const wire::BlockRow block, tables.required_block(id));
+    for (const ServerId host : future_hosts(block)) under_way[host].push_back(id);
+  }
+  return under_way;
 }
 
 Status sweep_server(ApplyContext& context, const wire::SweepServer& operation) {

@@ -9,6 +9,10 @@
 // drained on when it comes back.
 #pragma once
 
+#include <map>
+#include <vector>
+
+#include "core/base/ids.h"
 #include "core/base/result.h"
 #include "core/meta/apply_context.h"
 
@@ -28,6 +32,10 @@ Status set_server_state(ApplyContext& context, const wire::SetServerState& opera
 // yet (of blocks that are being written, HDFS-17658, or repaired), and for MAINTENANCE of one that is dead;
 // kInvalidArgument for a wish that is none, a bad time, and for a server that was removed: that is for ever.
 Status administer_server(ApplyContext& context, const wire::AdministerServer& operation);
+
+// The blocks that are being written or repaired, by the servers that may yet get a shard of them and have none listed.
+// A server is empty that has no shards and is not among these.
+Result<std::map<ServerId, std::vector<BlockId>>> blocks_under_way(const MetaTables& tables);
 
 // kInvalidArgument for 0 rows or above kMaxSweptRows.
 Status sweep_server(ApplyContext& context, const wire::SweepServer& operation);

@@ -278,6 +278,40 @@ TEST(MetaNode, DrainsAndRemovesServers) {
   EXPECT_EQ(cluster.ask(MessageType::kRegisterServer, cluster.registration(0)).error.code, ErrorCode::kConflict);
 }
 
+// HDFS-17658: a drained server was called empty, and stopped, while blocks that were being written were to be on it.
+TEST(MetaNode, Hdfs17658ADrainedServerIsNotEmptyBeforeItsOpenBlocksEnd) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  const wire::CreateFileResult file = cluster.create("/f");
+  wire::MutateReply allocated;
+  ASSERT_TRUE(allocated.ParseFromString(cluster.allocate(file).body));
+  wire::AdministerServerRequest request;
+  request.set_server(cluster.servers_[0].server());
+  request.set_wanted(wire::DRAINING);
+  ASSERT_EQ(cluster.ask(MessageType::kAdministerServer, request).error.code, ErrorCode::kOk);
+  const auto blocks_left = [&] {
+    wire::ClusterStatusRequest count;
+    count.set_count_blocks(true);
+    wire::ClusterStatusReply status;
+    const Reply reply = cluster.ask_node(cluster.leader(), make_request(MessageType::kClusterStatus, GroupId(), count));
+    EXPECT_TRUE(status.ParseFromString(reply.body));
+    return status.servers(0).blocks();
+  };
+  EXPECT_EQ(blocks_left(), 1) << "it is being written";
+  cluster.change([&](wire::Mutation& mutation) {
+    *mutation.mutable_commit_block() =
+        MachineHarness::full_commit(file, allocated.result().allocate_block(), 0, kGeometry.block_bytes);
+  });
+  EXPECT_EQ(blocks_left(), 1) << "it was written";
+  request.set_wanted(wire::REMOVED);
+  EXPECT_EQ(cluster.ask(MessageType::kAdministerServer, request).error.code, ErrorCode::kConflict);
+  cluster.change([](wire::Mutation& mutation) { mutation.mutable_delete_()->set_path("/f"); });
+  cluster.world_.run_for(seconds(2));
+  EXPECT_EQ(blocks_left(), 0);
+  EXPECT_EQ(cluster.ask(MessageType::kAdministerServer, request).error.code, ErrorCode::kOk) << "empty is removable";
+}
+
 TEST(MetaNode, ServersMayBeAwayForMaintenanceUntilItIsOver) {
   MetaCluster cluster(3);
   cluster.options_.server_dead_limit = seconds(5);
