@@ -15,8 +15,10 @@ namespace dogfs {
 namespace {
 
 constexpr Geometry kGeometry{
-    .data_shards = 3, .parity_shards = 2, .cell_bytes = 4096, .block_bytes = 3 * 4096ULL * 200};
+    .data_shards = 3, .parity_shards = 2, .cell_bytes = 4096, .block_bytes = 3 * 4096ULL * 600};
 constexpr uint64_t kBlock = 18;
+// Data of a block whose shards are rebuilt in one stretch (stretch_bytes()).
+constexpr uint64_t kStretch = 3 * kMiB;
 
 // All stored shards of one block, as other servers have them.
 class Sources final : public RequestHandler {
@@ -48,7 +50,9 @@ class Sources final : public RequestHandler {
     if (delays.contains(index)) co_await sleep_for(clock_, delays.at(index));
     if (refusals.contains(index)) co_return error_reply(refusals.at(index));
     const std::string& shard = shards.at(served_as.contains(index) ? served_as.at(index) : index);
-    std::string bytes = shard.substr(message.offset(), message.length());
+    // As a server does, whole pieces.
+    const uint64_t end = piece_count(message.offset() + message.length()) * kChecksumPieceBytes;
+    std::string bytes = shard.substr(message.offset(), end - message.offset());
     wire::ReadShardReply reply;
     reply.set_payload_offset(message.offset());
     reply.set_shard_length(shard.size());
@@ -144,11 +148,12 @@ TEST_F(RepairWorkerTest, Hadoop19180EveryShardIsRebuiltFromAnyOthersInAnyOrder) 
   }
 }
 
-// HDDS-10682: a shard that ends before the others in the last stripe was rebuilt as empty.
+// HDDS-10682: a shard that has nothing of the last stripe was rebuilt with an empty piece at its end, and what was
+// rebuilt from it later failed at that.
 TEST_F(RepairWorkerTest, Hdds10682APartialStripeIsRebuiltToTheByte) {
   for (const uint64_t length :
        {uint64_t{1}, uint64_t{4096}, uint64_t{4097}, uint64_t{8192 + 17}, uint64_t{3 * 4096 + 1},
-        uint64_t{3 * 4096 * 20 + 4096 * 2 + 9}, kGeometry.block_bytes}) {
+        uint64_t{3 * 4096 * 20 + 4096 * 2 + 9}, kStretch + 100, kStretch + 4096 + 1, kGeometry.block_bytes}) {
     use_block(length);
     for (const auto& [wanted, bytes] : sources_->shards) {
       std::vector<uint32_t> others;
@@ -167,18 +172,22 @@ TEST_F(RepairWorkerTest, ADamagedSourceIsReplacedByAnother) {
 
 // HDDS-10983: a source answered with the replica of another index, whole and with matching checksums.
 TEST_F(RepairWorkerTest, Hdds10983TheBytesOfAnotherIndexAreNoSource) {
-  sources_->served_as[1] = 3;
-  expect_rebuilt(order(0, {1, 2, 3, 4}));
+  use_block(3 * 4096ULL * 40);  // all shards are of one length
+  for (const uint32_t other : {0, 2, 3, 4}) {
+    sources_->served_as[1] = other;
+    expect_rebuilt(order(0, {1, 2, 3, 4}));
+  }
 }
 
 // HDFS-15240: the answer of a slow source came into a buffer that was in use for something else by then.
 TEST_F(RepairWorkerTest, Hdfs15240ALateAnswerSpoilsNothing) {
-  sources_->delays[1] = seconds(12);
-  sources_->spoilt = {1};
+  use_block(2 * kStretch);
+  // Of the first stretch: after ten seconds another source is asked instead, after fourteen the second is under way.
+  sources_->delays[1] = seconds(14);
+  sources_->delays[4] = seconds(3);
   expect_rebuilt(order(0, {1, 2, 3, 4}));
-  w_.world.run_for(seconds(30));
-  const auto again = order(0, {2, 3, 4});
-  expect_rebuilt(again);
+  EXPECT_EQ(sources_->reads[1], 1);
+  EXPECT_EQ(sources_->reads[4], 2);
 }
 
 TEST_F(RepairWorkerTest, OtherBytesThanWereCommittedAreNeverSealed) {

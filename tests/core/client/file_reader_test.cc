@@ -280,6 +280,17 @@ TEST_F(FileReaderTest, AfterAnErrorTheReaderGoesOn) {
   EXPECT_TRUE(read(*reader, 0, kBlock).value() == data_);
 }
 
+// HDDS-10983: a server answered with its replica of another index, and the reader took those bytes.
+TEST_F(FileReaderTest, Hdds10983TheBytesOfAnotherIndexReachNoCaller) {
+  write_file(kBlock);
+  for (const size_t other : {0, 2, 3, 4}) {
+    const FakeShard own = shard(1);
+    shard(1) = shard(other);  // whole, and with right checksums
+    expect_whole();
+    shard(1) = own;
+  }
+}
+
 // --- Locations -----------------------------------------------------------------------------------------------------
 
 TEST_F(FileReaderTest, StaleLocationsAreFetchedAgain) {

@@ -292,6 +292,28 @@ TEST_F(FiveServersTest, TooManyDeathsEndInABoundedTimeAndLeaveNothingVisible) {
   EXPECT_TRUE(cluster_.file("/f").closed);
 }
 
+// HDFS-17365: a block was acknowledged with k shards; the loss of any one before the repair was a loss of data.
+TEST_F(FiveServersTest, Hdfs17365WhatIsAcknowledgedBearsTheNextLoss) {
+  const std::string data = pattern(kBlock);
+  uint64_t deaths = 1;
+  world_.transport.fate = [&](const Address&, const Request& request) {
+    for (uint64_t id = 1; request.type == MessageType::kSealShard && id <= deaths; ++id) cluster_.kill(id);
+    return Fate::kDeliver;
+  };
+  const Result<WriteOutcome> outcome = write("/spare", data);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().to_string();
+  EXPECT_EQ(outcome.value().least_spares, 1u);
+  for (uint64_t id = 2; id <= 5; ++id) {
+    cluster_.kill(id);
+    expect_reads_back("/spare", data);
+    cluster_.restart(id);
+  }
+  cluster_.restart(1);
+  deaths = 2;
+  EXPECT_EQ(code_of(write("/none", data)), ErrorCode::kInsufficientServers) << "three of five are left";
+  EXPECT_TRUE(cluster_.file("/none").blocks.empty());
+}
+
 TEST_F(FileWriterTest, AnErrorIsFinalAndKeepsTheCommittedBlocks) {
   const std::unique_ptr<FileWriter> writer = create("/f");
   ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(pattern(kBlock)))).has_value());

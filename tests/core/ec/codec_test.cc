@@ -232,6 +232,21 @@ TEST(Codec, DecodesSampledErasurePatternsOfRs104) {
   }
 }
 
+// HADOOP-19180: where a parity shard stood before a data shard among those to be decoded, both came out wrong.
+TEST(Codec, Hadoop19180TheOrderOfTheIndicesIsOfNoMatter) {
+  const Geometry geometry{.data_shards = 4, .parity_shards = 3, .cell_bytes = 64, .block_bytes = 4 * 64 * 2};
+  const BlockLayout layout(geometry, geometry.block_bytes);
+  Codec codec(4, 3);
+  const Columns truth = shards_of_block(codec, layout, 1);
+  std::vector<ShardIndex> order = layout.stored_indices();
+  do {
+    expect_decodes(codec, truth,
+                   {.stored_data_shards = 4,
+                    .available = {order.begin() + 3, order.end()},
+                    .wanted = {order.begin(), order.begin() + 3}});
+  } while (std::ranges::next_permutation(order).found && !HasFailure());
+}
+
 TEST(Codec, DecodesTheWidestCodeFromParityAlone) {
   Codec codec(16, 16);
   const Geometry geometry{.data_shards = 16, .parity_shards = 16, .cell_bytes = 64, .block_bytes = 16 * 64};

@@ -141,7 +141,8 @@ TEST_F(BlockCommands, OnlyAttemptsThatWereIssuedForAnIndexCanBeDurable) {
       << "issued, but for another index";
 }
 
-TEST_F(BlockCommands, ABlockWithoutASpareIsRefused) {
+// HDFS-17365: a block was acknowledged with k shards; the loss of any one before the repair was a loss of data.
+TEST_F(BlockCommands, Hdfs17365ABlockWithoutASpareIsRefused) {
   const auto block = allocate();
   auto commit = MachineHarness::full_commit(file, block, 0, kFull);
   for (const int lost : {0, 4}) {
@@ -206,6 +207,25 @@ TEST_F(BlockCommands, ARecoveredLeaseFencesTheOldWriterAndKeepsWhatWasCommitted)
   EXPECT_EQ(machine.garbage().size(), 5u);
   EXPECT_EQ(machine.tables().required_inode(InodeId(file.inode())).value().length(), kFull);
   EXPECT_EQ(machine.recover_lease("/f").code, ErrorCode::kOk) << "nobody writes it: nothing happens";
+}
+
+// HDFS-17150: a lease was not recovered, then or ever, whose last block had fewer shards than decode it.
+TEST_F(BlockCommands, Hdfs17150ALeaseIsRecoveredHoweverFewServersAreLeft) {
+  const wire::CreateFileResult other = machine.create("/g").result.create_file();
+  machine.commit(MachineHarness::full_commit(file, allocate(), 0, kFull));
+  allocate();
+  ASSERT_EQ(machine.allocate(other, 0, {1, 2, 3, 4, 5}).code, ErrorCode::kOk);
+  for (uint64_t server = 1; server <= 8; ++server) {
+    wire::Command command;
+    command.mutable_set_server_state()->set_server(server);
+    command.mutable_set_server_state()->set_state(wire::DEAD);
+    ASSERT_EQ(machine.apply(command).error(), 0u);
+  }
+  EXPECT_EQ(machine.recover_lease("/f").code, ErrorCode::kOk);
+  EXPECT_EQ(machine.expire_lease(other.inode(), other.lease_epoch()), ErrorCode::kOk);
+  EXPECT_EQ(machine.append("/f").result.append_file().length(), kFull);
+  EXPECT_EQ(machine.append("/g").code, ErrorCode::kOk);
+  EXPECT_EQ(machine.garbage().size(), 10u);
 }
 
 TEST_F(BlockCommands, AnotherEpochOfAnOpenFileIsRefused) {

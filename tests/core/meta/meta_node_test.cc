@@ -405,6 +405,28 @@ TEST(MetaNode, ASilentWriterLosesItsLeaseAndOneThatRenewsDoesNot) {
   EXPECT_EQ(reply.lost(0), silent.inode());
 }
 
+// HDFS-17150: after a failover, the recovery of a lease asked for as many shards of the last block as decode it. Where
+// the writer had died before there were so many, it failed for ever, and the file stayed open.
+TEST(MetaNode, Hdfs17150ALeaseEndsAfterAFailoverThoughNoServerOfItsBlockIsLeft) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  const wire::CreateFileResult file = cluster.create("/f");
+  cluster.write_block(file);
+  ASSERT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk);
+  cluster.metas_[cluster.leader()]->crash(sim::CrashKind::kPower);
+  // Neither the writer nor a server is heard of any more.
+  cluster.world_.run_for(seconds(100));
+  const wire::ClusterStatusReply status = cluster.status_of(cluster.leader());
+  for (const auto& server : status.servers()) EXPECT_EQ(server.state(), wire::DEAD);
+  const Reply reply = cluster.change([](wire::Mutation& mutation) { mutation.mutable_append_file()->set_path("/f"); });
+  ASSERT_EQ(reply.error.code, ErrorCode::kOk) << reply.error.to_string();
+  wire::MutateReply appended;
+  ASSERT_TRUE(appended.ParseFromString(reply.body));
+  EXPECT_EQ(appended.result().append_file().length(), kGeometry.block_bytes) << "what was acknowledged";
+  EXPECT_EQ(status.garbage_shards(), 5u) << "what was not";
+}
+
 TEST(MetaNode, AnIdleSessionIsForgottenAndNeverRunAgain) {
   MetaCluster cluster(1);
   cluster.options_.session_limit = seconds(100);

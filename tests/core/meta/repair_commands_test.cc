@@ -125,6 +125,25 @@ class RepairCommands : public ::testing::Test {
     EXPECT_EQ(apply(command), ErrorCode::kOk);
   }
 
+  // Server 1 dies, and `target` seals shard 0 after its repair was given up and the shard confirmed as not there. The
+  // generation of that copy.
+  uint64_t leave_late_copy(uint64_t target) {
+    kill(1);
+    EXPECT_EQ(start({plan(0, target)}), 1u);
+    const uint64_t generation = row().reservations(0).generation();
+    wire::Command command;
+    auto& given_up = *command.mutable_cancel_repairs()->add_repairs();
+    given_up.set_block(block);
+    given_up.set_generation(generation);
+    apply(command);
+    auto& gone = *command.mutable_confirm_deleted()->add_shards();
+    gone.set_server(target);
+    gone.set_block(block);
+    gone.set_generation(generation);
+    apply(command);
+    return generation;
+  }
+
   ReportedShard kind(const wire::ServerShard& reported) const {
     return classify(machine.tables(), machine.counters(), reported).value();
   }
@@ -230,7 +249,7 @@ TEST_F(RepairCommands, AServerInMaintenanceIsNotDeclaredDeadAndItsShardsCount) {
   EXPECT_EQ(set_state(1, wire::DEAD), ErrorCode::kOk);
 }
 
-// A server was taken for empty while blocks that it was a target of were still being written.
+// HDFS-17658: a server was taken for empty while blocks that it was a target of were still being written.
 TEST_F(RepairCommands, Hdfs17658AServerOfAnOpenBlockIsNotRemoved) {
   const auto open = machine.allocate(file, 0, {2, 3, 4, 5, 6}).result.allocate_block();
   EXPECT_EQ(want(6, wire::DRAINING), ErrorCode::kOk);
@@ -294,8 +313,10 @@ TEST_F(RepairCommands, Hdfs17094ARepairIsOfTheReservedIndexOnly) {
   ASSERT_EQ(start({plan(0, 6)}), 1u);
   wire::FinishRepair other = success(row().reservations(0));
   other.set_index(1);
+  other.set_crc32c(shard(1).crc32c());
   EXPECT_FALSE(finish(other));
   EXPECT_EQ(shard(1).condition(), wire::Shard::UNREACHABLE);
+  EXPECT_EQ(row().reservations_size(), 1) << "nothing was said of index 0";
 }
 
 TEST_F(RepairCommands, ARepairThatWasGivenUpIsNotPublishedAnyMore) {
@@ -325,6 +346,21 @@ TEST_F(RepairCommands, Hdfs16420WhatCameBackDuringItsRepairIsKeptAndTheCopyGoes)
   EXPECT_EQ(shard(0).server(), 1u);
   EXPECT_TRUE(is_garbage(6, 0, needless.generation()));
   EXPECT_FALSE(is_garbage(1, 0, shard(0).generation()));
+}
+
+// HDFS-16420: beside the copies in excess of one index, the only shard of another was deleted.
+TEST_F(RepairCommands, Hdfs16420OnlyTheCopyInExcessIsDiscarded) {
+  const uint64_t excess = leave_late_copy(6);
+  machine.add_server("0");
+  sweep(1);
+  wire::Command command;
+  *command.mutable_discard_shards()->add_shards() = on_server(6, 0, excess);
+  for (uint32_t index = 0; index < 5; ++index) {
+    *command.mutable_discard_shards()->add_shards() = on_server(index + 1, index, shard(index).generation());
+  }
+  EXPECT_EQ(apply(command), ErrorCode::kOk);
+  EXPECT_THAT(machine.garbage(), SizeIs(1));
+  EXPECT_TRUE(is_garbage(6, 0, excess));
 }
 
 // HDFS-14768: the list of targets was longer than that of the missing shards.
@@ -444,6 +480,19 @@ TEST_F(RepairCommands, Hdfs17003DamageIsOfTheVeryShardThatWasNamed) {
   EXPECT_EQ(risk_of(row()), Risk::kWhole);
 }
 
+// HDFS-17003: of two damaged shards of a block, the servers of both were told to delete the one that was found last.
+TEST_F(RepairCommands, Hdfs17003OfTwoDamagedShardsEachServerDeletesItsOwn) {
+  const uint64_t first = shard(2).generation();
+  const uint64_t second = shard(3).generation();
+  mark_damaged(on_server(3, 2, first));
+  mark_damaged(on_server(4, 3, second));
+  ASSERT_EQ(start({plan(2, 6), plan(3, 7)}), 2u);
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(finish(success(row().reservations(0))));
+  EXPECT_THAT(machine.garbage(), SizeIs(2));
+  EXPECT_TRUE(is_garbage(3, 2, first));
+  EXPECT_TRUE(is_garbage(4, 3, second));
+}
+
 TEST_F(RepairCommands, NoStateOfItsServerMendsADamagedShard) {
   mark_damaged(on_server(3, 2, shard(2).generation()));
   kill(3);
@@ -477,22 +526,10 @@ TEST_F(RepairCommands, AReportedShardIsWhatTheMapSaysItIs) {
   EXPECT_EQ(kind(unlisted), ReportedShard::kAbandoned);
 }
 
-// A target seals its shard after the repair was given up and the shard confirmed as not there.
 TEST_F(RepairCommands, AShardThatTheMapMissesIsAdopted) {
-  kill(1);
-  ASSERT_EQ(start({plan(0, 6)}), 1u);
-  const uint64_t generation = row().reservations(0).generation();
-  wire::Command command;
-  auto& given_up = *command.mutable_cancel_repairs()->add_repairs();
-  given_up.set_block(block);
-  given_up.set_generation(generation);
-  apply(command);
-  auto& gone = *command.mutable_confirm_deleted()->add_shards();
-  gone.set_server(6);
-  gone.set_block(block);
-  gone.set_generation(generation);
-  apply(command);
+  const uint64_t generation = leave_late_copy(6);
   ASSERT_EQ(kind(on_server(6, 0, generation)), ReportedShard::kAdoptable);
+  wire::Command command;
   *command.mutable_adopt_shards()->add_shards() = on_server(6, 0, generation);
   EXPECT_EQ(apply(command), ErrorCode::kOk);
   EXPECT_EQ(risk_of(row()), Risk::kWhole);

@@ -138,6 +138,17 @@ TEST_F(Planner, Hdfs14768TheTargetsAreNeverMoreThanTheMissing) {
   EXPECT_NE(planned[0].target, planned[1].target);
 }
 
+// HDFS-17094: servers that were out of reach were left out of the list of servers, but not out of that of indices.
+TEST_F(Planner, Hdfs17094SourcesKeepTheirIndicesWhereAServerIsOutOfReach) {
+  situation.servers.at(ServerId(2)).reachable = false;
+  const auto sources = repair_sources(make_block(1), ShardIndex(3), situation.servers);
+  ASSERT_THAT(sources, SizeIs(4));
+  for (const wire::Shard& source : sources) {
+    EXPECT_EQ(source.server(), source.index() + 1);
+    EXPECT_EQ(source.generation(), 100 + source.index());
+  }
+}
+
 TEST_F(Planner, ADamagedShardGoesElsewhereOrBackToItsOwnServer) {
   situation.blocks = {make_block(1)};
   situation.blocks[0].mutable_shards(0)->set_condition(wire::Shard::DAMAGED);
