@@ -45,6 +45,7 @@ struct Flags {
   std::vector<std::string> scenarios;
   std::vector<std::string> only;
   std::string seeds;
+  std::string hunt_seeds = "1..2000";  // apart from `seeds`, which shrink may be without
   uint32_t workers = 1;
   uint64_t most_failures = 10;
   bool coverage = false;
@@ -67,9 +68,9 @@ Result<std::pair<uint64_t, uint64_t>> parse_seeds(const std::string& text) {
   return std::pair(first, last);
 }
 
-// What `flags` say of a swarm.
-Result<SwarmOptions> swarm_options(const Flags& flags) {
-  DOGFS_TRY(const auto seeds, parse_seeds(flags.seeds));
+// What `flags` say of a swarm over `range`.
+Result<SwarmOptions> swarm_options(const Flags& flags, const std::string& range) {
+  DOGFS_TRY(const auto seeds, parse_seeds(range));
   SwarmOptions options;
   options.first_seed = seeds.first;
   options.last_seed = seeds.second;
@@ -217,7 +218,7 @@ std::string shrink_comment(const Flags& flags, const ShrinkResult& result, uint6
 // The seed to shrink: the one that was given, or the first that fails.
 Result<uint64_t> failing_seed(const Flags& flags, const proto::Scenario& scenario) {
   if (flags.seeds.empty()) return seed_of(flags, scenario);
-  DOGFS_TRY(SwarmOptions options, swarm_options(flags));
+  DOGFS_TRY(SwarmOptions options, swarm_options(flags, flags.seeds));
   options.most_failures = 1;
   const SwarmResult result = run_swarm({{flags.scenario, scenario}}, options);
   if (result.failures.empty()) return Error(ErrorCode::kInvalidArgument, "none of these seeds fails");
@@ -264,7 +265,7 @@ void print_swarm(const SwarmResult& result) {
 int run_many(const Flags& flags) {
   const Result<std::vector<NamedScenario>> scenarios = load_all(flags.directory, flags.scenarios);
   if (!scenarios.has_value()) return complain(scenarios.error().detail);
-  Result<SwarmOptions> options = swarm_options(flags);
+  Result<SwarmOptions> options = swarm_options(flags, flags.seeds);
   if (!options.has_value()) return complain(options.error().detail);
   options.value().most_failures = flags.most_failures;
   const SwarmResult result = run_swarm(scenarios.value(), options.value());
@@ -289,7 +290,7 @@ int run_mutants(const Flags& flags) {
     if (!named.has_value()) return complain(named.error().detail);
     scenarios = std::move(named).value();
   }
-  const Result<SwarmOptions> options = swarm_options(flags);
+  const Result<SwarmOptions> options = swarm_options(flags, flags.hunt_seeds);
   if (!options.has_value()) return complain(options.error().detail);
   std::vector<MutantHunt> hunts;
   for (const MutantEntry& mutant : all_mutants()) {
@@ -363,7 +364,7 @@ int main(int argc, char** argv) {
   CLI::App* mutants = app.add_subcommand("mutants", "Plants each known bug in turn; exits with 1 if one is not found.");
   mutants->add_option("SCENARIO", flags.scenarios, "Which scenarios; none: each mutant's own");
   mutants->add_option("--only", flags.only, "Hunt these mutants only");
-  mutants->add_option("--seeds", flags.seeds, "A..B")->default_str("1..2000")->default_val("1..2000");
+  mutants->add_option("--seeds", flags.hunt_seeds, "A..B")->capture_default_str();
   mutants->add_option("-j,--jobs", flags.workers, "Worker processes")->check(CLI::Range(1, 256))->capture_default_str();
 
   CLI::App* show = app.add_subcommand("list", "The scenarios and the mutants.");

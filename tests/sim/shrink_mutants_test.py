@@ -50,9 +50,12 @@ def main() -> None:
             again = run(program, "run", small, "--mutant", name)
             clean = run(program, "run", small)
         print(f"{name}: {found[1]} seed {found[2]} ({found[3]}); {shrunk.stderr.strip()}\n{text}", flush=True)
-        good = faults <= MOST_FAULTS and seconds <= MOST_SECONDS and again.returncode != 0 and clean.returncode == 0
+        its_seed = f"shrink from {found[1]}, seed {found[2]}:" in text
+        little = faults <= MOST_FAULTS and seconds <= MOST_SECONDS
+        good = its_seed and little and again.returncode != 0 and clean.returncode == 0
         if not good:
-            print(f"{name}: {faults} faults, {seconds:.0f} s, again {again.returncode}, clean {clean.returncode}")
+            print(f"{name}: {faults} faults, {seconds:.0f} s, again {again.returncode}, clean {clean.returncode}, "
+                  f"{'its' if its_seed else 'another'} seed")
         failed = failed or not good
     sys.exit(1 if failed else 0)
 
