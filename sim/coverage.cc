@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <map>
 #include <utility>
 
 #include "core/base/check.h"
@@ -24,12 +23,9 @@ std::string marks_text(const Coverage& coverage) {
   if (!kCoverageMarksCompiledIn) {
     return "No coverage marks: they are not compiled into this build (the presets debug and mutants have them).\n";
   }
-  // A mark's text may stand in several places; and the places have no promised order.
-  std::map<std::string, uint64_t> counts;
-  for (size_t i = 0; i < coverage.marks.size(); ++i) counts[coverage_marks()[i].text] += coverage.marks[i];
   std::string text = "Coverage marks passed:\n";
   std::string never;
-  for (const auto& [mark, count] : counts) {
+  for (const auto& [mark, count] : mark_counts(coverage)) {
     if (count > 0) text += count_line(count, mark);
     if (count == 0) never += "  " + mark + "\n";
   }
@@ -48,6 +44,12 @@ std::vector<uint64_t> take_mark_hits() {
   std::vector<uint64_t> hits;
   for (CoverageMark& mark : coverage_marks()) hits.push_back(std::exchange(mark.hits, 0));
   return hits;
+}
+
+std::map<std::string, uint64_t> mark_counts(const Coverage& coverage) {
+  std::map<std::string, uint64_t> counts;
+  for (size_t i = 0; i < coverage.marks.size(); ++i) counts[coverage_marks()[i].text] += coverage.marks[i];
+  return counts;
 }
 
 std::vector<std::string> kinds_that_never_struck(const Coverage& coverage, const std::vector<bool>& expected) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,9 @@ struct Coverage {
 
 // The hits of all marks since the last call, in this process.
 std::vector<uint64_t> take_mark_hits();
+
+// How often each mark was passed, by its text, which may stand in several places. Empty in a build without marks.
+std::map<std::string, uint64_t> mark_counts(const Coverage& coverage);
 
 // The names of the kinds among `expected` that never struck.
 std::vector<std::string> kinds_that_never_struck(const Coverage& coverage, const std::vector<bool>& expected);

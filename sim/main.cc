@@ -19,6 +19,7 @@
 #include "sim/scenario_text.h"
 #include "sim/shrink.h"
 #include "sim/swarm.h"
+#include "sim/swarm_report.h"
 #include "sim/trace_diff.h"
 
 namespace dogfs::sim {
@@ -49,6 +50,7 @@ struct Flags {
   uint32_t workers = 1;
   uint64_t most_failures = 10;
   bool coverage = false;
+  std::string report;
 };
 
 int complain(const std::string& what) {
@@ -262,6 +264,23 @@ void print_swarm(const SwarmResult& result) {
               static_cast<double>(result.virtual_ms) / 1000 / cpu);
 }
 
+// The kinds of faults that some run of the swarm has.
+std::vector<bool> expected_kinds(const std::vector<NamedScenario>& scenarios, const SwarmOptions& options) {
+  std::vector<bool> expected(fault_kinds());
+  for (const NamedScenario& named : scenarios) {
+    for (uint64_t seed = options.first_seed; seed <= options.last_seed; ++seed) {
+      const std::vector<bool> kinds = fault_kinds_in(draw_profile(named.scenario, seed));
+      for (size_t i = 0; i < kinds.size(); ++i) expected[i] = expected[i] || kinds[i];
+    }
+  }
+  return expected;
+}
+
+Status write_report(const Flags& flags, const SwarmResult& result, const std::vector<bool>& expected) {
+  DOGFS_TRY(const std::string text, report_json(swarm_report(result, expected, flags.mutant)));
+  return write_file(flags.report, text);
+}
+
 int run_many(const Flags& flags) {
   const Result<std::vector<NamedScenario>> scenarios = load_all(flags.directory, flags.scenarios);
   if (!scenarios.has_value()) return complain(scenarios.error().detail);
@@ -270,14 +289,13 @@ int run_many(const Flags& flags) {
   options.value().most_failures = flags.most_failures;
   const SwarmResult result = run_swarm(scenarios.value(), options.value());
   print_swarm(result);
-  if (!flags.coverage) return result.failures.empty() ? 0 : 1;
-  std::vector<bool> expected(fault_kinds());
-  for (const NamedScenario& named : scenarios.value()) {
-    for (uint64_t seed = options.value().first_seed; seed <= options.value().last_seed; ++seed) {
-      const std::vector<bool> kinds = fault_kinds_in(draw_profile(named.scenario, seed));
-      for (size_t i = 0; i < kinds.size(); ++i) expected[i] = expected[i] || kinds[i];
-    }
+  if (!flags.coverage && flags.report.empty()) return result.failures.empty() ? 0 : 1;
+  const std::vector<bool> expected = expected_kinds(scenarios.value(), options.value());
+  if (!flags.report.empty()) {
+    const Status written = write_report(flags, result, expected);
+    if (!written.has_value()) return complain(written.error().detail);
   }
+  if (!flags.coverage) return result.failures.empty() ? 0 : 1;
   std::printf("%s", coverage_text(result.coverage, expected).c_str());
   return result.failures.empty() && kinds_that_never_struck(result.coverage, expected).empty() ? 0 : 1;
 }
@@ -359,6 +377,7 @@ int main(int argc, char** argv) {
 
   swarm->add_flag("--coverage", flags.coverage,
                   "Print which faults struck and which coverage marks were passed; exit with 1 if a kind never struck");
+  swarm->add_option("--report", flags.report, "Write what it came to, as JSON (sim/swarm_report.proto)");
   swarm->add_option("--most-failures", flags.most_failures, "End after so many")->capture_default_str();
 
   CLI::App* mutants = app.add_subcommand("mutants", "Plants each known bug in turn; exits with 1 if one is not found.");

@@ -115,7 +115,9 @@ void start(Worker& worker, const Jobs& jobs) {
 
 class Swarm {
  public:
-  explicit Swarm(const Jobs& jobs) : jobs_(jobs), workers_(jobs.options.workers) {}
+  explicit Swarm(const Jobs& jobs) : jobs_(jobs), workers_(jobs.options.workers) {
+    for (const NamedScenario& named : jobs.scenarios) result_.scenarios.push_back({named.name});
+  }
 
   SwarmResult run() {
     for (size_t i = 0; i < workers_.size(); ++i) {
@@ -165,15 +167,22 @@ class Swarm {
     waitpid(worker.process, &status, 0);
     if (!worker.running) return;
     const uint64_t job = *std::exchange(worker.running, std::nullopt);
-    ++result_.runs;
+    count_run(job);
     fail(job, WIFSIGNALED(status) ? "the process ended by signal " + std::to_string(WTERMSIG(status)) + " (see above)"
                                   : "the process ended");
     worker.next_job = job + workers_.size();
     if (worker.next_job < jobs_.count()) start(worker, jobs_);
   }
 
-  void add(const Report& report) {
+  ScenarioRuns& runs_of(uint64_t job) { return result_.scenarios[job % result_.scenarios.size()]; }
+
+  void count_run(uint64_t job) {
     ++result_.runs;
+    ++runs_of(job).runs;
+  }
+
+  void add(const Report& report) {
+    count_run(report.job);
     result_.events += report.events;
     result_.virtual_ms += report.virtual_ms;
     result_.operations += report.operations;
@@ -191,6 +200,7 @@ class Swarm {
                 reproduce_command(failure.scenario, failure.seed, jobs_.options.mutant).c_str());
     std::fflush(stdout);
     result_.failures.push_back(failure);
+    ++runs_of(job).failed;
     if (result_.failures.size() >= jobs_.options.most_failures) stop();
   }
 

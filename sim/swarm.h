@@ -20,13 +20,19 @@ struct SwarmOptions {
   uint64_t last_seed = 1;  // inclusive
   uint32_t workers = 1;
   std::string mutant;           // for the commands that are printed
-  uint64_t most_failures = 10;  // per scenario; then the rest of its seeds is skipped
+  uint64_t most_failures = 10;  // of all scenarios together; then what is left is not run
 };
 
 struct SwarmFailure {
   std::string scenario;
   uint64_t seed = 0;
   std::string what;
+};
+
+struct ScenarioRuns {
+  std::string scenario;
+  uint64_t runs = 0;
+  uint64_t failed = 0;
 };
 
 struct SwarmResult {
@@ -41,6 +47,7 @@ struct SwarmResult {
   // Of the runs that came to their end: what a process had passed when it broke off is not known.
   Coverage coverage;
   std::vector<SwarmFailure> failures;
+  std::vector<ScenarioRuns> scenarios;  // all that were given, in their order
 };
 
 // Runs every scenario with every seed. Failures are printed to stdout as they are found.
