@@ -124,7 +124,7 @@ class Swarm {
       workers_[i].next_job = i;
       start(workers_[i], jobs_);
     }
-    while (wait_for_reports()) {
+    while (!stopped_ && wait_for_reports()) {
     }
     return std::move(result_);
   }
@@ -140,7 +140,7 @@ class Swarm {
     }
     if (waits.empty()) return false;
     poll(waits.data(), waits.size(), -1);
-    for (size_t i = 0; i < waits.size(); ++i) {
+    for (size_t i = 0; i < waits.size() && !stopped_; ++i) {
       if (waits[i].revents != 0) take_report(*waiting[i]);
     }
     return true;
@@ -171,7 +171,7 @@ class Swarm {
     fail(job, WIFSIGNALED(status) ? "the process ended by signal " + std::to_string(WTERMSIG(status)) + " (see above)"
                                   : "the process ended");
     worker.next_job = job + workers_.size();
-    if (worker.next_job < jobs_.count()) start(worker, jobs_);
+    if (worker.next_job < jobs_.count() && !stopped_) start(worker, jobs_);
   }
 
   ScenarioRuns& runs_of(uint64_t job) { return result_.scenarios[job % result_.scenarios.size()]; }
@@ -205,6 +205,7 @@ class Swarm {
   }
 
   void stop() {
+    stopped_ = true;
     for (Worker& worker : workers_) {
       if (worker.pipe < 0) continue;
       kill(worker.process, SIGTERM);
@@ -217,6 +218,7 @@ class Swarm {
   Jobs jobs_;
   std::vector<Worker> workers_;
   SwarmResult result_;
+  bool stopped_ = false;
 };
 
 }  // namespace

@@ -1,0 +1,27 @@
+#include "sim/swarm.h"
+
+#include <gtest/gtest.h>
+
+#include "sim/scenario.h"
+
+namespace dogfs::sim {
+namespace {
+
+// No read is so fast: every run fails soon.
+const char* const kHaste = R"(
+  chunk_servers: 3 clients: 1 policy { data_shards: 1 parity_shards: 1 } work { for_ms: 20000 } reads_within_ms: 1
+  network { delay_min_us: 2000 delay_max_us: 3000 })";
+
+TEST(Swarm, EndsAfterAsManyFailuresAsItMayHave) {
+  const std::vector<NamedScenario> scenarios = {{"haste", parse_scenario(kHaste).value()}};
+  // Several workers fail at once: often, but not each time.
+  for (int i = 0; i < 20; ++i) {
+    const SwarmResult result =
+        run_swarm(scenarios, {.first_seed = 1, .last_seed = 40, .workers = 4, .mutant = {}, .most_failures = 1});
+    ASSERT_EQ(result.failures.size(), 1U) << result.failures.back().what;
+    EXPECT_EQ(result.failures.front().what.find("latency: "), 0U) << result.failures.front().what;
+  }
+}
+
+}  // namespace
+}  // namespace dogfs::sim
