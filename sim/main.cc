@@ -48,6 +48,7 @@ struct Flags {
   std::string seeds;
   std::string hunt_seeds = "1..2000";  // apart from `seeds`, which shrink may be without
   uint32_t workers = 1;
+  uint64_t run_seconds = 0;
   uint64_t most_failures = 10;
   bool coverage = false;
   std::string report;
@@ -287,6 +288,7 @@ int run_many(const Flags& flags) {
   Result<SwarmOptions> options = swarm_options(flags, flags.seeds);
   if (!options.has_value()) return complain(options.error().detail);
   options.value().most_failures = flags.most_failures;
+  options.value().longest_run_ms = flags.run_seconds * 1000;
   const SwarmResult result = run_swarm(scenarios.value(), options.value());
   print_swarm(result);
   if (!flags.coverage && flags.report.empty()) return result.failures.empty() ? 0 : 1;
@@ -378,6 +380,7 @@ int main(int argc, char** argv) {
   swarm->add_flag("--coverage", flags.coverage,
                   "Print which faults struck and which coverage marks were passed; exit with 1 if a kind never struck");
   swarm->add_option("--report", flags.report, "Write what it came to, as JSON (sim/swarm_report.proto)");
+  swarm->add_option("--run-seconds", flags.run_seconds, "A run that takes longer has failed. None: no limit");
   swarm->add_option("--most-failures", flags.most_failures, "End after so many")->capture_default_str();
 
   CLI::App* mutants = app.add_subcommand("mutants", "Plants each known bug in turn; exits with 1 if one is not found.");

@@ -51,12 +51,19 @@ struct Jobs {
   uint64_t seed(uint64_t job) const { return options.first_seed + job / scenarios.size(); }
 };
 
+// architecture: allow clock: how long the runs take, which no run sees
+using RealClock = std::chrono::steady_clock;
+
 struct Worker {
   pid_t process = 0;
   int pipe = -1;
   uint64_t next_job = 0;
   std::optional<uint64_t> running;
+  RealClock::time_point last_heard;
+  bool overdue = false;  // and killed for it
 };
+
+constexpr int kPollMs = 100;
 
 void send(int pipe, const Report& report) {
   const ssize_t written = write(pipe, &report, sizeof(report));
@@ -111,6 +118,7 @@ void start(Worker& worker, const Jobs& jobs) {
   }
   close(ends[1]);
   worker.pipe = ends[0];
+  worker.last_heard = RealClock::now();
 }
 
 class Swarm {
@@ -139,17 +147,30 @@ class Swarm {
       waiting.push_back(&worker);
     }
     if (waits.empty()) return false;
-    poll(waits.data(), waits.size(), -1);
+    poll(waits.data(), waits.size(), jobs_.options.longest_run_ms == 0 ? -1 : kPollMs);
     for (size_t i = 0; i < waits.size() && !stopped_; ++i) {
-      if (waits[i].revents != 0) take_report(*waiting[i]);
+      if (waits[i].revents == 0) {
+        kill_if_overdue(*waiting[i]);
+      } else {
+        take_report(*waiting[i]);
+      }
     }
     return true;
+  }
+
+  // Its pipe will end, as that of any process that dies.
+  void kill_if_overdue(Worker& worker) const {
+    const std::chrono::milliseconds limit(jobs_.options.longest_run_ms);
+    if (limit.count() == 0 || worker.overdue || RealClock::now() - worker.last_heard <= limit) return;
+    worker.overdue = true;
+    kill(worker.process, SIGKILL);
   }
 
   void take_report(Worker& worker) {
     Report report;
     const ssize_t got = read(worker.pipe, &report, sizeof(report));
     if (got != static_cast<ssize_t>(sizeof(report))) return worker_ended(worker);
+    worker.last_heard = RealClock::now();
     if (!report.done) {
       worker.running = report.job;
       return;
@@ -159,19 +180,28 @@ class Swarm {
     add(report);
   }
 
-  // The end of its jobs, or of its process by a broken invariant: then the next worker goes on behind that run.
+  // The end of its jobs, or of its process by a broken invariant: then the next worker goes on behind that run. One that
+  // was killed between two runs has not failed.
   void worker_ended(Worker& worker) {
     close(worker.pipe);
     worker.pipe = -1;
     int status = 0;
     waitpid(worker.process, &status, 0);
-    if (!worker.running) return;
-    const uint64_t job = *std::exchange(worker.running, std::nullopt);
-    count_run(job);
-    fail(job, WIFSIGNALED(status) ? "the process ended by signal " + std::to_string(WTERMSIG(status)) + " (see above)"
-                                  : "the process ended");
-    worker.next_job = job + workers_.size();
+    const std::string how = how_it_ended(worker, status);
+    if (const std::optional<uint64_t> job = std::exchange(worker.running, std::nullopt)) {
+      worker.next_job = *job + workers_.size();
+      count_run(*job);
+      fail(*job, how);
+    }
     if (worker.next_job < jobs_.count() && !stopped_) start(worker, jobs_);
+  }
+
+  std::string how_it_ended(Worker& worker, int status) const {
+    if (std::exchange(worker.overdue, false)) {
+      return "the run had not ended after " + std::to_string(jobs_.options.longest_run_ms) + " ms of real time";
+    }
+    if (!WIFSIGNALED(status)) return "the process ended";
+    return "the process ended by signal " + std::to_string(WTERMSIG(status)) + " (see above)";
   }
 
   ScenarioRuns& runs_of(uint64_t job) { return result_.scenarios[job % result_.scenarios.size()]; }
@@ -241,12 +271,10 @@ std::string reproduce_command(const std::string& scenario, uint64_t seed, const 
 
 SwarmResult run_swarm(const std::vector<NamedScenario>& scenarios, const SwarmOptions& options) {
   DOGFS_CHECK(options.workers > 0 && options.first_seed <= options.last_seed);
-  // architecture: allow clock: how fast the runs are, which no run sees
-  using Clock = std::chrono::steady_clock;
-  const Clock::time_point begin = Clock::now();
+  const RealClock::time_point begin = RealClock::now();
   const uint64_t cpu_begin = cpu_ms();
   SwarmResult result = Swarm(Jobs{scenarios, options}).run();
-  result.wall_ms = static_cast<uint64_t>((Clock::now() - begin) / std::chrono::milliseconds(1));
+  result.wall_ms = static_cast<uint64_t>((RealClock::now() - begin) / std::chrono::milliseconds(1));
   result.cpu_ms = cpu_ms() - cpu_begin;
   return result;
 }

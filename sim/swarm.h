@@ -20,6 +20,7 @@ struct SwarmOptions {
   uint64_t last_seed = 1;  // inclusive
   uint32_t workers = 1;
   std::string mutant;           // for the commands that are printed
+  uint64_t longest_run_ms = 0;  // of real time: one that takes longer is ended, and has failed. 0: no limit
   uint64_t most_failures = 10;  // of all scenarios together; then what is left is not run
 };
 

@@ -30,16 +30,23 @@ faults { at_ms: 50 for_ms: 1 pause { nodes: "chunk-3" } }
 """
 
 
-def processes(word: str) -> dict[int, int]:
-    """Those with `word` in their command line, each with its parent."""
+def processes(word: str) -> dict[int, tuple[int, int]]:
+    """Those with `word` in their command line, each with its parent, and its processor time in ticks of 10 ms."""
     found = {}
     for directory in Path("/proc").glob("[0-9]*"):
         try:
             if word.encode() in (directory / "cmdline").read_bytes():
-                found[int(directory.name)] = int((directory / "stat").read_text().rpartition(")")[2].split()[1])
+                stat = (directory / "stat").read_text().rpartition(")")[2].split()
+                found[int(directory.name)] = (int(stat[1]), int(stat[11]))
         except OSError:  # it has ended
             continue
     return found
+
+
+def workers() -> list[int]:
+    """The processes that make the runs of a first round, and are in the midst of one."""
+    found = processes(f"\0{SEED}..")
+    return [process for process, (parent, ticks) in found.items() if parent in found and ticks >= 5]
 
 
 def wait_for(what, seconds: float = 60):
@@ -171,10 +178,6 @@ class Soak(unittest.TestCase):
         self.assertTrue(all(failure["outcome"].startswith("shrunk: ") for failure in self.state()["failures"]))
 
     def test_takes_the_end_of_a_process_for_a_failure_and_keeps_it_although_it_cannot_be_shrunk(self):
-        def workers():
-            found = processes(f"\0{SEED}..")
-            return [process for process, parent in found.items() if parent in found]
-
         with self.start("election", "--rounds", 1) as process:
             os.kill(wait_for(workers)[0], signal.SIGKILL)
             said = process.stdout.read()
@@ -186,6 +189,15 @@ class Soak(unittest.TestCase):
         self.assertRegex(failure["outcome"], "not shrunk: .*does not fail")
         note = self.directory / "state" / "failures" / f"election-{failure['seed']}.txt"
         self.assertIn("not shrunk", note.read_text())
+
+    def test_takes_a_run_that_does_not_end_for_a_failure(self):
+        with self.start("election", "--rounds", 1, "--run-seconds", 8) as process:
+            os.kill(wait_for(workers)[0], signal.SIGSTOP)
+            said = process.stdout.read()
+        self.assertEqual(process.returncode, 1, said)
+        state = self.state()
+        self.assertEqual(state["scenarios"], {"election": [SEEDS_A_ROUND, 1]})
+        self.assertIn("had not ended", state["failures"][0]["what"])
 
     def test_finds_a_planted_bug(self):
         if not HAS_MUTANTS:

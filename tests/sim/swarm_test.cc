@@ -23,5 +23,17 @@ TEST(Swarm, EndsAfterAsManyFailuresAsItMayHave) {
   }
 }
 
+TEST(Swarm, EndsARunThatDoesNotEndAndGoesOnWithTheNext) {
+  const char* const long_run = "work { for_ms: 600000 } clients: 4";
+  const std::vector<NamedScenario> scenarios = {{"long", parse_scenario(long_run).value()}};
+  const SwarmResult result =
+      run_swarm(scenarios, {.first_seed = 1, .last_seed = 3, .workers = 2, .mutant = {}, .longest_run_ms = 1});
+  EXPECT_EQ(result.runs, 3U);
+  ASSERT_EQ(result.failures.size(), 3U);
+  for (const SwarmFailure& failure : result.failures) {
+    EXPECT_EQ(failure.what, "the run had not ended after 1 ms of real time");
+  }
+}
+
 }  // namespace
 }  // namespace dogfs::sim

@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # Of every scenario. What a round has done is lost if it is interrupted: it takes about a minute on two cores.
 SEEDS_A_ROUND = 5
 SHRINK_SECONDS = 50
-# For one run that failed, and for shrinking behind its own limit: the run may be one that never ends.
-LONGEST_RUN_SECONDS = 300
+# One that takes longer has failed. A run takes seconds; one that never ends must not take the night.
+LONGEST_RUN_SECONDS = 120
 MOST_OUTPUT_KEPT = 20_000
 
 
@@ -34,9 +34,10 @@ class Stopped(Exception):
 
 
 class Simulator:
-    def __init__(self, program: Path, jobs: int, mutant: str):
+    def __init__(self, program: Path, jobs: int, mutant: str, run_seconds: int):
         self.program = program.resolve()
         self.jobs = str(jobs)
+        self.run_seconds = run_seconds
         self.mutant = ["--mutant", mutant] if mutant else []
         self.process: subprocess.Popen | None = None
         self.stopped = False
@@ -84,7 +85,8 @@ class Simulator:
         with tempfile.TemporaryFile() as report:
             code, output = self.run(
                 "swarm", *scenarios, "--seeds", f"{first}..{last}", "-j", self.jobs, *self.mutant,
-                "--most-failures", str(len(scenarios) * (last - first + 1)), "--report", f"/dev/fd/{report.fileno()}",
+                "--run-seconds", str(self.run_seconds), "--most-failures", str(len(scenarios) * (last - first + 1)),
+                "--report", f"/dev/fd/{report.fileno()}",
                 keep_open=(report.fileno(),))  # fmt: skip
             report.seek(0)
             text = report.read()
@@ -97,7 +99,8 @@ class Simulator:
         try:
             code, output = self.run(
                 "shrink", failure.scenario, "--seed", str(failure.seed), *self.mutant, "--out", str(out),
-                "-j", self.jobs, "--seconds", str(SHRINK_SECONDS), seconds=SHRINK_SECONDS + LONGEST_RUN_SECONDS)  # fmt: skip
+                "-j", self.jobs, "--seconds", str(SHRINK_SECONDS),
+                seconds=SHRINK_SECONDS + self.run_seconds)  # fmt: skip
         except subprocess.TimeoutExpired:
             return "not shrunk: it does not end"
         if code == 0:
@@ -108,9 +111,9 @@ class Simulator:
         """What the run prints. Of a process that broke off, the report has only the signal."""
         try:
             _, output = self.run("run", failure.scenario, "--seed", str(failure.seed), *self.mutant,
-                                 seconds=LONGEST_RUN_SECONDS)  # fmt: skip
+                                 seconds=self.run_seconds)  # fmt: skip
         except subprocess.TimeoutExpired:
-            return f"It had not ended after {LONGEST_RUN_SECONDS} s."
+            return f"It had not ended after {self.run_seconds} s."
         return output[-MOST_OUTPUT_KEPT:]
 
 
@@ -202,6 +205,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev soak", description=__doc__)
     parser.add_argument("--sim", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--mutant", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--run-seconds", type=int, default=LONGEST_RUN_SECONDS, help=argparse.SUPPRESS)
     parser.add_argument("scenarios", metavar="SCENARIO", nargs="*", help="which scenarios; none: all")
     parser.add_argument("--hours", type=float, default=1.0, help="how long from now (1)")
     parser.add_argument("--rounds", type=int, default=sys.maxsize,
@@ -212,7 +216,7 @@ def main() -> int:
     parser.add_argument("--anew", action="store_true", help="begin a new soak, and set aside what is there")
     arguments = parser.parse_args()
     directory = arguments.state = arguments.state.resolve()
-    simulator = Simulator(arguments.sim, arguments.jobs, arguments.mutant)
+    simulator = Simulator(arguments.sim, arguments.jobs, arguments.mutant, arguments.run_seconds)
     for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if ending != signal.SIGHUP or signal.getsignal(ending) != signal.SIG_IGN:  # nohup
             signal.signal(ending, simulator.stop)
