@@ -194,7 +194,8 @@ void Cluster::start_chunk(Node& node) {
   options.address = node.address();
   options.meta_nodes = meta_addresses();
   options.writer_idle_limit = kWriterIdleLimit;
-  if (options_.racks > 0) options.rack = fmt::format("/rack-{}", node.index() % options_.racks);
+  const auto number = std::ranges::find(chunk_nodes_, &node) - chunk_nodes_.begin();
+  if (options_.racks > 0) options.rack = fmt::format("/rack-{}", number % options_.racks);
   options.scrub_interval = kScrubInterval;
   options.report_interval = kReportInterval;
   options.scrub_bytes_per_s = kScrubBytesPerSecond;

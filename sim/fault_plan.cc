@@ -52,7 +52,7 @@ std::vector<PlannedFault> plan_faults(const proto::Scenario& scenario, uint64_t 
                planned);
   }
   const ClassSizes sizes{scenario.meta_nodes(), scenario.chunk_servers(), scenario.clients(),
-                         scenario.spare_meta_nodes()};
+                         scenario.spare_meta_nodes(), scenario.racks()};
   for (PlannedFault& fault : planned) draw_selectors(fault, sizes);
   std::sort(planned.begin(), planned.end(), [](const PlannedFault& a, const PlannedFault& b) {
     return std::tuple(a.fault.at_ms(), a.stream) < std::tuple(b.fault.at_ms(), b.stream);

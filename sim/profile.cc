@@ -73,6 +73,8 @@ constexpr std::array kCandidates = {
     // At the end of the list, since the place of a class in the scenario is a part of its faults' stream.
     Candidate{"cut leader from followers", R"(partition { a: "leader" b: "followers" })", 50, 2000},
     Candidate{"hand over", R"(transfer_leadership { to: "random 2 meta" })", 0, 0},
+    Candidate{"cut rack", R"(partition { a: "random rack" b: "rest" })", 50, 4000, true},
+    Candidate{"rack power", R"(crash { nodes: "random rack" power: true })", 10, 3000, true, false, 2},
 };
 
 class ProfileDraw {

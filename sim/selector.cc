@@ -56,6 +56,7 @@ bool is_one_of(std::string_view word, std::string_view words) {
 
 std::optional<Selector> parse(std::string_view text) {
   constexpr std::string_view kRandom = "random ";
+  if (text == "random rack") return Selector{true, 1, "rack"};
   if (!text.starts_with(kRandom)) {
     if (is_class(text) || is_role(text) || are_names(text) || text == "rest") return Selector{false, 0, text};
     return std::nullopt;
@@ -87,10 +88,22 @@ std::vector<std::string> names_in_class(std::string_view word, const ClassSizes&
   return names;
 }
 
-template <class T>
-std::vector<T> draw_some(std::vector<T> of, size_t count, RandomStream& draws) {
+std::vector<std::string> draw_some(std::vector<std::string> of, size_t count, RandomStream& draws) {
   while (of.size() > count) of.erase(of.begin() + static_cast<ptrdiff_t>(draws.below(of.size())));
   return of;
+}
+
+// Every chunk server of one rack.
+std::vector<std::string> draw_rack(const ClassSizes& sizes, RandomStream& draws) {
+  const uint32_t racks = std::max(sizes.racks, 1U);
+  const std::vector<std::string> servers = names_in_class("chunk", sizes);
+  std::vector<std::string> rack;
+  for (size_t i = draws.below(racks); i < servers.size(); i += racks) rack.push_back(servers[i]);
+  return rack;
+}
+
+ClassSizes sizes_of(const ClusterOptions& options) {
+  return {options.meta_nodes, options.chunk_servers, options.clients, options.spare_meta_nodes, options.racks};
 }
 
 std::vector<Node*> class_of(std::string_view word, Cluster& cluster) {
@@ -107,10 +120,6 @@ Status validate_selector(std::string_view text) {
   return ok();
 }
 
-std::vector<Node*> draw_nodes(std::vector<Node*> nodes, size_t count, RandomStream& draws) {
-  return draw_some(std::move(nodes), count, draws);
-}
-
 std::string draw_selector(const std::string& text, const ClassSizes& sizes, RandomStream& draws) {
   const std::optional<Selector> selector = parse(text);
   DOGFS_CHECK(selector.has_value(), text);
@@ -118,7 +127,8 @@ std::string draw_selector(const std::string& text, const ClassSizes& sizes, Rand
   if (!selector->drawn && !minority) return text;
   const size_t count = minority ? minority_of(sizes.meta) : selector->count;
   const std::vector<std::string> names =
-      draw_some(names_in_class(minority ? "meta" : selector->what, sizes), count, draws);
+      selector->what == "rack" ? draw_rack(sizes, draws)
+                               : draw_some(names_in_class(minority ? "meta" : selector->what, sizes), count, draws);
   return names.empty() ? "nobody" : fmt::format("{}", fmt::join(names, " "));
 }
 
@@ -131,11 +141,10 @@ std::vector<Node*> rest_of(Cluster& cluster, const std::vector<Node*>& others) {
 std::vector<Node*> select_nodes(std::string_view text, Cluster& cluster, RandomStream& draws) {
   const std::optional<Selector> selector = parse(text);
   DOGFS_CHECK(selector && selector->what != "rest", text);
-  if (selector->drawn) return draw_nodes(class_of(selector->what, cluster), selector->count, draws);
-  if (is_class(selector->what)) return class_of(selector->what, cluster);
-  if (selector->what == "minority") {
-    return draw_nodes(cluster.meta_nodes(), minority_of(cluster.options().meta_nodes), draws);
+  if (selector->drawn || selector->what == "minority") {
+    return select_nodes(draw_selector(std::string(text), sizes_of(cluster.options()), draws), cluster, draws);
   }
+  if (is_class(selector->what)) return class_of(selector->what, cluster);
   const Node* leader = cluster.leader();
   std::vector<Node*> selected = cluster.all_nodes();
   std::erase_if(selected, [&](const Node* node) {

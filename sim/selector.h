@@ -17,6 +17,7 @@ struct ClassSizes {
   uint32_t chunk = 0;
   uint32_t client = 0;
   uint32_t spare_meta = 0;  // numbered behind the other metadata nodes
+  uint32_t racks = 0;       // of the chunk servers, in turn; 0: all stand in one
 };
 
 // Whether `text` is a selector; kInvalidArgument says what is wrong with it. A name is checked for its class only.
@@ -26,14 +27,11 @@ Status validate_selector(std::string_view text);
 // say). Precondition: it is valid, and not "rest".
 std::vector<Node*> select_nodes(std::string_view text, Cluster& cluster, RandomStream& draws);
 
-// `text` with what it leaves to chance ("random N CLASS", "minority") drawn: the names of the nodes, in their order.
+// `text` with what it leaves to chance ("random N CLASS", "random rack", "minority") drawn: the names of the nodes, in their order.
 // Precondition: it is valid.
 std::string draw_selector(const std::string& text, const ClassSizes& sizes, RandomStream& draws);
 
 // Everybody in the cluster who is not among `others`.
 std::vector<Node*> rest_of(Cluster& cluster, const std::vector<Node*>& others);
-
-// `count` of `nodes`, drawn; all of them if there are fewer. They keep their order.
-std::vector<Node*> draw_nodes(std::vector<Node*> nodes, size_t count, RandomStream& draws);
 
 }  // namespace dogfs::sim

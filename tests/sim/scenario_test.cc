@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "sim/faults.h"
 #include "sim/selector.h"
 
@@ -60,6 +62,14 @@ TEST(Selector, WhatIsLeftToChanceIsDrawnAsNames) {
   EXPECT_EQ(draw("minority", {2, 1, 1, 2}), "nobody") << "of the two that the cluster begins with";
   EXPECT_TRUE(draw("minority", {3, 9, 2}).starts_with("meta-"));
   EXPECT_EQ(draw("minority", {1, 9, 2}), "nobody");
+  EXPECT_EQ(draw("random rack", {3, 4, 2}), "chunk-1 chunk-2 chunk-3 chunk-4") << "all in one";
+}
+
+TEST(Selector, ARackIsWhoStandsInIt) {
+  std::set<std::string> drawn;
+  RandomStream draws(StreamKey(4));
+  for (int i = 0; i < 50; ++i) drawn.insert(draw_selector("random rack", {3, 7, 2, 0, 3}, draws));
+  EXPECT_EQ(drawn, (std::set<std::string>{"chunk-1 chunk-4 chunk-7", "chunk-2 chunk-5", "chunk-3 chunk-6"}));
 }
 
 TEST(FaultPlan, IsAFunctionOfTheSeed) {
