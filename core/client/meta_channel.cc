@@ -11,6 +11,10 @@ namespace dogfs {
 namespace {
 
 constexpr int kMaxDoublings = 4;
+// For an election or two it is worth asking often: whoever waits longer makes a fail-over longer than it was. If there is
+// still no leader, it will take a while.
+constexpr Duration kElectionTime = seconds(1);
+constexpr BackoffOptions kDuringElection{.most = milliseconds(80)};
 
 // Whether an error that a node answered leaves open that the request was, or will be, executed.
 bool leaves_execution_open(ErrorCode code) {
@@ -46,10 +50,12 @@ MetaChannel::MetaChannel(Env& env, MetaChannelOptions options)
 Task<MetaOutcome> MetaChannel::call(Request request) {
   const MonoTime deadline = env_.clock.now() + options_.timeout;
   request.principal = options_.principal;
-  LeaderSearch search(finder_, env_.clock.now());
-  Backoff backoff(env_.random);
+  const MonoTime began = env_.clock.now();
+  LeaderSearch search(finder_, began);
+  Backoff first_pauses(env_.random, kDuringElection);
+  Backoff later_pauses(env_.random);
   bool maybe_executed = false;
-  MonoTime round_began = env_.clock.now();
+  MonoTime round_began = began;
   while (true) {
     const std::optional<Address> node = search.next();
     if (node) {
@@ -63,8 +69,9 @@ Task<MetaOutcome> MetaChannel::call(Request request) {
       co_return MetaOutcome{std::move(*error), maybe_executed};
     }
     if (node) continue;
+    Backoff& pauses = env_.clock.now() - began < kElectionTime ? first_pauses : later_pauses;
     const Duration left = deadline - env_.clock.now();
-    co_await sleep_for(env_.clock, std::min(backoff.next(), left));
+    co_await sleep_for(env_.clock, std::min(pauses.next(), left));
     search.start_round();
     round_began = env_.clock.now();
   }

@@ -79,6 +79,17 @@ TEST_F(MetaChannelTest, AnElectionIsWaitedFor) {
   EXPECT_EQ(stat(), ErrorCode::kOk);
 }
 
+TEST_F(MetaChannelTest, ALeaderThatIsElectedSoonIsFoundSoon) {
+  for (const int election_ms : {250, 350, 450, 550}) {
+    set_leader(Address());
+    const MonoTime elected = world_.clock.now() + milliseconds(election_ms);
+    boost::asio::co_spawn(world_.context.get_executor(), sleep_for(world_.clock, milliseconds(election_ms)),
+                          [this](const std::exception_ptr&) { set_leader(kB); });
+    EXPECT_EQ(stat(), ErrorCode::kOk);
+    EXPECT_LT(world_.clock.now() - elected, milliseconds(90)) << election_ms;
+  }
+}
+
 TEST_F(MetaChannelTest, WithoutALeaderItGivesUpAfterAWhile) {
   set_leader(Address());
   const MonoTime start = world_.clock.now();
