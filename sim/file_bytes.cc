@@ -24,7 +24,7 @@ void FileBytes::overwrite(uint64_t offset, const BytesChain& data, uint64_t leng
   for (const Bytes& piece : data.pieces()) {
     const std::string_view part = piece.view().substr(0, length);
     const size_t within = std::min<size_t>(part.size(), bytes.size() - offset);
-    std::copy_n(part.data(), within, bytes.data() + offset);
+    std::copy_n(part.begin(), within, bytes.begin() + static_cast<std::ptrdiff_t>(offset));
     bytes.append(part.substr(within));
     offset += part.size();
     length -= part.size();

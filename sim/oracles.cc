@@ -19,7 +19,7 @@ namespace {
 
 constexpr GroupId kGroup{0};
 constexpr seconds kReadTimeout(2);
-constexpr uint64_t kEntriesBetweenMetaChecks = 60;
+constexpr uint64_t kEntriesBetweenMetaChecks = 200;
 constexpr milliseconds kRetryPause(50);
 
 template <class Row>
