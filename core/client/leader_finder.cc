@@ -14,15 +14,15 @@ LeaderFinder::LeaderFinder(std::vector<Address> nodes) : nodes_(std::move(nodes)
 }
 
 void LeaderFinder::found(const Address& leader) {
-  named(leader);
+  heard_of(leader);
   leader_ = leader;
 }
 
-void LeaderFinder::named(const Address& leader) {
-  if (std::ranges::find(nodes_, leader) != nodes_.end()) return;
-  std::erase(later_leaders_, leader);
-  later_leaders_.push_front(leader);
-  if (later_leaders_.size() > kMaxRaftMembers) later_leaders_.pop_back();
+void LeaderFinder::heard_of(const Address& node) {
+  if (std::ranges::find(nodes_, node) != nodes_.end()) return;
+  std::erase(later_nodes_, node);
+  later_nodes_.push_front(node);
+  if (later_nodes_.size() > kMaxRaftMembers) later_nodes_.pop_back();
 }
 
 void LeaderFinder::lost(const Address& node) {
@@ -32,7 +32,7 @@ void LeaderFinder::lost(const Address& node) {
 std::optional<Address> LeaderSearch::next() {
   const std::optional<Address>& leader = finder_.leader();
   if (leader && asked_.insert(*leader).second) return leader;
-  for (const Address& node : finder_.later_leaders()) {
+  for (const Address& node : finder_.later_nodes()) {
     if (asked_.insert(node).second) return node;
   }
   for (const Address& node : finder_.nodes()) {
@@ -53,7 +53,7 @@ void LeaderSearch::redirected(const Address& from, const Address& leader, MonoTi
   say(from, known ? "names " + leader.value : "knows no leader");
   if (!known) return;
   leader_known_at_ = now;
-  finder_.named(leader);
+  finder_.heard_of(leader);
   // A node that was asked in this round already, and denied or did not answer, is not worth a second try before the
   // next one: two nodes that each take the other for the leader would keep the operation going between them.
   if (!asked_.contains(leader)) finder_.found(leader);
@@ -102,7 +102,7 @@ bool LeaderSearch::majority_refuses() const {
 
 std::string LeaderSearch::describe() const {
   std::vector<Address> all = finder_.nodes();
-  all.insert(all.end(), finder_.later_leaders().begin(), finder_.later_leaders().end());
+  all.insert(all.end(), finder_.later_nodes().begin(), finder_.later_nodes().end());
   size_t answered = 0;
   std::string nodes;
   for (const Address& node : all) {

@@ -5,8 +5,9 @@
 // asked yet. One pass over the nodes is a round; the caller backs off between rounds. The search also keeps what each
 // node said last, for the message that a person reads when there is no leader.
 //
-// The nodes are those that the client was told of, and who was named as leader since: metadata nodes are replaced one by
-// one, and a client that runs for long must not lose the group with the last of those that it began with.
+// The nodes are those that the client was told of, and members and leaders that it has heard of since: metadata nodes
+// are replaced one by one, and a client that runs for long must not lose the group with the last of those that it began
+// with.
 #pragma once
 
 #include <deque>
@@ -28,22 +29,22 @@ class LeaderFinder {
   explicit LeaderFinder(std::vector<Address> nodes);
 
   const std::vector<Address>& nodes() const { return nodes_; }
-  // Leaders that are not among the nodes, the latest first, at most kMaxRaftMembers.
-  const std::deque<Address>& later_leaders() const { return later_leaders_; }
+  // Others that it has heard of, the latest first, at most kMaxRaftMembers.
+  const std::deque<Address>& later_nodes() const { return later_nodes_; }
   const std::optional<Address>& leader() const { return leader_; }
 
   void found(const Address& leader);
-  // A node says that `leader` leads.
-  void named(const Address& leader);
-  // Whether a node leads or led that the client was not told of: those that it was told of may be members no more.
-  bool members_changed() const { return !later_leaders_.empty(); }
+  // A node says that `node` is a member, or leads.
+  void heard_of(const Address& node);
+  // Whether there is or was a member that the client was not told of: those that it was told of may be members no more.
+  bool members_changed() const { return !later_nodes_.empty(); }
   // `node` does not lead, or does not answer.
   void lost(const Address& node);
 
  private:
   std::vector<Address> nodes_;
   std::optional<Address> leader_;
-  std::deque<Address> later_leaders_;
+  std::deque<Address> later_nodes_;
 };
 
 // How long a node must refuse connections to count as down: one refusal may be a restart's last moment.

@@ -4,13 +4,17 @@
 
 #include <algorithm>
 
+#include "core/base/limits.h"
 #include "core/client/backoff.h"
 #include "core/env/sync.h"
+#include "core/wire/meta.pb.h"
 
 namespace dogfs {
 namespace {
 
 constexpr int kMaxDoublings = 4;
+// An answer that has come waits for no longer than this.
+constexpr Duration kMembersTimeout = milliseconds(200);
 // For an election or two it is worth asking often: whoever waits longer makes a fail-over longer than it was. If there is
 // still no leader, it will take a while.
 constexpr Duration kElectionTime = seconds(1);
@@ -45,7 +49,10 @@ bool is_leader_at_capacity(ErrorCode code) {
 }  // namespace
 
 MetaChannel::MetaChannel(Env& env, MetaChannelOptions options)
-    : env_(env), options_(std::move(options)), finder_(options_.nodes) {}
+    : env_(env),
+      options_(std::move(options)),
+      finder_(options_.nodes),
+      members_due_(env.clock.now() + options_.members_interval) {}
 
 Task<MetaOutcome> MetaChannel::call(Request request) {
   const MonoTime deadline = env_.clock.now() + options_.timeout;
@@ -63,7 +70,10 @@ Task<MetaOutcome> MetaChannel::call(Request request) {
           std::min(deadline, env_.clock.now() + patience(search.timeouts(*node), deadline));
       Result<Reply> answer = co_await env_.transport.call(*node, request, attempt_deadline);
       std::optional<Reply> final = take_answer(*node, std::move(answer), search, maybe_executed);
-      if (final) co_return MetaOutcome{std::move(*final), maybe_executed};
+      if (final) {
+        co_await learn_members(*node);
+        co_return MetaOutcome{std::move(*final), maybe_executed};
+      }
     }
     if (std::optional<Error> error = node ? out_of_time(search, deadline) : give_up(search, deadline, round_began)) {
       co_return MetaOutcome{std::move(*error), maybe_executed};
@@ -74,6 +84,23 @@ Task<MetaOutcome> MetaChannel::call(Request request) {
     co_await sleep_for(env_.clock, std::min(pauses.next(), left));
     search.start_round();
     round_began = env_.clock.now();
+  }
+}
+
+Task<void> MetaChannel::learn_members(Address leader) {
+  const MonoTime now = env_.clock.now();
+  if (now < members_due_) co_return;
+  members_due_ = now + options_.members_interval;
+  wire::MembershipRequest message;
+  message.set_only_leader(true);
+  Request request = make_request(MessageType::kMembership, GroupId(), message);
+  request.principal = options_.principal;
+  Result<Reply> answer = co_await env_.transport.call(std::move(leader), std::move(request), now + kMembersTimeout);
+  if (!answer || answer.value().error.code != ErrorCode::kOk) co_return;
+  const auto reply = parse_message<wire::MembershipReply>(answer.value().body);
+  if (!reply || static_cast<size_t>(reply.value().members_size()) > kMaxRaftMembers) co_return;
+  for (const wire::MembershipReply::Member& member : reply.value().members()) {
+    if (!member.address().empty() && member.address().size() <= kMaxAddressBytes) finder_.heard_of({member.address()});
   }
 }
 

@@ -2,8 +2,8 @@
 //
 // Redirects are followed, nodes that do not answer are passed over, and between rounds the channel backs off, all
 // within one deadline. It gives up early, with kNoLeader, where waiting is of no use: at once when so many nodes refuse
-// connections that the others cannot elect a leader, else once no node has known a leader for a while. Belongs to the
-// node's executor.
+// connections that the others cannot elect a leader, else once no node has known a leader for a while. Now and then it
+// asks the leader who the members are. Belongs to the node's executor.
 #pragma once
 
 #include <optional>
@@ -27,6 +27,8 @@ struct MetaChannelOptions {
   // The first attempt at one node. A leader that hangs holds an operation up for this long; each further attempt at one
   // that timed out has twice the time, while that leaves half of what is left of `timeout`.
   Duration attempt_timeout = seconds(1);
+  // With the first answer after so long the members are asked for. A client that is idle does not ask.
+  Duration members_interval = seconds(30);
 };
 
 // How a request ended.
@@ -73,9 +75,13 @@ class MetaChannel {
   // The same within a round.
   std::optional<Error> out_of_time(const LeaderSearch& search, MonoTime deadline) const;
 
+  // Asks `leader` for the members, where what is known of them is old. A failure is of no matter: it asks again later.
+  Task<void> learn_members(Address leader);
+
   Env& env_;
   MetaChannelOptions options_;
   LeaderFinder finder_;
+  MonoTime members_due_;
 };
 
 }  // namespace dogfs

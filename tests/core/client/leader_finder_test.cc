@@ -65,9 +65,9 @@ TEST_F(LeaderSearchTest, LaterLeadersAreAskedToo) {
 TEST_F(LeaderSearchTest, OfLaterLeadersAFewAreRemembered) {
   for (int i = 0; i < 100; ++i) finder_.found(Address{"later-" + std::to_string(i)});
   finder_.found(Address{"later-90"});
-  ASSERT_EQ(finder_.later_leaders().size(), kMaxRaftMembers);
-  EXPECT_EQ(finder_.later_leaders().front(), Address{"later-90"});
-  EXPECT_EQ(std::ranges::count(finder_.later_leaders(), Address{"later-90"}), 1);
+  ASSERT_EQ(finder_.later_nodes().size(), kMaxRaftMembers);
+  EXPECT_EQ(finder_.later_nodes().front(), Address{"later-90"});
+  EXPECT_EQ(std::ranges::count(finder_.later_nodes(), Address{"later-90"}), 1);
 }
 
 TEST_F(LeaderSearchTest, TwoNodesThatNameEachOtherEndTheRound) {

@@ -90,6 +90,30 @@ TEST_F(MetaChannelTest, ALeaderThatIsElectedSoonIsFoundSoon) {
   }
 }
 
+// Every node but the leader is replaced, then the leader is, while the client talks to that one alone.
+TEST_F(MetaChannelTest, MembersThatCameLaterAreKnownWhenTheLeaderGoes) {
+  const Address replacement{"later"};
+  uint64_t asked = 0;
+  world_.transport.nodes[kA] = [&](const Request& request) -> Task<Reply> {
+    if (request.type != MessageType::kMembership) return answer_stat();
+    ++asked;
+    wire::MembershipReply reply;
+    for (const Address& member : {kA, replacement}) reply.add_members()->set_address(member.value);
+    return [](wire::MembershipReply message) -> Task<Reply> { co_return make_reply(message); }(reply);
+  };
+  EXPECT_EQ(stat(), ErrorCode::kOk);
+  EXPECT_EQ(asked, 0u) << "a client that ends soon does not ask";
+  for (int i = 0; i < 3; ++i) {
+    world_.run(sleep_for(world_.clock, seconds(20)));
+    EXPECT_EQ(stat(), ErrorCode::kOk);
+  }
+  EXPECT_EQ(asked, 1u);
+  for (const Address& node : {kA, kB, kC}) world_.transport.nodes.erase(node);
+  world_.transport.nodes[replacement] = [](const Request&) { return answer_stat(); };
+  EXPECT_EQ(stat(), ErrorCode::kOk);
+  EXPECT_EQ(channel_.finder().leader(), replacement);
+}
+
 TEST_F(MetaChannelTest, WithoutALeaderItGivesUpAfterAWhile) {
   set_leader(Address());
   const MonoTime start = world_.clock.now();
