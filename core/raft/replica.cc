@@ -13,6 +13,7 @@
 
 #include "core/base/check.h"
 #include "core/env/sync.h"
+#include "core/raft/address_book.h"
 #include "core/raft/codec.h"
 #include "core/raft/describe.h"
 #include "core/raft/outbox.h"
@@ -68,6 +69,7 @@ class Replica::Impl {
         outbox_(outbox),
         options_(std::move(options)),
         hooks_(std::move(hooks)),
+        addresses_(options_.voters),
         main_wake_(env.clock.make_waiter()),
         persist_wake_(env.clock.make_waiter()),
         apply_wake_(env.clock.make_waiter()),
@@ -119,8 +121,6 @@ class Replica::Impl {
   void carry_out(raft::Effects effects);
   void send_all(const std::vector<raft::Message>& messages);
   void learn_addresses();
-  const Address* find_address(NodeId node) const;
-  void meet(NodeId node, const Address& address);
   void answer(const std::vector<raft::Entry>& entries, std::vector<std::string> replies);
   void complete_applied_reads();
   void complete_reads(const raft::CompletedReads& reads);
@@ -164,11 +164,7 @@ class Replica::Impl {
   uint64_t to_persist_number_ = 0;
   std::vector<raft::Entry> to_apply_;
 
-  // Whom to dial for each node, as of version `configuration_version_` of the log's configurations.
-  std::map<NodeId, Address> addresses_;
-  // Of nodes that are not in addresses_, as their own messages say: the latest few.
-  std::map<NodeId, Address> strangers_;
-  uint64_t configuration_version_ = 0;
+  raft::AddressBook addresses_;
 
   Standing announced_;
   MonoTime armed_deadline_ = kNever;
@@ -348,7 +344,7 @@ void Replica::Impl::turn() {
   const MonoTime now = env_.clock.now();
   step_inbox(now);
   raft_->tick(now);
-  if (configuration_version_ != raft_->log().configurations().version()) learn_addresses();
+  learn_addresses();
   submit_proposals();
   submit_reads();
   carry_out(raft_->take_effects());
@@ -420,19 +416,13 @@ void Replica::Impl::carry_out(raft::Effects effects) {
 
 void Replica::Impl::send_all(const std::vector<raft::Message>& messages) {
   for (const raft::Message& message : messages) {
-    if (const Address* address = find_address(message.to)) outbox_.add(*address, message);
+    if (const Address* address = addresses_.find(message.to)) outbox_.add(*address, message);
   }
 }
 
-// The addresses of all who are in the log's configurations, also of those who have left: they may be told of it still.
 void Replica::Impl::learn_addresses() {
   const raft::ConfigurationHistory& history = raft_->log().configurations();
-  configuration_version_ = history.version();
-  addresses_ = options_.voters;
-  for (const raft::ConfigurationHistory::Item& item : history.items()) {
-    for (const auto& [node, address] : item.configuration.addresses) addresses_.insert_or_assign(node, address);
-  }
-  std::erase_if(strangers_, [this](const auto& stranger) { return addresses_.contains(stranger.first); });
+  if (!addresses_.learn(history)) return;
   // The members that the group began with know each other.
   if (!history.latest_index().is_none()) outbox_.say_address(address_of(options_.self));
 }
@@ -495,14 +485,7 @@ void Replica::Impl::receive(wire::RaftMessage message, const Address& from) {
   if (inbox_.size() >= kMaxRaftInboxMessages || inbox_bytes_ + bytes > kMaxRaftInboxBytes) return;
   inbox_bytes_ += bytes;
   inbox_.push_back(std::move(decoded).value());
-  meet(inbox_.back().from, from);
-}
-
-// Whoever was away while the members changed does not find those who are left in its log, and must answer them to be told.
-void Replica::Impl::meet(NodeId node, const Address& address) {
-  if (address.value.empty() || addresses_.contains(node)) return;
-  if (strangers_.size() >= kMaxRaftMembers && !strangers_.contains(node)) strangers_.clear();
-  strangers_.insert_or_assign(node, address);
+  addresses_.meet(inbox_.back().from, from);
 }
 
 void Replica::Impl::take_turn() {
@@ -609,14 +592,8 @@ Task<Status> Replica::Impl::transfer_leadership(NodeId target, MonoTime deadline
   co_return co_await watch(judge, deadline);
 }
 
-const Address* Replica::Impl::find_address(NodeId node) const {
-  if (const auto known = addresses_.find(node); known != addresses_.end()) return &known->second;
-  const auto met = strangers_.find(node);
-  return met == strangers_.end() ? nullptr : &met->second;
-}
-
 Address Replica::Impl::address_of(NodeId node) const {
-  const Address* address = find_address(node);
+  const Address* address = addresses_.find(node);
   return address == nullptr ? Address() : *address;
 }
 
