@@ -87,7 +87,8 @@ Task<Status> BlockReporter::report_bucket_of(uint64_t bucket, uint64_t heard_ind
   auto entry =
       table_.entries().lower_bound(ShardKey{BlockId(bucket * kBlocksPerReportBucket), ShardIndex(), ShardGeneration()});
   for (; entry != table_.entries().end() && report_bucket(entry->first.block) == bucket; ++entry) {
-    if (entry->second.state == ShardState::kDeleting) continue;
+    // Nobody is to count on one that is about to go.
+    if (entry->second.state == ShardState::kDeleting || remover_.is_requested(entry->first)) continue;
     wire::ReportedShard& shard = *message.add_shards();
     *shard.mutable_shard() = shard_name_to_wire(entry->first);
     shard.set_length(entry->second.length);

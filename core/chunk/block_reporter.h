@@ -8,6 +8,7 @@
 #include "core/base/shard_digest.h"
 #include "core/chunk/chunk_server.h"
 #include "core/chunk/identity.h"
+#include "core/chunk/shard_remover.h"
 #include "core/chunk/shard_table.h"
 #include "core/chunk/stop_signal.h"
 #include "core/wire/meta.pb.h"
@@ -18,8 +19,8 @@ class BlockReporter {
  public:
   // What is passed must outlive this object.
   BlockReporter(Env& env, const ChunkOptions& options, const Identity& identity, const ShardTable& table,
-                StopSignal& stop)
-      : env_(env), options_(options), identity_(identity), table_(table), stop_(stop) {}
+                const ShardRemover& remover, StopSignal& stop)
+      : env_(env), options_(options), identity_(identity), table_(table), remover_(remover), stop_(stop) {}
 
   // The leader's reply to a heartbeat of `incarnation`: who leads, and what it has applied.
   void heard(const Address& leader, uint64_t incarnation, uint64_t applied_index);
@@ -41,6 +42,7 @@ class BlockReporter {
   const ChunkOptions& options_;
   const Identity& identity_;
   const ShardTable& table_;
+  const ShardRemover& remover_;
   StopSignal& stop_;
   bool incomplete_ = false;
   Address leader_;

@@ -98,7 +98,7 @@ ChunkServer::Impl::Impl(Env& env, const std::vector<ChunkDisk>& disks, ChunkOpti
       repairs_(env, table_, writers_, pace_, stop_, options_.max_repairs),
       scrubber_(env, options_, disks_, table_, reader_, stop_),
       identity_(env, disks_),
-      reporter_(env, options_, identity_, table_, stop_),
+      reporter_(env, options_, identity_, table_, remover_, stop_),
       membership_(
           env, options_, identity_, {remover_, repairs_, scrubber_, reporter_, table_}, stop_,
           [this] { return load(); }, [this](const Error& error) { end(error); }),

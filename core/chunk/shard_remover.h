@@ -27,6 +27,8 @@ class ShardRemover {
   // Queues these, less those that are queued or confirmed; drops what is more than the queue holds, since the metadata
   // asks again.
   void request(const std::vector<ShardKey>& keys);
+  // Whether it is to be deleted, or is gone and that is not reported yet.
+  bool is_requested(const ShardKey& key) const { return queued_.contains(key) || confirmed_.contains(key); }
   // Which are gone and not yet reported, at most `limit`. They stay until reported() takes them out.
   std::vector<ShardKey> confirmed(size_t limit) const;
   void reported(const std::vector<ShardKey>& keys);

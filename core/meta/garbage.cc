@@ -33,4 +33,9 @@ void add_garbage(ApplyContext& context, const GarbageShard& shard, const wire::G
   context.counters.set_garbage_shards(context.counters.garbage_shards() + 1);
 }
 
+void erase_garbage(ApplyContext& context, const GarbageShard& shard) {
+  context.tables.erase(context.tables.keys().garbage(shard));
+  context.counters.set_garbage_shards(context.counters.garbage_shards() - 1);
+}
+
 }  // namespace dogfs

@@ -64,9 +64,14 @@ Result<ReportedShard> classify(const MetaTables& tables, const wire::CountersRow
   if (shard.block() >= counters.next_block() || shard.generation() >= counters.next_generation()) {
     return ReportedShard::kImpossible;
   }
-  DOGFS_TRY(const bool garbage, tables.is_garbage(placed_shard(shard)));
-  if (garbage) return ReportedShard::kGarbage;
+  DOGFS_TRY(const std::optional<wire::GarbageRow> garbage, tables.garbage(placed_shard(shard)));
   DOGFS_TRY(const std::optional<wire::BlockRow> block, tables.block(BlockId(shard.block())));
+  if (garbage) {
+    // What took its place may have been damaged since. As long as that is so, its server is not told to delete it.
+    const bool needed = garbage->replaced() && block && block->state() == wire::BlockRow::COMMITTED &&
+                        classify_committed(*block, shard) == ReportedShard::kAdoptable;
+    return needed ? ReportedShard::kAdoptable : ReportedShard::kGarbage;
+  }
   if (!block) return ReportedShard::kAbandoned;
   if (block->state() == wire::BlockRow::COMMITTED) return classify_committed(*block, shard);
   return is_attempt(*block, shard) ? ReportedShard::kReserved : ReportedShard::kAbandoned;
@@ -90,6 +95,8 @@ Status adopt_shards(ApplyContext& context, const wire::AdoptShards& operation) {
     DOGFS_TRY(const ReportedShard kind, classify(context.tables, context.counters, reported));
     DOGFS_TRY(const std::optional<wire::ChunkServerRow> server, context.tables.server(ServerId(reported.server())));
     if (kind != ReportedShard::kAdoptable || !server || server->state() == wire::REMOVED) continue;
+    DOGFS_TRY(const auto garbage, context.tables.garbage(placed_shard(reported)));
+    if (garbage) erase_garbage(context, placed_shard(reported));
     DOGFS_TRYV(change_block(context, reported.block(), [&](wire::BlockRow& block) {
       const auto shard = std::ranges::find(*block.mutable_shards(), reported.index(), &wire::Shard::index);
       replace_shard(context, BlockId(block.block()), *shard,

@@ -4,7 +4,8 @@
 // By the map, a shard that a server has is one of these (design.md, section 6):
 //   listed       the map has it there
 //   reserved     it is, or may become, part of an allocated block or of a repair
-//   adoptable    the map misses this index, and the bytes are those of the commit
+//   adoptable    the map misses this index, and the bytes are those of the commit; also where it was to be deleted, since
+//                another shard of this index had taken its place
 //   superseded   another shard of this index took its place
 //   abandoned    its block is gone, or it was never more than an attempt
 //   impossible   nobody can have written it: an alarm, and never a reason to delete

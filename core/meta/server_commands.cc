@@ -2,6 +2,7 @@
 
 #include "core/base/limits.h"
 #include "core/ec/policy_wire.h"
+#include "core/meta/garbage.h"
 #include "core/meta/server_states.h"
 
 namespace dogfs {
@@ -94,10 +95,8 @@ Status confirm_deleted(ApplyContext& context, const wire::ConfirmDeleted& operat
   }
   for (const auto& entry : operation.shards()) {
     const GarbageShard shard = placed_shard(entry);
-    DOGFS_TRY(const bool known, context.tables.is_garbage(shard));
-    if (!known) continue;
-    context.tables.erase(context.tables.keys().garbage(shard));
-    context.counters.set_garbage_shards(context.counters.garbage_shards() - 1);
+    DOGFS_TRY(const auto known, context.tables.garbage(shard));
+    if (known) erase_garbage(context, shard);
   }
   return ok();
 }

@@ -90,9 +90,8 @@ Result<std::optional<std::string>> MetaTables::reply(SessionId session, Sequence
   return reader_.get(keys_.reply(session, sequence));
 }
 
-Result<bool> MetaTables::is_garbage(const GarbageShard& shard) const {
-  DOGFS_TRY(const std::optional<std::string> value, reader_.get(keys_.garbage(shard)));
-  return value.has_value();
+Result<std::optional<wire::GarbageRow>> MetaTables::garbage(const GarbageShard& shard) const {
+  return get_row<wire::GarbageRow>(keys_.garbage(shard));
 }
 
 Result<std::optional<wire::ListedShardRow>> MetaTables::listed(ServerId server, BlockId block) const {

@@ -77,7 +77,7 @@ class MetaTables {
   Result<std::optional<wire::SessionRow>> session(SessionId session) const;
   // The serialised CommandReply that is kept for a request.
   Result<std::optional<std::string>> reply(SessionId session, SequenceNumber sequence) const;
-  Result<bool> is_garbage(const GarbageShard& shard) const;
+  Result<std::optional<wire::GarbageRow>> garbage(const GarbageShard& shard) const;
   Result<std::optional<wire::ListedShardRow>> listed(ServerId server, BlockId block) const;
 
  protected:

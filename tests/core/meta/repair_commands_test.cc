@@ -150,8 +150,9 @@ class RepairCommands : public ::testing::Test {
 
   bool is_garbage(uint64_t server, uint32_t index, uint64_t generation) const {
     return machine.tables()
-        .is_garbage({ServerId(server), BlockId(block), ShardIndex(index), ShardGeneration(generation)})
-        .value();
+        .garbage({ServerId(server), BlockId(block), ShardIndex(index), ShardGeneration(generation)})
+        .value()
+        .has_value();
   }
 
   static constexpr uint64_t kFull = kTestGeometry.block_bytes;
@@ -534,6 +535,34 @@ TEST_F(RepairCommands, AShardThatTheMapMissesIsAdopted) {
   EXPECT_EQ(apply(command), ErrorCode::kOk);
   EXPECT_EQ(risk_of(row()), Risk::kWhole);
   EXPECT_EQ(shard(0).server(), 6u);
+}
+
+// The simulator's correlated_faults, seed 70071: what a repair had rebuilt was damaged before it was even listed. The
+// shard whose place it took was whole and kept, but nobody took it back, and the block was lost.
+TEST_F(RepairCommands, AReplacedShardIsTakenBackWhenItsSuccessorIsDamaged) {
+  const wire::Shard old = shard(0);
+  kill(1);
+  ASSERT_EQ(start({plan(0, 6)}), 1u);
+  ASSERT_TRUE(finish(success(row().reservations(0))));
+  machine.add_server("0");
+  const wire::ServerShard kept = on_server(1, 0, old.generation());
+  EXPECT_EQ(kind(kept), ReportedShard::kGarbage) << "its successor is whole";
+  wire::Command command;
+  *command.mutable_adopt_shards()->add_shards() = kept;
+  EXPECT_EQ(apply(command), ErrorCode::kOk);
+  EXPECT_EQ(shard(0).server(), 6u);
+  const wire::Shard successor = shard(0);
+  mark_damaged(on_server(6, 0, successor.generation()));
+  EXPECT_EQ(kind(kept), ReportedShard::kAdoptable);
+  wire::ServerShard other_bytes = kept;
+  other_bytes.set_crc32c(1);
+  EXPECT_EQ(kind(other_bytes), ReportedShard::kGarbage);
+  EXPECT_EQ(apply(command), ErrorCode::kOk);
+  EXPECT_EQ(shard(0).server(), 1u);
+  EXPECT_EQ(risk_of(row()), Risk::kWhole);
+  EXPECT_FALSE(is_garbage(1, 0, old.generation()));
+  EXPECT_TRUE(is_garbage(6, 0, successor.generation()));
+  EXPECT_EQ(machine.counters().garbage_shards(), 1u);
 }
 
 TEST_F(RepairCommands, AnAbandonedShardIsDiscardedAfterAGrace) {
