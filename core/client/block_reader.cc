@@ -1,20 +1,15 @@
 #include "core/client/block_reader.h"
 
+#include "core/client/damage.h"
 #include "core/client/stripe_read.h"
-#include "core/wire/meta.pb.h"
 
 namespace dogfs {
 namespace {
 
 // A report that is lost is no loss: the scrubber of the server will find the damage too.
-Task<void> report_damage(ClientContext& context, BlockId block, Shard shard) {
-  wire::ReportDamageRequest message;
-  message.set_server(shard.server.value());
-  message.mutable_shard()->set_block(block.value());
-  message.mutable_shard()->set_index(shard.index.value());
-  message.mutable_shard()->set_generation(shard.generation.value());
-  const auto reply = co_await context.channel.ask<wire::ReportDamageReply>(MessageType::kReportDamage, message);
-  if (!reply) context.env.log.info("client", "damage was not reported: {}", reply.error().to_string());
+Task<void> tell_of_damage(ClientContext& context, BlockId block, Shard shard) {
+  const Status reported = co_await report_damage(context, block, shard);
+  if (!reported) context.env.log.info("client", "damage was not reported: {}", reported.error().to_string());
 }
 
 }  // namespace
@@ -40,7 +35,7 @@ void BlockReader::set_damaged(const Shard& shard, Error error) {
   context_.env.log.warning("client", "block {}: shard {} (generation {}) on server {} is damaged: {}", block_->block,
                            shard.index, shard.generation, shard.server, error.to_string());
   damage_.emplace(shard.generation, std::move(error));
-  context_.tasks.spawn(report_damage(context_, block_->block, shard));
+  context_.tasks.spawn(tell_of_damage(context_, block_->block, shard));
 }
 
 PieceSums BlockReader::sums(const Shard& shard) const {

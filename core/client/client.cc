@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/base/limits.h"
+#include "core/client/block_verifier.h"
 #include "core/client/context.h"
 #include "core/client/file_reader.h"
 #include "core/client/file_writer.h"
@@ -49,6 +50,9 @@ class Client::Impl {
   Task<Result<std::unique_ptr<FileWriter>>> append(std::string path);
   Task<Status> truncate(std::string path, uint64_t length);
   Task<Result<std::unique_ptr<FileReader>>> open(std::string path);
+  Task<Result<std::vector<ShardFinding>>> verify(VerifyRequest request) {
+    return dogfs::verify_block(context_, std::move(request));
+  }
   template <class ReplyMessage, class RequestMessage>
   Task<Result<ReplyMessage>> ask_any(MessageType type, RequestMessage message);
 
@@ -191,6 +195,10 @@ Task<Result<wire::GetBlocksReply>> Client::blocks(std::string path, uint64_t off
   request.set_offset(offset);
   request.set_length(length);
   co_return co_await impl_->ask<wire::GetBlocksReply>(MessageType::kGetBlocks, std::move(request));
+}
+
+Task<Result<std::vector<ShardFinding>>> Client::verify_block(VerifyRequest request) {
+  return impl_->verify(std::move(request));
 }
 
 Task<Result<wire::SummaryReply>> Client::summary(std::string path) {

@@ -88,6 +88,27 @@ class FileReader {
   virtual Task<Result<std::vector<BytesChain>>> read_ranges(std::vector<FileRange> ranges) = 0;
 };
 
+// What reading a stored shard to its end gave.
+struct ShardFinding {
+  enum class Kind : uint8_t {
+    kIntact,
+    kDamaged,      // its bytes are not those that were committed
+    kMissing,      // its server does not have it
+    kUnreachable,  // nothing can be said of it: it could not be read
+    kNotStored     // the metadata lists it nowhere
+  };
+  Kind kind = Kind::kNotStored;
+  wire::Shard shard;               // as the metadata located it last
+  Error error{ErrorCode::kOk};     // why it is not intact
+  Status reported = Status(ok());  // of a damaged one: whether the metadata has heard
+};
+
+struct VerifyRequest {
+  uint64_t inode = 0;
+  wire::BlockLocation block;               // of that file
+  std::function<void(uint64_t)> on_bytes;  // called as bytes are read, with how many
+};
+
 class Client {
  public:
   Client(Env& env, ClientOptions options);
@@ -109,6 +130,10 @@ class Client {
   Task<Status> set_policy(std::string path, wire::EcPolicy policy);
   Task<Status> recover_lease(std::string path);
   Task<Result<wire::GetBlocksReply>> blocks(std::string path, uint64_t offset, uint64_t length);
+  // Reads every stored shard of a block, all at once and a MiB of each at a time, at the pace of background work. One
+  // finding for each shard of the location, in its order. Damage is reported, so that it is repaired. kGone: the file
+  // does not have the block any more.
+  Task<Result<std::vector<ShardFinding>>> verify_block(VerifyRequest request);
   Task<Result<wire::SummaryReply>> summary(std::string path);
   // Asks whichever node answers, the leader first. `count_blocks`: of the servers that are not LIVE.
   Task<Result<wire::ClusterStatusReply>> status(bool count_blocks = false);

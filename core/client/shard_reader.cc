@@ -29,14 +29,15 @@ ShardRange whole_pieces(const Shard& shard, ShardRange range) {
 }
 
 Request make_read(const ClientContext& context, BlockId block, const Shard& shard, ShardRange range,
-                  bool all_checksums) {
+                  const ShardReadOptions& options) {
   wire::ReadShardRequest message;
   message.mutable_key()->set_block(block.value());
   message.mutable_key()->set_index(shard.index.value());
   message.mutable_key()->set_generation(shard.generation.value());
   message.set_offset(range.offset);
   message.set_length(range.length);
-  message.set_all_checksums(all_checksums);
+  message.set_background(options.background);
+  message.set_all_checksums(options.sums == nullptr);
   Request request = make_request(MessageType::kReadShard, GroupId(), message);
   request.principal = context.options.principal;
   return request;
@@ -52,9 +53,10 @@ Status check(const Shard& shard, ShardRange range, const TypedReply<wire::ReadSh
 }
 
 // One request: appends to `out`.
-Task<Status> read_part(ClientContext& context, BlockId block, const Shard& shard, ShardRange range, ShardBytes& out) {
+Task<Status> read_part(ClientContext& context, BlockId block, const Shard& shard, ShardRange range, bool background,
+                       ShardBytes& out) {
   const MonoTime start = context.env.clock.now();
-  Request request = make_read(context, block, shard, range, out.sums == nullptr);
+  Request request = make_read(context, block, shard, range, {.sums = out.sums, .background = background});
   DOGFS_CO_TRY(Reply reply, co_await context.env.transport.call(shard.address, std::move(request),
                                                                 start + context.options.shard_timeout));
   DOGFS_CO_TRY(const TypedReply<wire::ReadShardReply> typed, parse_reply<wire::ReadShardReply>(std::move(reply)));
@@ -109,15 +111,15 @@ Status check_read(const Shard& shard, ShardRange range, const wire::ReadShardRep
 }
 
 Task<Result<ShardBytes>> read_shard(ClientContext& context, BlockId block, Shard shard, ShardRange range,
-                                    PieceSums sums) {
+                                    ShardReadOptions options) {
   DOGFS_CHECK(shard.is_stored() && range.length > 0 && range.end() <= shard.length);
-  ShardBytes out{.bytes = {}, .sums = std::move(sums)};
+  ShardBytes out{.bytes = {}, .sums = std::move(options.sums)};
   uint64_t at = range.offset;
   while (at < range.end()) {
     // Requests end where pieces end, so that no piece is read twice.
     const uint64_t limit = (at / kChecksumPieceBytes * kChecksumPieceBytes) + kReadBytes;
     const ShardRange part{.offset = at, .length = std::min(limit, range.end()) - at};
-    DOGFS_CO_TRYV(co_await read_part(context, block, shard, part, out));
+    DOGFS_CO_TRYV(co_await read_part(context, block, shard, part, options.background, out));
     at = part.end();
   }
   co_return out;

@@ -36,9 +36,14 @@ struct ShardBytes {
   PieceSums sums;
 };
 
+struct ShardReadOptions {
+  PieceSums sums;           // fetched where they are null
+  bool background = false;  // the server may hold it back while others are at work: nobody waits for it
+};
+
 // Reads `range` from the server of `shard`, in requests of about 1 MiB. Precondition: the range is not empty and lies
-// in the shard, which is stored. `sums` are fetched where they are null. `context` must outlive the call.
+// in the shard, which is stored. `context` must outlive the call.
 Task<Result<ShardBytes>> read_shard(ClientContext& context, BlockId block, Shard shard, ShardRange range,
-                                    PieceSums sums);
+                                    ShardReadOptions options);
 
 }  // namespace dogfs

@@ -7,6 +7,7 @@
 #include "core/base/check.h"
 #include "core/base/coverage_mark.h"
 #include "core/client/backoff.h"
+#include "core/client/damage.h"
 
 namespace dogfs {
 namespace {
@@ -14,16 +15,6 @@ namespace {
 // Shards that could not be reached are asked again, after a pause, in so many rounds.
 constexpr int kMaxRounds = 4;
 constexpr BackoffOptions kRoundBackoff{.first = milliseconds(100), .most = seconds(1)};
-
-// The server does not have the shard that the metadata said it has.
-bool is_stale(ErrorCode code) {
-  return code == ErrorCode::kNotFound || code == ErrorCode::kWrongGeneration || code == ErrorCode::kNotSealed;
-}
-
-// The shard is there, and its bytes are not what was committed.
-bool is_damage(ErrorCode code) {
-  return code == ErrorCode::kChecksumMismatch || code == ErrorCode::kCorrupt;
-}
 
 ShardRange clip(ShardRange range, uint64_t length) {
   const uint64_t end = std::min(range.end(), length);
@@ -131,7 +122,7 @@ Task<void> StripeRead::fetch(std::shared_ptr<StripeRead> self, size_t position, 
   const Shard shard = self->sources_[position].shard;
   const ShardRange range = wide ? self->sources_[position].wide : self->sources_[position].narrow;
   Result<ShardBytes> read =
-      co_await read_shard(block->context(), block->block().block, shard, range, block->sums(shard));
+      co_await read_shard(block->context(), block->block().block, shard, range, {.sums = block->sums(shard)});
   if (read) block->set_sums(shard, read.value().sums);
   if (!read) {
     if (is_damage(read.error().code)) {

@@ -3,61 +3,99 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <utility>
 
 #include "core/client/file_block.h"
+#include "core/env/sync.h"
+#include "runtime/cli/fsck_report.h"
+#include "runtime/cli/inspect.h"
 #include "runtime/cli/paths.h"
 
 namespace dogfs::cli {
 namespace {
 
-struct Tally {
-  uint64_t files = 0;
-  uint64_t directories = 0;
-  std::array<uint64_t, 4> blocks{};  // by health
+// Blocks that are read at once. Each is read from all its servers, a MiB from each: that bounds the memory.
+constexpr uint64_t kBlocksAtOnce = 4;
 
-  uint64_t& of(BlockHealth health) { return blocks.at(static_cast<size_t>(health)); }
+class Fsck {
+ public:
+  Fsck(Session& session, FsckOptions options)
+      : session_(session),
+        options_(std::move(options)),
+        reading_(session.env().executor, session.env().clock),
+        places_(session.env().clock, kBlocksAtOnce) {}
+
+  Task<void> run();
+
+ private:
+  Task<Status> check_tree(std::string path);
+  // One directory: its files are checked, and its directories added to `pending_`.
+  Task<Status> check_directory(std::string path);
+  Task<Status> check_file(std::string path, uint64_t length);
+  // Starts the reading of a block, when there is room for it.
+  Task<void> begin_to_verify(std::string path, uint64_t inode, wire::BlockLocation block);
+  Task<void> verify(std::string path, uint64_t inode, wire::BlockLocation block);
+
+  void take(const wire::FsckBlock& block);
+  void print_summary();
+  void fail_by_findings(const std::string& path);
+
+  Session& session_;
+  const FsckOptions options_;
+  TaskGroup reading_;
+  Semaphore places_;
+  std::vector<std::string> pending_;
+  wire::FsckSummary summary_;
 };
 
-void print_block(const Session& session, const std::string& path, const wire::BlockLocation& block) {
-  print(fmt::format("{}: block {} at {}: {}, {} of {} shards, {} needed\n", session.shown_name(path), block.block(),
-                    block.offset(), health_name(health_of(block)), intact_shards(block), block.shards_size(),
-                    needed_shards(block)));
-  for (const wire::Shard& shard : block.shards()) {
-    if (!is_intact(shard)) print(fmt::format("    shard {:>2}: {}\n", shard.index(), describe_place(shard)));
+Task<void> Fsck::run() {
+  const Result<std::string> path = parse_path(options_.path);
+  if (!path) {
+    session_.fail(options_.path, path.error());
+    co_return;
   }
+  const Status checked = co_await check_tree(path.value());
+  co_await reading_.join();
+  if (!checked) {
+    session_.fail(path.value(), checked.error());
+    co_return;
+  }
+  print_summary();
+  fail_by_findings(path.value());
 }
 
-Task<Status> check_file(Session& session, std::string path, uint64_t length, Tally& tally) {
-  ++tally.files;
-  for (uint64_t offset = 0; offset < length;) {
-    DOGFS_CO_TRY(const wire::GetBlocksReply page, co_await session.client().blocks(path, offset, length - offset));
-    for (const wire::BlockLocation& block : page.blocks()) {
-      const BlockHealth health = health_of(block);
-      ++tally.of(health);
-      if (health != BlockHealth::kHealthy) print_block(session, path, block);
-      offset = std::max<uint64_t>(offset, block.offset() + visible_length(block));
-    }
-    if (!page.more() || page.blocks_size() == 0) break;
+Task<Status> Fsck::check_tree(std::string path) {
+  DOGFS_CO_TRY(const wire::FileStatus status, co_await session_.client().stat(path));
+  if (options_.verify && session_.errors_to_terminal()) {
+    DOGFS_CO_TRY(const wire::SummaryReply total, co_await session_.client().summary(path));
+    session_.progress().set_total({.bytes = total.stored_bytes(), .files = total.files()});
+  }
+  if (!status.directory()) co_return co_await check_file(path, status.length());
+  pending_.push_back(path);
+  while (!pending_.empty() && !session_.interrupted()) {
+    const std::string directory = std::move(pending_.back());
+    pending_.pop_back();
+    const Status checked = co_await check_directory(directory);
+    if (!checked && checked.error().code != ErrorCode::kNotFound) session_.fail(directory, checked.error());
   }
   co_return ok();
 }
 
-// One directory: its files are checked, and its directories added to `pending`.
-Task<Status> check_directory(Session& session, std::string path, std::vector<std::string>& pending, Tally& tally) {
-  ++tally.directories;
+Task<Status> Fsck::check_directory(std::string path) {
+  summary_.set_directories(summary_.directories() + 1);
   std::string after;
-  for (bool more = true; more && !session.interrupted();) {
-    DOGFS_CO_TRY(const wire::ListReply page, co_await session.client().list(path, after, 0));
+  for (bool more = true; more && !session_.interrupted();) {
+    DOGFS_CO_TRY(const wire::ListReply page, co_await session_.client().list(path, after, 0));
     for (const wire::FileStatus& entry : page.entries()) {
+      if (session_.interrupted()) break;
       const std::string child = join_path(path, entry.name());
       if (entry.directory()) {
-        pending.push_back(child);
+        pending_.push_back(child);
         continue;
       }
-      const Status checked = co_await check_file(session, child, entry.length(), tally);
+      const Status checked = co_await check_file(child, entry.length());
       // It may have been deleted since it was listed.
-      if (!checked && checked.error().code != ErrorCode::kNotFound) session.fail(child, checked.error());
+      if (!checked && checked.error().code != ErrorCode::kNotFound) session_.fail(child, checked.error());
     }
     more = page.more() && page.entries_size() > 0;
     if (more) after = page.entries(page.entries_size() - 1).name();
@@ -65,94 +103,86 @@ Task<Status> check_directory(Session& session, std::string path, std::vector<std
   co_return ok();
 }
 
-void print_tally(Tally& tally) {
-  uint64_t blocks = 0;
-  for (const uint64_t count : tally.blocks) blocks += count;
-  print(fmt::format("{} files in {} directories, {} blocks: {} healthy, {} degraded, {} at risk, {} lost\n",
-                    tally.files, tally.directories, blocks, tally.of(BlockHealth::kHealthy),
-                    tally.of(BlockHealth::kDegraded), tally.of(BlockHealth::kAtRisk), tally.of(BlockHealth::kLost)));
+Task<Status> Fsck::check_file(std::string path, uint64_t length) {
+  summary_.set_files(summary_.files() + 1);
+  for (uint64_t offset = 0; offset < length && !session_.interrupted();) {
+    DOGFS_CO_TRY(const wire::GetBlocksReply page, co_await session_.client().blocks(path, offset, length - offset));
+    for (const wire::BlockLocation& block : page.blocks()) {
+      if (options_.verify) {
+        co_await begin_to_verify(path, page.inode(), block);
+      } else {
+        take(judge(path, block));
+      }
+      offset = std::max<uint64_t>(offset, block.offset() + visible_length(block));
+    }
+    if (!page.more() || page.blocks_size() == 0) break;
+  }
+  if (options_.verify) session_.progress().add_file();
+  co_return ok();
+}
+
+Task<void> Fsck::begin_to_verify(std::string path, uint64_t inode, wire::BlockLocation block) {
+  co_await places_.acquire(1);
+  reading_.spawn(verify(std::move(path), inode, std::move(block)));
+}
+
+Task<void> Fsck::verify(std::string path, uint64_t inode, wire::BlockLocation block) {
+  VerifyRequest request{
+      .inode = inode, .block = block, .on_bytes = [this](uint64_t bytes) { session_.progress().add_bytes(bytes); }};
+  const Result<std::vector<ShardFinding>> findings = co_await session_.client().verify_block(std::move(request));
+  places_.release(1);
+  if (!findings) {
+    if (findings.error().code != ErrorCode::kGone) session_.fail(path, findings.error());
+    co_return;
+  }
+  for (const ShardFinding& finding : findings.value()) {
+    if (finding.reported) continue;
+    session_.warn(fmt::format("the damage of shard {} of block {} could not be reported: {}", finding.shard.index(),
+                              block.block(), finding.reported.error().to_string()));
+  }
+  count(findings.value(), summary_);
+  take(judge(std::move(path), std::move(block), findings.value()));
+}
+
+void Fsck::take(const wire::FsckBlock& block) {
+  count(block, summary_);
+  if (block.health() == wire::FsckBlock::HEALTHY && !options_.all) return;
+  session_.progress().clear();
+  if (options_.json) {
+    wire::FsckLine line;
+    *line.mutable_block() = block;
+    print_json(line);
+  } else {
+    print(describe_block(block, session_.shown_name(block.path()), options_.all));
+  }
+}
+
+void Fsck::print_summary() {
+  session_.progress().clear();
+  if (options_.json) {
+    wire::FsckLine line;
+    *line.mutable_summary() = summary_;
+    print_json(line);
+  } else {
+    print(describe_summary(summary_, options_.verify));
+  }
+}
+
+void Fsck::fail_by_findings(const std::string& path) {
+  const auto fail = [&](ErrorCode code, std::string text) { session_.fail(path, Error(code, std::move(text))); };
+  if (summary_.lost() > 0) fail(ErrorCode::kDataLoss, fmt::format("{} blocks", summary_.lost()));
+  const uint64_t bad = summary_.shards_damaged() + summary_.shards_missing();
+  if (bad > 0) fail(ErrorCode::kCorrupt, fmt::format("{} shards are damaged or missing", bad));
+  if (summary_.shards_unreachable() > 0) {
+    fail(ErrorCode::kUnavailable, fmt::format("{} shards could not be read", summary_.shards_unreachable()));
+  }
 }
 
 }  // namespace
 
-bool is_intact(const wire::Shard& shard) {
-  return shard.server() != 0 && (shard.condition() == wire::Shard::INTACT || shard.condition() == wire::Shard::LEAVING);
-}
-
-uint32_t intact_shards(const wire::BlockLocation& block) {
-  return static_cast<uint32_t>(std::ranges::count_if(block.shards(), is_intact));
-}
-
-uint32_t needed_shards(const wire::BlockLocation& block) {
-  return static_cast<uint32_t>(block.shards_size()) - block.policy().parity_shards();
-}
-
-BlockHealth health_of(const wire::BlockLocation& block) {
-  const uint32_t intact = intact_shards(block);
-  const uint32_t needed = needed_shards(block);
-  if (intact < needed) return BlockHealth::kLost;
-  if (intact == static_cast<uint32_t>(block.shards_size())) return BlockHealth::kHealthy;
-  return intact == needed ? BlockHealth::kAtRisk : BlockHealth::kDegraded;
-}
-
-std::string_view health_name(BlockHealth health) {
-  switch (health) {
-    case BlockHealth::kHealthy:
-      return "healthy";
-    case BlockHealth::kDegraded:
-      return "degraded";
-    case BlockHealth::kAtRisk:
-      return "at risk";
-    case BlockHealth::kLost:
-      return "LOST";
-  }
-  return "unknown";
-}
-
-std::string describe_place(const wire::Shard& shard) {
-  if (shard.server() == 0) return "missing";
-  std::string place = fmt::format("server {} {}", shard.server(), shard.server_address());
-  switch (shard.condition()) {
-    case wire::Shard::UNREACHABLE:
-      return "unreachable on " + place;
-    case wire::Shard::DAMAGED:
-      return "damaged on " + place;
-    case wire::Shard::LEAVING:
-      return "to leave " + place;
-    default:
-      return place;
-  }
-}
-
 Task<void> check_files(Session& session, FsckOptions options) {
-  const Result<std::string> path = parse_path(options.path);
-  if (!path) {
-    session.fail(options.path, path.error());
-    co_return;
-  }
-  const Result<wire::FileStatus> status = co_await session.client().stat(path.value());
-  if (!status) {
-    session.fail(path.value(), status.error());
-    co_return;
-  }
-  Tally tally;
-  std::vector<std::string> pending;
-  if (status.value().directory()) {
-    pending.push_back(path.value());
-  } else {
-    const Status checked = co_await check_file(session, path.value(), status.value().length(), tally);
-    if (!checked) session.fail(path.value(), checked.error());
-  }
-  while (!pending.empty() && !session.interrupted()) {
-    const std::string directory = std::move(pending.back());
-    pending.pop_back();
-    const Status checked = co_await check_directory(session, directory, pending, tally);
-    if (!checked && checked.error().code != ErrorCode::kNotFound) session.fail(directory, checked.error());
-  }
-  print_tally(tally);
-  if (tally.of(BlockHealth::kLost) > 0) {
-    session.fail(path.value(), Error(ErrorCode::kDataLoss, fmt::format("{} blocks", tally.of(BlockHealth::kLost))));
-  }
+  Fsck fsck(session, std::move(options));
+  co_await fsck.run();
 }
 
 }  // namespace dogfs::cli

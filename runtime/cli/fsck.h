@@ -1,37 +1,26 @@
 // `dogfs fsck`: how safe each file is.
 //
-// A block is healthy with all its shards; degraded while some are missing or damaged, and one more can be lost at least;
-// at risk when no further loss can be borne; lost when fewer are left than decode it. This is what the metadata knows:
-// servers that are dead, and damage that was found by readers and scrubbers. Nothing is read.
+// What it shows is what the metadata knows: servers that are dead, and damage that was found by readers and scrubbers.
+// Nothing is read. With `verify` every stored shard is read and held against what was committed; what is damaged is
+// reported to the cluster, as a reader of files would, so that it is repaired.
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "core/env/task.h"
-#include "core/wire/meta.pb.h"
 #include "runtime/cli/session.h"
 
 namespace dogfs::cli {
 
-enum class BlockHealth : uint8_t { kHealthy, kDegraded, kAtRisk, kLost };
-
-BlockHealth health_of(const wire::BlockLocation& block);
-std::string_view health_name(BlockHealth health);
-
-// Whether the shard can be counted on.
-bool is_intact(const wire::Shard& shard);
-uint32_t intact_shards(const wire::BlockLocation& block);
-// How many shards decode a committed block.
-uint32_t needed_shards(const wire::BlockLocation& block);
-// "missing", "damaged on server 3 10.0.0.3:7100" and the like.
-std::string describe_place(const wire::Shard& shard);
-
 struct FsckOptions {
   std::string path = "/";
+  bool verify = false;
+  bool all = false;  // lists healthy blocks too
+  bool json = false;
 };
 
-// Prints every block that is not healthy, with its shards, and a summary. Fails with kDataLoss where a block is lost.
+// Prints every block that is not healthy, with its shards, and a summary. Fails with kDataLoss where a block is lost,
+// with kCorrupt where a shard was found damaged or missing, with kUnavailable where one could not be read.
 Task<void> check_files(Session& session, FsckOptions options);
 
 }  // namespace dogfs::cli

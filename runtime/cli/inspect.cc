@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "core/client/file_block.h"
-#include "runtime/cli/fsck.h"
+#include "runtime/cli/block_health.h"
 #include "runtime/cli/paths.h"
 #include "runtime/cli/units.h"
 

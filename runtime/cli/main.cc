@@ -42,6 +42,7 @@ Examples:
   dogfs du -h /data                       how much it is, and how many losses its weakest block survives
   dogfs status                            who leads, which servers live, what is being repaired
   dogfs fsck /data                        which blocks lack shards
+  dogfs fsck /data --verify               the same, after reading every stored shard
 
 Exit codes:
     0  done
@@ -199,6 +200,10 @@ void add_inspection_commands(CLI::App& app, CommandLine& line) {
   auto fsck = std::make_shared<FsckOptions>();
   command = add_command(app, "fsck", "Show which blocks lack shards, and where", "dogfs fsck /data");
   command->add_option("PATH", fsck->path, "What to check")->capture_default_str();
+  command->add_flag("--verify", fsck->verify,
+                    "Read every stored shard, hold it against what was committed, and report damage for repair");
+  command->add_flag("--all", fsck->all, "List the blocks that are whole too, with all their shards");
+  command->add_flag("--json", fsck->json, "One JSON object a line, for programs");
   on_call(command, line, fsck, check_files);
 }
 

@@ -178,6 +178,9 @@ Task<Reply> FakeCluster::handle_meta(size_t node, Request request) {
       co_return mutate(parsed<wire::MutateRequest>(request));
     case MessageType::kGetBlocks:
       co_return blocks(parsed<wire::GetBlocksRequest>(request));
+    case MessageType::kReportDamage:
+      damage_reports.push_back(parsed<wire::ReportDamageRequest>(request));
+      co_return make_reply(wire::ReportDamageReply());
     case MessageType::kRenewLeases:
       ++renewals;
       co_return make_reply(wire::RenewLeasesReply());

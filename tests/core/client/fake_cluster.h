@@ -94,6 +94,7 @@ class FakeCluster {
   std::map<wire::Mutation::OperationCase, int> effects;
   std::vector<wire::AllocateBlock> allocations;
   uint64_t renewals = 0;
+  std::vector<wire::ReportDamageRequest> damage_reports;
 
  private:
   Task<Reply> handle_meta(size_t node, Request request);
