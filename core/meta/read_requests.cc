@@ -26,7 +26,17 @@ struct StoredStatus {
   std::vector<wire::ChunkServerRow> servers;
   // Of the servers whose blocks were counted: those that have a shard there, or may get one yet (HDFS-17658).
   std::map<uint64_t, int64_t> blocks;
+  int64_t open_files = -1;
 };
+
+Result<int64_t> count_rows(const MetaTables& tables, const KeyRange& range) {
+  int64_t rows = 0;
+  DOGFS_TRYV(tables.reader().scan(range.begin, range.end, [&rows](std::string_view, std::string_view) {
+    ++rows;
+    return true;
+  }));
+  return rows;
+}
 
 Result<StoredStatus> read_status(const MetaTables& tables, bool count_blocks) {
   StoredStatus status;
@@ -34,17 +44,15 @@ Result<StoredStatus> read_status(const MetaTables& tables, bool count_blocks) {
   if (counters) status.counters = *counters;
   DOGFS_TRY(status.servers, tables.servers());
   if (!count_blocks) return status;
+  DOGFS_TRY(status.open_files, count_rows(tables, tables.keys().leases(InodeId())));
   DOGFS_TRY(const auto under_way, blocks_under_way(tables));
   for (const wire::ChunkServerRow& row : status.servers) {
     if (row.state() == wire::LIVE) continue;
     int64_t& blocks = status.blocks[row.server()];
     const auto open = under_way.find(ServerId(row.server()));
     if (open != under_way.end()) blocks = static_cast<int64_t>(open->second.size());
-    const KeyRange range = tables.keys().listed_of(ServerId(row.server()), BlockId());
-    DOGFS_TRYV(tables.reader().scan(range.begin, range.end, [&](std::string_view, std::string_view) {
-      ++blocks;
-      return true;
-    }));
+    DOGFS_TRY(const int64_t listed, count_rows(tables, tables.keys().listed_of(ServerId(row.server()), BlockId())));
+    blocks += listed;
   }
   return status;
 }
@@ -125,6 +133,8 @@ Task<Reply> ReadRequests::cluster_status(Request request, MonoTime deadline) {
   reply.set_blocks(counters.blocks());
   reply.set_bytes(counters.bytes());
   reply.set_garbage_shards(counters.garbage_shards());
+  reply.set_sessions(counters.sessions());
+  reply.set_open_files(stored.value().open_files);
   reply.set_cluster_uuid(counters.cluster_uuid());
   *reply.mutable_blocks_with_spares() = counters.blocks_with_spares();
   reply.set_blocks_leaving(counters.blocks_leaving());

@@ -13,6 +13,8 @@ namespace {
 
 constexpr Duration kRetryInterval = milliseconds(500);
 
+}  // namespace
+
 std::string_view role_name(wire::MembershipReply::Role role) {
   switch (role) {
     case wire::MembershipReply::VOTER:
@@ -26,7 +28,7 @@ std::string_view role_name(wire::MembershipReply::Role role) {
   }
 }
 
-std::string state_of(const wire::MembershipReply& reply, const wire::MembershipReply::Member& member) {
+std::string describe_member(const wire::MembershipReply& reply, const wire::MembershipReply::Member& member) {
   if (member.node() == reply.leader()) return "leads";
   if (member.silent_ms() < 0) return "";
   const uint64_t behind = reply.last_index() - std::min(reply.last_index(), member.match_index());
@@ -35,12 +37,14 @@ std::string state_of(const wire::MembershipReply& reply, const wire::MembershipR
   return fmt::format("{}, SILENT for {:.1f} s", lag, static_cast<double>(member.silent_ms()) / 1000);
 }
 
+namespace {
+
 void print_members(const wire::MembershipReply& reply) {
   print(fmt::format("term {}, log to {}, committed to {}{}\n", reply.term(), reply.last_index(), reply.commit_index(),
                     reply.changing() ? "; a change of membership is under way" : ""));
   for (const wire::MembershipReply::Member& member : reply.members()) {
     print(fmt::format("  {:>3}  {:<24} {:<16} {}\n", member.node(), member.address(), role_name(member.role()),
-                      state_of(reply, member)));
+                      describe_member(reply, member)));
   }
   print(fmt::format("a new node takes an id above {}\n", reply.last_id()));
 }

@@ -24,4 +24,8 @@ Task<void> promote_members(Session& session, AdminOptions options);
 Task<void> remove_members(Session& session, AdminOptions options);
 Task<void> transfer_leadership(Session& session, AdminOptions options);
 
+std::string_view role_name(wire::MembershipReply::Role role);
+// "has everything", "12 entries behind, SILENT for 3.0 s"
+std::string describe_member(const wire::MembershipReply& reply, const wire::MembershipReply::Member& member);
+
 }  // namespace dogfs::cli

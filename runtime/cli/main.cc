@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "runtime/cli/admin.h"
+#include "runtime/cli/admin_report.h"
 #include "runtime/cli/append.h"
 #include "runtime/cli/cluster.h"
 #include "runtime/cli/fsck.h"
@@ -41,6 +42,7 @@ Examples:
   dogfs stat /data/src.tar                its blocks, and on which servers their shards are
   dogfs du -h /data                       how much it is, and how many losses its weakest block survives
   dogfs status                            who leads, which servers live, what is being repaired
+  dogfs admin report                      all of that in full, with space and state by server
   dogfs fsck /data                        which blocks lack shards
   dogfs fsck /data --verify               the same, after reading every stored shard
 
@@ -286,6 +288,11 @@ void add_balance_commands(CLI::App& balance, CommandLine& line) {
 void add_admin_commands(CLI::App& app, CommandLine& line) {
   CLI::App* admin = add_command(app, "admin", "Operate the cluster", "dogfs admin meta status");
   admin->require_subcommand(1);
+  auto report = std::make_shared<AdminReportOptions>();
+  CLI::App* command = add_command(*admin, "report", "Show everything at once: space, servers, blocks, members, repairs",
+                                  "dogfs admin report");
+  command->add_flag("--json", report->json, "One JSON object, for programs");
+  on_call(command, line, report, print_admin_report);
   CLI::App* meta = add_command(*admin, "meta", "The metadata group and its members", "dogfs admin meta status");
   meta->require_subcommand(1);
   add_membership_commands(*meta, line);

@@ -71,6 +71,7 @@ class Drain(unittest.TestCase):
         gone.kill()
         wait_for("the other to be found dead", lambda: servers(cluster)[gone.address]["state"] == "DEAD", MOVE_S)
         self.assertEqual(servers(cluster)[away.address]["state"], "MAINTENANCE")
+        self.check_report(cluster, gone)
         self.read_all(cluster)
         wait_for("the loss to show", lambda: b" 0 degraded" not in cluster.dogfs("fsck").stdout, MOVE_S)
         third = node(cluster, "maintenance", cluster.chunks[3].address, "--for", "1h")
@@ -84,6 +85,20 @@ class Drain(unittest.TestCase):
         states = [server["state"] for server in servers(cluster).values()]
         self.assertEqual(sorted(states), ["LIVE"] * 9 + ["REMOVED"])
         self.read_all(cluster)
+
+    def check_report(self, cluster, gone):
+        report = cluster.json("admin", "report")[0]
+        states = {state: int(report[state]) for state in ("live", "dead", "draining", "maintenance", "removed", "silent")}
+        self.assertEqual(states, {"live": 7, "dead": 1, "draining": 0, "maintenance": 1, "removed": 1, "silent": 2})
+        self.assertEqual(int(report["capacity_bytes"]), int(report["used_bytes"]) + int(report["free_bytes"]))
+        self.assertEqual(int(report["status"]["files"]), len(self.contents))
+        self.assertEqual(int(report["status"]["open_files"]), 0)
+        self.assertEqual(len(report["membership"]["members"]), 3)
+        self.assertEqual(report["balance"]["threshold_percent"], 0)
+        text = cluster.dogfs("admin", "report").stdout.decode()
+        self.assertIn("7 live, 1 dead, 0 draining, 1 in maintenance, 1 removed; 2 silent now", text)
+        self.assertRegex(text, rf"{gone.address} +/default +DEAD ")
+        print(text, flush=True)
 
     def read_all(self, cluster):
         for path, content in self.contents.items():

@@ -278,6 +278,28 @@ TEST(MetaNode, DrainsAndRemovesServers) {
   EXPECT_EQ(cluster.ask(MessageType::kRegisterServer, cluster.registration(0)).error.code, ErrorCode::kConflict);
 }
 
+TEST(MetaNode, StatusCountsTheFilesThatAreBeingWrittenAndTheSessionsOnRequest) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  const auto status = [&](bool count) {
+    wire::ClusterStatusRequest request;
+    request.set_count_blocks(count);
+    wire::ClusterStatusReply reply;
+    EXPECT_TRUE(reply.ParseFromString(
+        cluster.ask_node(cluster.leader(), make_request(MessageType::kClusterStatus, GroupId(), request)).body));
+    return reply;
+  };
+  EXPECT_EQ(status(true).open_files(), 0);
+  cluster.create("/f");
+  cluster.create("/g");
+  EXPECT_EQ(status(true).open_files(), 2);
+  EXPECT_EQ(status(true).sessions(), 1u);
+  EXPECT_EQ(status(false).open_files(), -1);
+  cluster.change([](wire::Mutation& mutation) { mutation.mutable_delete_()->set_path("/f"); });
+  EXPECT_EQ(status(true).open_files(), 1);
+}
+
 // HDFS-17658: a drained server was called empty, and stopped, while blocks that were being written were to be on it.
 TEST(MetaNode, Hdfs17658ADrainedServerIsNotEmptyBeforeItsOpenBlocksEnd) {
   MetaCluster cluster(3);

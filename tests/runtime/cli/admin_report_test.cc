@@ -1,0 +1,92 @@
+#include "runtime/cli/admin_report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace dogfs::cli {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr uint64_t kGiB = 1ULL << 30;
+
+wire::ChunkServerInfo server(uint64_t id, wire::ServerState state, int64_t heard_ms) {
+  wire::ChunkServerInfo out;
+  out.set_server(id);
+  out.set_address("host:" + std::to_string(id));
+  out.set_rack("/r");
+  out.set_state(state);
+  out.set_last_heartbeat_ms(heard_ms);
+  out.set_last_scrub_ms(-1);
+  out.set_alive(heard_ms >= 0 && heard_ms < 3000);
+  out.set_total_bytes(heard_ms < 0 ? 0 : 100 * kGiB);
+  out.set_free_bytes(heard_ms < 0 ? 0 : 75 * kGiB);
+  out.set_shards(heard_ms < 0 ? 0 : 40 + id);
+  out.set_blocks(state == wire::LIVE ? -1 : 17);
+  return out;
+}
+
+wire::AdminReport report() {
+  wire::ClusterStatusReply status;
+  *status.add_servers() = server(1, wire::LIVE, 300);
+  *status.add_servers() = server(2, wire::LIVE, 9000);
+  *status.add_servers() = server(3, wire::DEAD, -1);
+  *status.add_servers() = server(4, wire::DRAINING, 200);
+  *status.add_servers() = server(5, wire::MAINTENANCE, 100'000);
+  *status.add_servers() = server(6, wire::REMOVED, -1);
+  status.set_blocks(100);
+  for (const uint64_t blocks : {2, 3, 0}) status.add_blocks_with_spares(blocks);
+  status.set_blocks_leaving(4);
+  status.set_blocks_lost(1);
+  status.set_open_files(6);
+  status.set_sessions(8);
+  wire::MembershipReply group;
+  group.set_leader(2);
+  for (const uint64_t id : {1, 2}) {
+    group.add_members()->set_node(id);
+    group.mutable_members(static_cast<int>(id) - 1)->set_address("meta:" + std::to_string(id));
+  }
+  return sum_up(status, group);
+}
+
+TEST(AdminReport, SpaceIsThatOfTheServersAlive) {
+  EXPECT_EQ(report().capacity_bytes(), 200 * kGiB);
+  EXPECT_EQ(report().used_bytes(), 50 * kGiB);
+  EXPECT_EQ(report().free_bytes(), 150 * kGiB);
+  EXPECT_THAT(describe_report(report()),
+              HasSubstr("200G in all, 50G used (25.0 %), 150G free, on the 2 servers alive"));
+}
+
+TEST(AdminReport, ServersAreCountedByStateAndShownButForTheRemoved) {
+  const wire::AdminReport sum = report();
+  EXPECT_EQ(sum.live(), 2u);
+  EXPECT_EQ(sum.silent(), 3u);
+  const std::string text = describe_report(sum);
+  EXPECT_THAT(text, HasSubstr("2 live, 1 dead, 1 draining, 1 in maintenance, 1 removed; 3 silent now\n"));
+  EXPECT_THAT(text, HasSubstr("live, SILENT"));
+  EXPECT_THAT(text, HasSubstr("1:40 ago"));
+  EXPECT_THAT(text, Not(HasSubstr("host:6")));
+}
+
+TEST(AdminReport, OfADeadServerTheBlocksAreThoseOfTheMap) {
+  const std::string text = describe_report(report());
+  const size_t begin = text.find("host:3");
+  EXPECT_THAT(text.substr(begin, text.find('\n', begin) - begin), HasSubstr(" 17 "));
+}
+
+TEST(AdminReport, BlocksAreCountedByWhatTheyCanBear) {
+  EXPECT_EQ(report().blocks_whole(), 90u);
+  EXPECT_THAT(describe_report(report()),
+              HasSubstr("90 as they should be, 0 short with 2 spares, 3 short with 1 spares, 2 short with 0 spares, "
+                        "4 to move, 1 LOST\n"));
+}
+
+TEST(AdminReport, MembersAndTheirLeaderAreNamed) {
+  const std::string text = describe_report(report());
+  EXPECT_THAT(text, HasSubstr("2 members, 2 leads"));
+  EXPECT_THAT(text, HasSubstr("meta:1"));
+}
+
+}  // namespace
+}  // namespace dogfs::cli
