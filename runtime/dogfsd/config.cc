@@ -15,6 +15,8 @@ constexpr size_t kMaxMetaNodes = 15;
 constexpr size_t kMaxDisks = 64;
 constexpr unsigned kMaxDevServers = 64;
 constexpr unsigned kMaxPatienceSeconds = 86'400;
+// Writers renew every 15 seconds (core/client/lease_keeper.h): a limit near that would take files from the living.
+constexpr unsigned kLeastLeaseSeconds = 20;
 
 Error bad_flag(std::string_view flag, std::string_view why) {
   return Error(ErrorCode::kInvalidArgument, std::string(flag) + ": " + std::string(why));
@@ -131,12 +133,16 @@ Result<MetaConfig> check_meta(const MetaFlags& flags, const CommonFlags& common)
     return bad_flag("--dead-after", "1 to 86400 seconds");
   }
   if (flags.repair_grace_s > kMaxPatienceSeconds) return bad_flag("--repair-grace", "at most 86400 seconds");
+  if (flags.lease_limit_s < kLeastLeaseSeconds || flags.lease_limit_s > kMaxPatienceSeconds) {
+    return bad_flag("--lease-limit", fmt::format("{} to {} seconds", kLeastLeaseSeconds, kMaxPatienceSeconds));
+  }
   if (flags.log_entries == 0 || flags.log_entries > kHeldLogEntries) {
     return bad_flag("--log-entries", fmt::format("1 to {}", kHeldLogEntries));
   }
   config.log_entries = flags.log_entries;
   config.dead_after = seconds(flags.dead_after_s);
   config.repair_grace = seconds(flags.repair_grace_s);
+  config.lease_limit = seconds(flags.lease_limit_s);
   config.directory = flags.directory;
   config.cluster = common.cluster;
   return config;

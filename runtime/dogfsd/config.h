@@ -32,6 +32,7 @@ struct MetaFlags {
   unsigned lease_drift_bound_ms = 0;  // 0: no leases
   unsigned dead_after_s = 30;
   unsigned repair_grace_s = 300;
+  unsigned lease_limit_s = 60;
   uint64_t log_entries = kKeptLogEntries;
 };
 
@@ -61,6 +62,7 @@ struct MetaConfig {
   std::string directory;
   Duration dead_after = seconds(30);
   milliseconds repair_grace = seconds(300);
+  milliseconds lease_limit = seconds(60);
   size_t log_entries = kKeptLogEntries;
   std::string cluster;
   LogLevel log_level = LogLevel::kInfo;

@@ -88,6 +88,11 @@ void define_healing(CLI::App& app, MetaFlags& flags) {
                  "Seconds that a dead server has to come back before blocks with two spares or more are repaired")
       ->envname("DOGFS_REPAIR_GRACE")
       ->capture_default_str();
+  app.add_option("--lease-limit", flags.lease_limit_s,
+                 "Seconds after which the file of a writer that is not heard of is closed; 20 at least, since writers "
+                 "renew every 15")
+      ->envname("DOGFS_LEASE_LIMIT")
+      ->capture_default_str();
 }
 
 void define_chunk(CLI::App& app, ChunkFlags& flags) {

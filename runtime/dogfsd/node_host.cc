@@ -31,6 +31,7 @@ MetaOptions meta_options(const MetaConfig& config) {
   options.log.hold.max_entries = std::min(kHeldPerKept * config.log_entries, kHeldLogEntries);
   options.server_dead_limit = config.dead_after;
   options.repair_limits.grace = config.repair_grace;
+  options.lease_limit = config.lease_limit;
   return options;
 }
 

@@ -61,6 +61,8 @@ TEST(MetaConfig, WrongFlagIsNamed) {
     EXPECT_EQ(refused_meta([&](MetaFlags& flags, CommonFlags&) { flags.peers = peers; }), "--peers") << peers;
   }
   EXPECT_EQ(refused_meta([](MetaFlags& flags, CommonFlags&) { flags.id = 4; }), "--id");
+  // Writers renew every 15 seconds.
+  EXPECT_EQ(refused_meta([](MetaFlags& flags, CommonFlags&) { flags.lease_limit_s = 15; }), "--lease-limit");
   for (const char* listen : {"0.0.0.0:0", "name:7001", "7001"}) {
     EXPECT_EQ(refused_meta([&](MetaFlags& flags, CommonFlags&) { flags.listen = listen; }), "--listen") << listen;
   }
