@@ -1,7 +1,7 @@
 // How safe a block is, by what is said of its shards.
 //
-// A block is healthy with all its shards; degraded while some are missing or damaged, and one more can be lost at least;
-// at risk when no further loss can be borne; lost when fewer are left than decode it.
+// A block is healthy with all its shards; degraded while some are missing or damaged, and one more can be lost at
+// least; at risk when no further loss can be borne; lost when fewer are left than decode it.
 #pragma once
 
 #include <string>

@@ -88,7 +88,7 @@ class Drain(unittest.TestCase):
 
     def check_report(self, cluster, gone):
         report = cluster.json("admin", "report")[0]
-        states = {state: int(report[state]) for state in ("live", "dead", "draining", "maintenance", "removed", "silent")}
+        states = {name: int(report[name]) for name in ("live", "dead", "draining", "maintenance", "removed", "silent")}
         self.assertEqual(states, {"live": 7, "dead": 1, "draining": 0, "maintenance": 1, "removed": 1, "silent": 2})
         self.assertEqual(int(report["capacity_bytes"]), int(report["used_bytes"]) + int(report["free_bytes"]))
         self.assertEqual(int(report["status"]["files"]), len(self.contents))

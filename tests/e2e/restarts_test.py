@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The whole cluster is restarted again and again under load, some nodes by SIGTERM and some by SIGKILL: nothing that was
-acknowledged is lost, and nothing leaks.
+"""The whole cluster is restarted again and again under load, some nodes by SIGTERM and some by SIGKILL: nothing that
+was acknowledged is lost, and nothing leaks.
 
     restarts_test.py             4 times
     restarts_test.py --full      20 times
@@ -45,10 +45,10 @@ DYING_BYTES = 6_000_000
 FILES_A_ROUND = 4
 PUT_BYTES = 1_500_000
 APPEND_BYTES = 300_000
-# What a chunk server is sent in a round: a fifth of the shards, which are 5/3 of the data. The bound is half of that over
-# all rounds after the first, however many they are: a server that kept what it is sent would pass it in the second. A
-# metadata node has the same bound: its log and RocksDB's buffers grow by a few KiB with each of the commands of a round,
-# which are some hundred.
+# What a chunk server is sent in a round: a fifth of the shards, which are 5/3 of the data. The bound is half of that
+# over all rounds after the first, however many they are: a server that kept what it is sent would pass it in the
+# second. A metadata node has the same bound: its log and RocksDB's buffers grow by a few KiB with each of the commands
+# of a round, which are some hundred.
 ROUND_BYTES = WORKERS * FILES_A_ROUND * (PUT_BYTES + APPEND_BYTES) // 3
 GROWTH_BYTES = ROUND_BYTES // 2
 
@@ -59,8 +59,8 @@ def content(name, size):
 
 
 class Worker(threading.Thread):
-    """Puts, appends to, reads and removes files of its own, through the dogfs command, until it is told to stop. Some of
-    its commands are killed."""
+    """Puts, appends to, reads and removes files of its own, through the dogfs command, until it is told to stop. Some
+    of its commands are killed."""
 
     def __init__(self, cluster, number, seed):
         super().__init__(daemon=True)
@@ -78,7 +78,8 @@ class Worker(threading.Thread):
     def run(self):
         try:
             while not self.stopped:
-                operation = self.rng.choices([self.put, self.append, self.get, self.remove, self.die], [8, 4, 6, 2, 1])[0]
+                operations = [self.put, self.append, self.get, self.remove, self.die]
+                operation = self.rng.choices(operations, [8, 4, 6, 2, 1])[0]
                 if operation not in (self.put, self.die) and not self.files:
                     continue
                 operation()
@@ -93,7 +94,8 @@ class Worker(threading.Thread):
             self.done += 1
             return done
         down = any(text in done.stderr for text in (b"too few chunk servers", b"outcome unknown"))
-        expect(down or done.returncode == EXIT_TRY_AGAIN, f"dogfs {' '.join(words)}: exit code {done.returncode}: {done.stderr.decode()}")
+        expect(down or done.returncode == EXIT_TRY_AGAIN,
+               f"dogfs {' '.join(words)}: exit code {done.returncode}: {done.stderr.decode()}")  # fmt: skip
         return None
 
     def put(self):
@@ -106,11 +108,12 @@ class Worker(threading.Thread):
             self.files[name] = data
 
     def die(self):
-        """A client that is killed in the middle of a put leaves a lease, and shards that are neither sealed nor given up."""
+        """A client that is killed in the middle of a put leaves a lease, and shards neither sealed nor given up."""
         self.names += 1
         name = f"{self.directory}-{self.names}-dies"
         put = subprocess.Popen([self.cluster.dogfs_program, "put", "-", name], env=self.cluster.environment(),
-                               stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)  # fmt: skip
+                               stdin=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                               preexec_fn=die_with_parent)  # fmt: skip
         try:
             put.stdin.write(content(name, DYING_BYTES))
             put.stdin.flush()
