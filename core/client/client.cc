@@ -210,7 +210,12 @@ Task<Result<wire::SummaryReply>> Client::summary(std::string path) {
 Task<Result<wire::ClusterStatusReply>> Client::status(bool count_blocks) {
   wire::ClusterStatusRequest request;
   request.set_count_blocks(count_blocks);
-  return impl_->ask_any<wire::ClusterStatusReply>(MessageType::kClusterStatus, request);
+  request.set_only_leader(true);
+  Result<wire::ClusterStatusReply> reply =
+      co_await impl_->ask_leader<wire::ClusterStatusReply>(MessageType::kClusterStatus, request);
+  if (reply || reply.error().code != ErrorCode::kNoLeader) co_return reply;
+  request.set_only_leader(false);
+  co_return co_await impl_->ask_any<wire::ClusterStatusReply>(MessageType::kClusterStatus, request);
 }
 
 Task<Result<wire::MembershipReply>> Client::membership() {

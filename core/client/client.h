@@ -135,8 +135,8 @@ class Client {
   // does not have the block any more.
   Task<Result<std::vector<ShardFinding>>> verify_block(VerifyRequest request);
   Task<Result<wire::SummaryReply>> summary(std::string path);
-  // Asks whichever node answers, the leader first. `count_blocks`: of the servers that are not LIVE, and
-  // the files that are being written.
+  // As the leader knows it, or else whichever node answers. `count_blocks`: of the servers that are not LIVE, and the
+  // files that are being written.
   Task<Result<wire::ClusterStatusReply>> status(bool count_blocks = false);
 
   // Who is in the metadata group. As the leader knows it, or else whichever node answers.

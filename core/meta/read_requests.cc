@@ -113,6 +113,7 @@ Task<Reply> ReadRequests::summary(Request request, MonoTime deadline) {
 Task<Reply> ReadRequests::cluster_status(Request request, MonoTime deadline) {
   const Result<wire::ClusterStatusRequest> parsed = parse_message<wire::ClusterStatusRequest>(request.body);
   if (!parsed) co_return error_reply(parsed.error());
+  if (parsed.value().only_leader() && !parts_.is_leader()) co_return parts_.refuse(Error(ErrorCode::kNotLeader));
   wire::ClusterStatusReply reply;
   if (parts_.is_leader()) {
     const MonoTime limit = std::min(deadline, parts_.env.clock.now() + kStatusBarrierLimit);
