@@ -122,6 +122,43 @@ void BlockOracle::check_all() {
   }
 }
 
+void BlockOracle::said_empty(const Node& server, LogIndex as_of) {
+  for (const auto& [id, block] : blocks_) check_nothing_on(server, block, as_of);
+  for (const auto& [name, disk] : server.shard_disks()) {
+    for (const std::string& file : disk->list()) {
+      const std::optional<ShardKey> key = parse_shard_file_name(file);
+      const auto block = key ? blocks_.find(key->block.value()) : blocks_.end();
+      if (block != blocks_.end()) check_moved(block->second, key->index);
+    }
+  }
+}
+
+void BlockOracle::check_nothing_on(const Node& server, const wire::BlockRow& block, LogIndex as_of) {
+  const bool committed = block.state() == wire::BlockRow::COMMITTED;
+  for (const wire::Shard& shard : block.shards()) {
+    if (!is_at(shard.server(), server) || (committed && LogIndex(shard.listed_at()) > as_of)) continue;
+    fail(block, shard, committed ? "is listed, although the server is empty" : "may be written to an empty server");
+  }
+  for (const wire::RepairReservation& reservation : block.reservations()) {
+    if (!is_at(reservation.target(), server)) continue;
+    verdict_.fail("block", fmt::format("shard {} of block {} is to be rebuilt on {}, which is empty",
+                                       reservation.index(), block.block(), server.name()));
+  }
+}
+
+// What was on a server that is empty now.
+void BlockOracle::check_moved(const wire::BlockRow& block, ShardIndex index) {
+  if (block.state() != wire::BlockRow::COMMITTED) return;
+  const auto shard = std::ranges::find(block.shards(), index.value(), &wire::Shard::index);
+  if (shard == block.shards().end() || shard->server() == 0) return;
+  if (!is_good(block, *shard) && !is_excused(block, *shard)) fail(block, *shard, "was moved, and is not good there");
+}
+
+bool BlockOracle::is_at(uint64_t server, const Node& node) const {
+  const auto address = servers_.find(server);
+  return address != servers_.end() && address->second == node.name();
+}
+
 void BlockOracle::check_shard(const wire::BlockRow& block, const wire::Shard& shard, const char* when) {
   ++shards_checked_;
   if (is_good(block, shard) || is_excused(block, shard)) return;

@@ -25,6 +25,12 @@ class BlockOracle {
 
   // Looks at every committed block.
   void check_all();
+  // The cluster has said, of its state at log index `as_of` or later, that it has nothing on `server`: no committed block
+  // may list a shard there (but what was listed after `as_of`), no block that is written or repaired may be about to put
+  // one there, and what is still on its disk must be good elsewhere.
+  void said_empty(const Node& server, LogIndex as_of);
+  // The highest index that any metadata node has applied.
+  LogIndex applied() const { return applied_; }
   // Listed shards that were looked at.
   uint64_t shards_checked() const { return shards_checked_; }
 
@@ -35,6 +41,9 @@ class BlockOracle {
   void removed(const Node& server, const std::string& file);
   // Fails the run unless the shard is good, or a fault excuses it.
   void check_shard(const wire::BlockRow& block, const wire::Shard& shard, const char* when);
+  void check_nothing_on(const Node& server, const wire::BlockRow& block, LogIndex as_of);
+  void check_moved(const wire::BlockRow& block, ShardIndex index);
+  bool is_at(uint64_t server, const Node& node) const;
   // Null where it is stored nowhere, or on a server that is gone for good.
   Node* server_of(const wire::Shard& shard) const;
   bool is_good(const wire::BlockRow& block, const wire::Shard& shard) const;
@@ -44,7 +53,7 @@ class BlockOracle {
   Cluster& cluster_;
   const Atlas& atlas_;
   Verdict& verdict_;
-  // As of `applied_`, the highest index that any metadata node has applied.
+  // What follows is as of `applied_`.
   LogIndex applied_;
   std::map<uint64_t, std::string> servers_;  // addresses
   std::map<uint64_t, wire::BlockRow> blocks_;

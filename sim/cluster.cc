@@ -138,10 +138,15 @@ Task<void> Cluster::expect_started(Node& node, std::function<void(Error)> end, T
 std::function<void(Error)> Cluster::end_by_itself(Node& node) {
   return [this, &node, life = node.executor().incarnation(), end = node.on_fatal()](Error error) {
     if (!world_.simulator().alive(life)) return;
+    // So a chunk server ends that was removed.
+    if (error.code == ErrorCode::kConflict) {
+      if (!leaving_.contains(node.index())) verdict_.fail("start", node.name() + " ends: " + error.to_string());
+      retire(node);
+    }
     end(std::move(error));
     programs_[node.index()] = {};
     if (lapses_.begin) lapses_.begin(node);
-    restart_later(node);
+    if (!is_retired(node)) restart_later(node);
   };
 }
 

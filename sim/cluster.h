@@ -72,6 +72,8 @@ class Cluster {
   // The node is gone for good.
   void retire(const Node& node) { retired_.insert(node.index()); }
   bool is_retired(const Node& node) const { return retired_.contains(node.index()); }
+  // The operator is about to have this chunk server removed: when it hears of that it must end, and is gone for good.
+  void expect_removal(const Node& node) { leaving_.insert(node.index()); }
   // Whether it is a spare metadata node that nobody has started yet.
   bool is_spare(const Node& node) const { return spares_.contains(node.index()); }
 
@@ -123,6 +125,7 @@ class Cluster {
   std::vector<Node*> client_nodes_;
   std::vector<Programs> programs_;  // by node index
   std::set<NodeIndex> retired_;
+  std::set<NodeIndex> leaving_;
   std::set<NodeIndex> spares_;
   std::vector<const Node*> announced_;  // metadata nodes
   // What each metadata node was first started with: as the group was then, which its own log knows better.

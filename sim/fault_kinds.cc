@@ -29,6 +29,12 @@ size_t fault_kind_of(const proto::Fault& fault) {
   return static_cast<size_t>(field_of(fault)->index_in_oneof());
 }
 
+size_t fault_kind_index(proto::Fault::KindCase kind) {
+  const auto* field = proto::Fault::descriptor()->FindFieldByNumber(static_cast<int>(kind));
+  DOGFS_CHECK(field != nullptr);
+  return static_cast<size_t>(field->index_in_oneof());
+}
+
 const google::protobuf::Message& fault_kind_message(const proto::Fault& fault) {
   return fault.GetReflection()->GetMessage(fault, field_of(fault));
 }

@@ -17,6 +17,11 @@ std::string names_of(const std::vector<Node*>& nodes) {
   return names.empty() ? "nobody" : names;
 }
 
+// What an operator is asked to do: it ends when that is done.
+bool is_order(const proto::Fault& fault) {
+  return fault.has_replace_meta() || fault.has_drain_server() || fault.has_maintain_server();
+}
+
 }  // namespace
 
 std::string describe_fault(const proto::Fault& fault) {
@@ -68,6 +73,13 @@ std::string describe_fault(const proto::Fault& fault) {
     case proto::Fault::kReplaceMeta:
       return when + fmt::format("replacement of {}{}{}", fault.replace_meta().dead() ? "dead " : "",
                                 fault.replace_meta().nodes(), fault.replace_meta().at_once() ? " at once" : "");
+    case proto::Fault::kDrainServer:
+      return when + fmt::format("drain of {}, {}", fault.drain_server().nodes(),
+                                fault.drain_server().remove() ? "which is removed" : "which returns");
+    case proto::Fault::kMaintainServer:
+      return when + fmt::format("maintenance of {} for {} ms, away for {} ms{}", fault.maintain_server().nodes(),
+                                fault.maintain_server().announced_ms(), fault.maintain_server().away_ms(),
+                                fault.maintain_server().runs_out() ? ", which runs out" : "");
     case proto::Fault::kTransferLeadership:
       return when + "transfer of leadership to " + fault.transfer_leadership().to();
     case proto::Fault::KIND_NOT_SET:
@@ -148,6 +160,8 @@ void FaultInjector::begin(const StrikePtr& strike) {
       begin_hold_up(*strike);
       break;
     case proto::Fault::kReplaceMeta:
+    case proto::Fault::kDrainServer:
+    case proto::Fault::kMaintainServer:
       strike->nodes = nodes_of(*strike);
       strike->who = names_of(strike->nodes);
       break;
@@ -158,7 +172,7 @@ void FaultInjector::begin(const StrikePtr& strike) {
   count(*strike);
   trace(fmt::format("begins {}: {}", describe_fault(fault), strike->who));
   record_begin(*strike);
-  if (fault.has_replace_meta()) return order_replacement(strike);
+  if (is_order(fault)) return order(strike);
   after(milliseconds(fault.for_ms()), [this, strike] { end(strike); });
 }
 
@@ -180,8 +194,8 @@ void FaultInjector::end(const StrikePtr& strike) {
 // A fault that found nobody (no leader, say, or only nodes that were down already) has not struck.
 void FaultInjector::count(const Strike& strike) {
   const proto::Fault& fault = strike.planned.fault;
-  if (disk_harm_of(fault)) return;       // it strikes with an operation of the disk: end_disk_trouble()
-  if (fault.has_replace_meta()) return;  // when it is done: order_replacement()
+  if (disk_harm_of(fault)) return;  // it strikes with an operation of the disk: end_disk_trouble()
+  if (is_order(fault)) return;      // when it is done: order()
   const bool cuts = fault.has_partition() || fault.has_flap();
   const bool hit = fault.has_network() || (cuts ? !strike.blocked.empty() : !strike.nodes.empty());
   if (hit) ++struck_by_kind_[fault_kind_of(fault)];
@@ -348,14 +362,15 @@ uint32_t FaultInjector::rot_bits(Node& node, uint32_t bits, RandomStream& draws)
 }
 
 // It ends when the operator is done.
-void FaultInjector::order_replacement(const StrikePtr& strike) {
-  const auto done = [this, strike](size_t replaced) {
-    if (replaced > 0) ++struck_by_kind_[fault_kind_of(strike->planned.fault)];
+void FaultInjector::order(const StrikePtr& strike) {
+  const proto::Fault& what = strike->planned.fault;
+  const auto done = [this, strike](size_t nodes) {
+    if (nodes > 0) ++struck_by_kind_[fault_kind_of(strike->planned.fault)];
     end(strike);
   };
-  if (operator_ == nullptr) return done(0);
-  const proto::ReplaceMeta& how = strike->planned.fault.replace_meta();
-  operator_->replace({.nodes = strike->nodes, .how = how, .done = done});
+  Operator* who = what.has_replace_meta() ? operators_.meta : operators_.servers;
+  if (who == nullptr) return done(0);
+  who->take({.nodes = strike->nodes, .what = what, .done = done});
 }
 
 void FaultInjector::transfer_leadership(Strike& strike) {

@@ -24,8 +24,13 @@ class FaultInjector {
  public:
   // What is passed must outlive the injector, and nothing may run on the cluster's nodes once it is gone.
   FaultInjector(Cluster& cluster, Atlas& atlas, const proto::Scenario& scenario);
-  // Who replaces metadata nodes. Must outlive the injector. Without one nobody does.
-  void employ(Operator& who) { operator_ = &who; }
+  // Who replaces metadata nodes, and who drains and maintains chunk servers. They must outlive the injector. Where there
+  // is none, nobody does.
+  struct Operators {
+    Operator* meta = nullptr;
+    Operator* servers = nullptr;
+  };
+  void employ(Operators operators) { operators_ = operators; }
 
   // Schedules all; times count from now.
   void start(const std::vector<PlannedFault>& faults);
@@ -65,7 +70,7 @@ class FaultInjector {
   void end_hold_up(const Strike& strike);
   static void add_clock_error(Node& node, ClockError more);
   void begin_rot(Strike& strike);
-  void order_replacement(const StrikePtr& strike);
+  void order(const StrikePtr& strike);
   void transfer_leadership(Strike& strike);
   uint32_t rot_bits(Node& node, uint32_t bits, RandomStream& draws);
   void disturb(Strike& strike, const std::vector<Node*>& nodes);
@@ -79,7 +84,7 @@ class FaultInjector {
   Cluster& cluster_;
   Atlas& atlas_;
   const proto::Scenario& scenario_;
-  Operator* operator_ = nullptr;
+  Operators operators_;
   std::vector<std::unique_ptr<AtlasGuard>> guards_;
   size_t active_ = 0;
   uint64_t struck_ = 0;

@@ -1,10 +1,9 @@
-// The operator of a run: who replaces metadata nodes while the cluster serves (docs/operations.md), as a person or a
-// script does with `dogfs admin meta`, through the client that this is made of.
+// An operator of a run, as a person or a script is one with `dogfs admin` (docs/operations.md), through the client that
+// this is made of: the MetaOperator replaces metadata nodes, the ServerOperator drains and maintains chunk servers.
 //
-// It works on a node of its own that no fault strikes, does one thing after the other, and never gives up: what the
-// group refuses for now, or does not answer, is asked for again. So each replacement that begins must end, soon after
-// the last fault at the latest, and a run in which one does not fails. An answer that no trouble excuses fails it at
-// once.
+// It works on a node of its own that no fault strikes, does one thing after the other, and never gives up: what is not
+// answered, or is refused only for now, is asked for again. So whatever it has begun must end, soon after the last fault
+// at the latest, and a run in which it does not fails. An answer that no trouble excuses fails it at once.
 #pragma once
 
 #include <deque>
@@ -21,32 +20,37 @@ namespace dogfs::sim {
 
 class Operator {
  public:
-  // Adds the operator's node to the world. What is passed must outlive this object.
-  Operator(Cluster& cluster, Verdict& verdict);
+  Operator(const Operator&) = delete;
+  Operator& operator=(const Operator&) = delete;
+  virtual ~Operator() = default;
 
   // What is asked of the operator.
   struct Order {
-    std::vector<Node*> nodes;     // metadata nodes that are to be replaced, in this order
-    proto::ReplaceMeta how = {};  // its selector is not used
-    // Called when it is done, or there was nothing to do, with how many were replaced.
+    std::vector<Node*> nodes;  // one after the other
+    proto::Fault what;         // its selector is not used
+    // Called at the end with the number of nodes that it was done to, where it was not refused and not in vain.
     std::function<void(size_t)> done;
   };
-  void replace(Order order);
+  void take(Order order);
 
- private:
-  Task<void> work();
-  Task<bool> replace_one(Node& node, const proto::ReplaceMeta& how);
-  Task<void> swap_members(Client& client, Node& node, Node& spare, bool at_once);
-  Task<wire::MembershipReply> look(Client& client);
-  Task<void> change(Client& client, std::string what, wire::ChangeMembershipRequest change);
+ protected:
+  // Adds the operator's node to the world. What is passed must outlive this object.
+  Operator(Cluster& cluster, Verdict& verdict, const std::string& name);
+
+  // False where there was nothing to do, or it was refused.
+  virtual Task<bool> carry_out(Node& node, const proto::Fault& what) = 0;
+
+  // Pauses, and is true, unless the run has failed or fails of this error.
   Task<bool> is_worth_another_try(const std::string& what, const Error& error);
-  Node* next_spare() const;
-  bool may_die(const Node& node, const wire::MembershipReply& membership) const;
   void trace(const std::string& what);
 
   Cluster& cluster_;
   Verdict& verdict_;
   Node& node_;
+
+ private:
+  Task<void> work();
+
   std::deque<Order> orders_;
   bool working_ = false;
 };

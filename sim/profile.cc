@@ -99,6 +99,7 @@ class ProfileDraw {
     if (!only_data_) draw_replacements();
     if (!only_data_) draw_looks();
     if (!only_data_) draw_leases();
+    draw_departures();
     return std::move(drawn_);
   }
 
@@ -227,6 +228,40 @@ class ProfileDraw {
       if (drawn.fault().has_clock_drift()) drawn.set_one_at_a_time(true);
       if (drawn.fault().has_clock_jump()) drawn.mutable_fault()->mutable_clock_jump()->set_forward_ms(0);
     }
+  }
+
+  // In a third of the draws an operator drains and maintains chunk servers. No more are removed than can be done without
+  // beside those that die.
+  void draw_departures() {
+    RandomStream draws = stream("departures");
+    if (draws.below(3) > 0) return;
+    uint32_t removable = spare_servers();
+    for (uint64_t left = draws.between(uint64_t{1}, 3); left > 0; --left) {
+      proto::Fault& fault = *drawn_.add_faults();
+      fault.set_at_ms(static_cast<uint32_t>(draws.below(drawn_.work().for_ms())));
+      const std::string server = "random 1 chunk";
+      if (draws.below(2) == 0) {
+        proto::MaintainServer& maintenance = *fault.mutable_maintain_server();
+        maintenance.set_nodes(server);
+        maintenance.set_announced_ms(static_cast<uint32_t>(draws.between(uint64_t{1000}, 10'000)));
+        maintenance.set_away_ms(static_cast<uint32_t>(draws.between(uint64_t{10}, 10'000)));
+        maintenance.set_runs_out(draws.below(2) == 0);
+        continue;
+      }
+      fault.mutable_drain_server()->set_nodes(server);
+      fault.mutable_drain_server()->set_stay_ms(static_cast<uint32_t>(draws.below(5000)));
+      if (draws.below(2) == 0 || removable == 0) continue;
+      fault.mutable_drain_server()->set_remove(true);
+      --removable;
+    }
+  }
+
+  // How many chunk servers may go for good, when those that die for good have.
+  uint32_t spare_servers() const {
+    const auto deaths = static_cast<uint32_t>(
+        std::ranges::count_if(drawn_.faults(), [](const proto::Fault& fault) { return fault.crash().forever(); }));
+    const uint32_t kept = drawn_.policy().data_shards() + drawn_.policy().parity_shards() + deaths;
+    return drawn_.chunk_servers() > kept ? drawn_.chunk_servers() - kept : 0;
   }
 
   StreamKey key_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/limits.h"
+#include "sim/fault_kinds.h"
 #include "sim/profile.h"
 
 namespace dogfs::sim {
@@ -63,7 +64,7 @@ Run::Run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace, Re
       leader_oracle_(cluster_, verdict_, milliseconds(scenario_.leader_stays_after_ms())),
       auditor_(world_.add_node("auditor")),
       context_{.scenario = scenario_, .verdict = verdict_, .atlas = atlas_} {
-  if (scenario_.spare_meta_nodes() > 0) injector_.employ(operator_.emplace(cluster_, verdict_));
+  employ_operators();
   meta_by_index_.resize(world_.nodes().size() + 1);
   for (Node* node : cluster_.meta_nodes()) meta_by_index_[node->index()] = node;
   for (const Node* node : cluster_.client_nodes()) {
@@ -80,6 +81,17 @@ Run::Run(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace, Re
 // The nodes go first: what their coroutines and disks refer to is still there.
 Run::~Run() {
   for (const std::unique_ptr<Node>& node : world_.nodes()) node->crash(CrashKind::kProcess);
+}
+
+void Run::employ_operators() {
+  FaultInjector::Operators operators;
+  if (scenario_.spare_meta_nodes() > 0) operators.meta = &meta_operator_.emplace(cluster_, verdict_);
+  const std::vector<bool> kinds = fault_kinds_in(scenario_);
+  const auto has = [&kinds](proto::Fault::KindCase kind) { return kinds[fault_kind_index(kind)]; };
+  if (has(proto::Fault::kDrainServer) || has(proto::Fault::kMaintainServer)) {
+    operators.servers = &server_operator_.emplace(cluster_, verdict_, atlas_, block_oracle_);
+  }
+  injector_.employ(operators);
 }
 
 template <class Predicate>
@@ -178,6 +190,7 @@ void Run::verify_phase() {
   if (scenario_.heal_within_ms() > 0 && !heal()) return;
   meta_oracle_.check_all();
   block_oracle_.check_all();
+  if (server_operator_) server_operator_->check_removed();
   history_oracle_.check();
   bool audited = false;
   world_.spawn(auditor_, audit(audited));

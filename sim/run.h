@@ -22,9 +22,10 @@
 #include "sim/history_oracle.h"
 #include "sim/leader_oracle.h"
 #include "sim/leak_oracle.h"
-#include "sim/operator.h"
+#include "sim/meta_operator.h"
 #include "sim/oracles.h"
 #include "sim/scenario.pb.h"
+#include "sim/server_operator.h"
 #include "sim/verdict.h"
 #include "sim/workload.h"
 #include "sim/world.h"
@@ -76,6 +77,7 @@ class Run {
   void begin_client(Node& node);
   void begin_verification(Node& node);
   bool clients_idle() const;
+  void employ_operators();
   void start_phase();
   void work_phase();
   void verify_phase();
@@ -91,12 +93,13 @@ class Run {
   Cluster cluster_;
   Atlas atlas_;
   FaultInjector injector_;
-  std::optional<Operator> operator_;  // where there is somebody to be added
   RaftOracle raft_oracle_;
   StateOracle state_oracle_;
   MetaOracle meta_oracle_;
   HealOracle heal_oracle_;
   BlockOracle block_oracle_;
+  std::optional<MetaOperator> meta_operator_;      // where there is somebody to be added
+  std::optional<ServerOperator> server_operator_;  // where the scenario has work for it
   ShardOracle shard_oracle_;
   HistoryOracle history_oracle_;
   LeakOracle leak_oracle_;

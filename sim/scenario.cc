@@ -24,6 +24,8 @@ namespace fs = std::filesystem;
 constexpr std::string_view kSuffix = ".textproto";
 constexpr uint32_t kMaxNodes = 100;
 constexpr int32_t kMaxDriftPpm = 200'000;
+// Of one thing that an operator does, without the waiting: the run must end in time (sim/run.cc).
+constexpr uint32_t kMaxOperatorMs = 30'000;
 
 class FirstError final : public google::protobuf::io::ErrorCollector {
  public:
@@ -80,6 +82,14 @@ Status validate_sides(const std::string& a, const std::string& b) {
   return validate_selectors({a, b}, true);
 }
 
+Status validate_maintenance(const proto::Fault& fault) {
+  const proto::MaintainServer& maintenance = fault.maintain_server();
+  if (maintenance.announced_ms() == 0) return invalid("maintain_server without announced_ms");
+  if (maintenance.announced_ms() > kMaxOperatorMs) return invalid("maintain_server: announced_ms is too long");
+  if (maintenance.away_ms() > kMaxOperatorMs) return invalid("maintain_server: away_ms is too long");
+  return validate_nodes(maintenance);
+}
+
 Status validate_fault(const proto::Fault& fault) {
   switch (fault.kind_case()) {
     case proto::Fault::kPartition:
@@ -94,6 +104,11 @@ Status validate_fault(const proto::Fault& fault) {
     case proto::Fault::kClockDrift:
       if (std::abs(fault.clock_drift().parts_per_million()) > kMaxDriftPpm) return invalid("clock_drift: too much");
       break;
+    case proto::Fault::kDrainServer:
+      if (fault.drain_server().stay_ms() > kMaxOperatorMs) return invalid("drain_server: stay_ms is too long");
+      break;
+    case proto::Fault::kMaintainServer:
+      return validate_maintenance(fault);
     default:
       break;
   }

@@ -86,6 +86,29 @@ TEST(Profile, MetadataNodesAreReplacedInAThirdOfTheDraws) {
   EXPECT_LT(drawn, 65);
 }
 
+TEST(Profile, NoMoreServersGoForGoodThanCanBeDoneWithout) {
+  int drawn = 0;
+  int removed = 0;
+  for (uint64_t seed = 1; seed <= 150; ++seed) {
+    const proto::Scenario scenario = draw("DATA", seed);
+    uint32_t gone = 0;
+    bool has_departures = false;
+    for (const proto::Fault& fault : scenario.faults()) {
+      if (fault.crash().forever()) ++gone;
+      if (!fault.has_drain_server() && !fault.has_maintain_server()) continue;
+      has_departures = true;
+      if (!fault.drain_server().remove()) continue;
+      ++gone;
+      ++removed;
+    }
+    EXPECT_LE(scenario.policy().data_shards() + scenario.policy().parity_shards() + gone, scenario.chunk_servers());
+    if (has_departures) ++drawn;
+  }
+  EXPECT_GT(drawn, 35);
+  EXPECT_LT(drawn, 65);
+  EXPECT_GT(removed, 10);
+}
+
 TEST(Profile, WhatItDrewRunsTheSame) {
   const proto::Scenario scenario = parse_scenario("profile: DATA").value();
   const proto::Scenario explicit_one = with_explicit_faults(draw_profile(scenario, 3), 3);

@@ -33,6 +33,15 @@ TEST(Scenario, WhatIsWrongIsToldWithItsPlace) {
   EXPECT_NE(error("meta_nodes: 1000").find("nodes"), std::string::npos);
   EXPECT_NE(error("meta_nodes: 3 spare_meta_nodes: 98").find("spare"), std::string::npos);
   EXPECT_NE(error("faults { replace_meta { nodes: \"rest\" } }").find("rest"), std::string::npos);
+  EXPECT_NE(error("faults { drain_server { nodes: \"everybody\" } }").find("everybody"), std::string::npos);
+  EXPECT_NE(error("faults { drain_server { nodes: \"chunk\" stay_ms: 30001 } }").find("stay_ms"), std::string::npos);
+  const auto maintenance = [&error](const std::string& how) {
+    return error("faults { maintain_server { " + how + " } }");
+  };
+  EXPECT_NE(maintenance("nodes: \"chunk-1\"").find("announced_ms"), std::string::npos);
+  EXPECT_NE(maintenance("nodes: \"rest\" announced_ms: 9").find("rest"), std::string::npos);
+  EXPECT_NE(maintenance("nodes: \"chunk-1\" announced_ms: 30001").find("announced_ms"), std::string::npos);
+  EXPECT_NE(maintenance("nodes: \"chunk-1\" announced_ms: 9 away_ms: 30001").find("away_ms"), std::string::npos);
 }
 
 TEST(Selector, NamesRolesClassesAndDraws) {
@@ -90,6 +99,23 @@ TEST(FaultPlan, IsAFunctionOfTheSeed) {
   const size_t planned = plan_faults(scenario, 1).size();
   EXPECT_GT(planned, 20U);
   EXPECT_LT(planned, 60U);
+}
+
+TEST(FaultPlan, WhatOperatorsOfChunkServersDoIsDescribed) {
+  const proto::Scenario scenario = parse_scenario(R"(
+    faults { at_ms: 1 drain_server { nodes: "chunk-1" } }
+    faults { at_ms: 2 drain_server { nodes: "chunk-2" remove: true } }
+    faults { at_ms: 3 maintain_server { nodes: "chunk-3" announced_ms: 500 away_ms: 400 } }
+    faults { at_ms: 4 maintain_server { nodes: "chunk-4" announced_ms: 500 away_ms: 900 runs_out: true } }
+  )")
+                                       .value();
+  std::string text;
+  for (const PlannedFault& planned : plan_faults(scenario, 1)) text += describe_fault(planned.fault) + "\n";
+  EXPECT_EQ(text,
+            "at 1 ms for 0 ms: drain of chunk-1, which returns\n"
+            "at 2 ms for 0 ms: drain of chunk-2, which is removed\n"
+            "at 3 ms for 0 ms: maintenance of chunk-3 for 500 ms, away for 400 ms\n"
+            "at 4 ms for 0 ms: maintenance of chunk-4 for 500 ms, away for 900 ms, which runs out\n");
 }
 
 TEST(FaultPlan, AClassDrawsTheSameWhateverOthersThereAre) {

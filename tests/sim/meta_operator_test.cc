@@ -1,4 +1,4 @@
-#include "sim/operator.h"
+#include "sim/meta_operator.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 namespace dogfs::sim {
 namespace {
 
-class OperatorTest : public ::testing::Test {
+class MetaOperatorTest : public ::testing::Test {
  protected:
   void SetUp() override {
     for (Node* node : cluster.all_nodes()) {
@@ -23,9 +23,9 @@ class OperatorTest : public ::testing::Test {
   // How many of `nodes` were replaced within a virtual minute.
   size_t replace(std::vector<Node*> nodes, bool dead = false) {
     std::optional<size_t> replaced;
-    proto::ReplaceMeta how;
-    how.set_dead(dead);
-    who.replace({.nodes = std::move(nodes), .how = how, .done = [&replaced](size_t count) { replaced = count; }});
+    proto::Fault what;
+    what.mutable_replace_meta()->set_dead(dead);
+    who.take({.nodes = std::move(nodes), .what = what, .done = [&replaced](size_t count) { replaced = count; }});
     EXPECT_TRUE(world.run_until([&replaced] { return replaced.has_value(); }, seconds(60)));
     EXPECT_FALSE(verdict.failed()) << *verdict.failure();
     return replaced.value_or(0);
@@ -40,10 +40,10 @@ class OperatorTest : public ::testing::Test {
   World world;
   Verdict verdict{world.trace()};
   Cluster cluster{world, verdict, {.meta_nodes = 3, .spare_meta_nodes = 4, .chunk_servers = 2}};
-  Operator who{cluster, verdict};
+  MetaOperator who{cluster, verdict};
 };
 
-TEST_F(OperatorTest, ReplacesOneAfterTheOtherByTheNextSpareNode) {
+TEST_F(MetaOperatorTest, ReplacesOneAfterTheOtherByTheNextSpareNode) {
   EXPECT_FALSE(meta(4)->up());
   EXPECT_EQ(replace({meta(1), meta(3)}), 2U);
   EXPECT_EQ(members(), (std::set<std::string>{"meta-2", "meta-4", "meta-5"}));
@@ -52,7 +52,7 @@ TEST_F(OperatorTest, ReplacesOneAfterTheOtherByTheNextSpareNode) {
   EXPECT_TRUE(world.run_until([this] { return cluster.servers_ready(); }, seconds(10)));
 }
 
-TEST_F(OperatorTest, WhoIsNoMemberAndWhoHasNoSuccessorStays) {
+TEST_F(MetaOperatorTest, WhoIsNoMemberAndWhoHasNoSuccessorStays) {
   EXPECT_EQ(replace({meta(1)}), 1U);
   EXPECT_EQ(replace({meta(1), meta(7)}), 0U) << "one has left, one was never there";
   EXPECT_TRUE(cluster.is_spare(*meta(5)));
@@ -60,7 +60,7 @@ TEST_F(OperatorTest, WhoIsNoMemberAndWhoHasNoSuccessorStays) {
   EXPECT_EQ(members(), (std::set<std::string>{"meta-5", "meta-6", "meta-7"}));
 }
 
-TEST_F(OperatorTest, TheDeadDoNotComeBack) {
+TEST_F(MetaOperatorTest, TheDeadDoNotComeBack) {
   Node* leader = cluster.leader();
   EXPECT_EQ(replace({leader}, true), 1U);
   EXPECT_FALSE(leader->up());
@@ -70,14 +70,14 @@ TEST_F(OperatorTest, TheDeadDoNotComeBack) {
 }
 
 // What no majority would be left of is not killed, but replaced as it is.
-TEST_F(OperatorTest, NoMoreDieThanTheGroupCanLose) {
+TEST_F(MetaOperatorTest, NoMoreDieThanTheGroupCanLose) {
   cluster.crash(*meta(1), CrashKind::kPower);
   cluster.retire(*meta(1));
   EXPECT_EQ(replace({meta(2)}, true), 1U);
   EXPECT_TRUE(meta(2)->up());
 }
 
-TEST_F(OperatorTest, ClientsAreOutOfTouchWhenAllThatTheyWereToldOfHaveLeft) {
+TEST_F(MetaOperatorTest, ClientsAreOutOfTouchWhenAllThatTheyWereToldOfHaveLeft) {
   const Node& client = *cluster.client_nodes().front();
   EXPECT_EQ(replace({meta(1), meta(2)}), 2U);
   EXPECT_FALSE(cluster.is_out_of_touch(client));
