@@ -25,9 +25,9 @@ class BlockOracle {
 
   // Looks at every committed block.
   void check_all();
-  // The cluster has said, of its state at log index `as_of` or later, that it has nothing on `server`: no committed block
-  // may list a shard there (but what was listed after `as_of`), no block that is written or repaired may be about to put
-  // one there, and what is still on its disk must be good elsewhere.
+  // The cluster has said, of its state at log index `as_of` or later, that it has nothing on `server`: no committed
+  // block may list a shard there (but what was listed after `as_of`), no block that is written or repaired may be about
+  // to put one there, and what is still on its disk must be good elsewhere.
   void said_empty(const Node& server, LogIndex as_of);
   // The highest index that any metadata node has applied.
   LogIndex applied() const { return applied_; }

@@ -24,8 +24,8 @@ class FaultInjector {
  public:
   // What is passed must outlive the injector, and nothing may run on the cluster's nodes once it is gone.
   FaultInjector(Cluster& cluster, Atlas& atlas, const proto::Scenario& scenario);
-  // Who replaces metadata nodes, and who drains and maintains chunk servers. They must outlive the injector. Where there
-  // is none, nobody does.
+  // Who replaces metadata nodes, and who drains and maintains chunk servers. They must outlive the injector. Where
+  // there is none, nobody does.
   struct Operators {
     Operator* meta = nullptr;
     Operator* servers = nullptr;

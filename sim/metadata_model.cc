@@ -170,9 +170,12 @@ void MetadataModel::set_server_state(const wire::SetServerState& operation) {
   wire::ServerState& state = server->second.state;
   if (operation.state() == wire::DEAD && (state == wire::LIVE || state == wire::DRAINING)) state = wire::DEAD;
   if (operation.state() == wire::LIVE && state == wire::DEAD) state = server->second.wanted;
+  const bool over = state == wire::MAINTENANCE && server->second.maintenance_until_ms <= log_time_ms_;
+  if (operation.state() == wire::LIVE && over) state = server->second.wanted = wire::LIVE;
 }
 
-// None is removed in the histories that the model is asked about: whether it may be depends on where shards are.
+// Removals are left out: whether one is granted depends on where shards are, and the simulator's operator removes only
+// who is drained, and so takes none either way.
 void MetadataModel::administer_server(const wire::AdministerServer& operation) {
   const auto server = servers_.find(operation.server());
   if (server == servers_.end()) return;
@@ -182,6 +185,7 @@ void MetadataModel::administer_server(const wire::AdministerServer& operation) {
   const bool bad_time = operation.maintenance_ms() < 1 || operation.maintenance_ms() > kMaxMaintenanceMs;
   if (wanted == wire::MAINTENANCE && (dead || bad_time)) return;
   server->second.wanted = wanted;
+  server->second.maintenance_until_ms = log_time_ms_ + operation.maintenance_ms();
   if (!dead) server->second.state = wanted;
 }
 

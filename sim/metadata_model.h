@@ -98,6 +98,7 @@ class MetadataModel {
     uint64_t incarnation = 0;
     wire::ServerState state = wire::LIVE;
     wire::ServerState wanted = wire::LIVE;
+    int64_t maintenance_until_ms = 0;  // log time; in MAINTENANCE
   };
   struct Lookup {
     ErrorCode code = ErrorCode::kOk;  // of the path itself, or of the way

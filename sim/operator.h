@@ -2,8 +2,8 @@
 // this is made of: the MetaOperator replaces metadata nodes, the ServerOperator drains and maintains chunk servers.
 //
 // It works on a node of its own that no fault strikes, does one thing after the other, and never gives up: what is not
-// answered, or is refused only for now, is asked for again. So whatever it has begun must end, soon after the last fault
-// at the latest, and a run in which it does not fails. An answer that no trouble excuses fails it at once.
+// answered, or is refused only for now, is asked for again. So whatever it has begun must end, soon after the last
+// fault at the latest, and a run in which it does not fails. An answer that no trouble excuses fails it at once.
 #pragma once
 
 #include <deque>

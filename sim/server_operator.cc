@@ -66,8 +66,8 @@ Task<bool> ServerOperator::wait_until_empty(Node& node, ServerId server) {
   co_return false;
 }
 
-// A whole shard that was on its way to the garbage may have been listed again after the server was empty: then it is not
-// for the moment. It must end by itself when it hears.
+// A whole shard that was on its way to the garbage may have been listed again after the server was empty: then it is
+// not for the moment. It must end by itself when it hears.
 Task<void> ServerOperator::remove(Node& node, ServerId server) {
   cluster_.expect_removal(node);
   while (!co_await ask(node, request_for(server, wire::REMOVED))) {

@@ -1,9 +1,9 @@
 // Who drains, maintains and removes chunk servers while the cluster serves, with what `dogfs admin node` asks for.
 //
 // What the blocks cannot bear the cluster must refuse, and say why: the operator leaves it at that. What it grants must
-// end: a drain when the server is empty, which must then be true, a maintenance when it is over, and a removed server by
-// itself. A drain that takes long is asked for again, since what was granted may have become impossible meanwhile (other
-// servers died): when that is refused, the server returns as it is.
+// end: a drain when the server is empty, which must then be true, a maintenance when it is over, and a removed server
+// by itself. A drain that takes long is asked for again, since what was granted may have become impossible meanwhile
+// (other servers died): when that is refused, the server returns as it is.
 #pragma once
 
 #include <optional>

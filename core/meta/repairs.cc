@@ -261,7 +261,8 @@ Task<void> Repairs::judge_servers(const std::vector<wire::ChunkServerRow>& rows)
   }
 }
 
-// Who is still away then is silent as any other.
+// Who is still away then is silent as any other. Not as an operator would end it: what was asked for since the rows were
+// read must stay.
 Task<void> Repairs::end_maintenance(const Picture& picture) {
   const int64_t now_ms = log_now_ms(picture.counters);
   for (const wire::ChunkServerRow& row : picture.servers) {
@@ -269,8 +270,8 @@ Task<void> Repairs::end_maintenance(const Picture& picture) {
     if (stopping_ || !parts_.is_leader()) co_return;
     parts_.env.log.warning("meta", "the maintenance of chunk server {} at {} is over", row.server(), row.address());
     wire::Command command;
-    command.mutable_administer_server()->set_server(row.server());
-    command.mutable_administer_server()->set_wanted(wire::LIVE);
+    command.mutable_set_server_state()->set_server(row.server());
+    command.mutable_set_server_state()->set_state(wire::LIVE);
     co_await propose(std::move(command));
   }
 }

@@ -80,6 +80,10 @@ Status check_wish(const MetaTables& tables, const wire::ChunkServerRow& row, con
   }
 }
 
+bool is_maintenance_over(const ApplyContext& context, const wire::ChunkServerRow& row) {
+  return row.state() == wire::MAINTENANCE && row.maintenance_until_ms() <= context.log_time_ms();
+}
+
 // Nobody is there any more to confirm that they are gone. True when none is left.
 Result<bool> forget_garbage(ApplyContext& context, ServerId server, uint32_t max_rows) {
   std::vector<std::string> keys;
@@ -130,6 +134,13 @@ Status set_server_state(ApplyContext& context, const wire::SetServerState& opera
   }
   if (row.state() == wire::REMOVED) {
     return Error(ErrorCode::kInvalidArgument, fmt::format("chunk server {} was removed for good", server));
+  }
+  if (operation.state() == wire::LIVE && is_maintenance_over(context, row)) {
+    row.set_wanted(wire::LIVE);
+    row.set_maintenance_until_ms(0);
+    enter_state(context, row, wire::LIVE);
+    context.tables.put(row);
+    return ok();
   }
   const bool is_dead = row.state() == wire::DEAD;
   if (is_dead == (operation.state() == wire::DEAD)) return ok();

@@ -24,6 +24,7 @@ inline constexpr int64_t kMaxMaintenanceMs = 30LL * 24 * 3600 * 1000;
 // Puts `state` into `row`, and has the server's shards follow. The caller writes the row.
 void enter_state(ApplyContext& context, wire::ChunkServerRow& row, wire::ServerState state);
 
+// What the leader has found by rows that it read before: LIVE ends a maintenance too, but only one that is over.
 // kConflict when the server has registered again since, or is away by intent; kNotFound for one that never registered;
 // kInvalidArgument for another state than DEAD or LIVE, and for a server that was removed.
 Status set_server_state(ApplyContext& context, const wire::SetServerState& operation);

@@ -74,7 +74,8 @@ Task<void> wait_until_empty(Session& session, wire::ChunkServerInfo server) {
     const MonoTime now = session.env().clock.now();
     // Who does not lead may know an older state, in which it was empty once before.
     const bool is_current = status && status.value().from_leader();
-    const wire::ChunkServerInfo* seen = is_current ? find_server(status.value(), std::to_string(server.server())) : nullptr;
+    const wire::ChunkServerInfo* seen =
+        is_current ? find_server(status.value(), std::to_string(server.server())) : nullptr;
     if (seen != nullptr && seen->wanted() != wire::DRAINING) {
       session.fail(server.address(), Error(ErrorCode::kConflict, "it is not to be drained any more"));
       co_return;

@@ -41,8 +41,9 @@ class RepairCommands : public ::testing::Test {
 
   ErrorCode apply(const wire::Command& command) { return error_code_from_wire(machine.apply(command).error()); }
 
-  ErrorCode set_state(uint64_t server, wire::ServerState state, uint64_t incarnation = 0) {
+  ErrorCode set_state(uint64_t server, wire::ServerState state, uint64_t incarnation = 0, int64_t elapsed_ms = 0) {
     wire::Command command;
+    command.set_elapsed_ms(elapsed_ms);
     command.mutable_set_server_state()->set_server(server);
     command.mutable_set_server_state()->set_state(state);
     command.mutable_set_server_state()->set_incarnation(incarnation);
@@ -248,6 +249,20 @@ TEST_F(RepairCommands, AServerInMaintenanceIsNotDeclaredDeadAndItsShardsCount) {
   EXPECT_EQ(machine.allocate(file, 0, {1, 2, 3, 4, 5}).code, ErrorCode::kUnavailable) << "it takes nothing new";
   EXPECT_EQ(want(1, wire::LIVE), ErrorCode::kOk);
   EXPECT_EQ(set_state(1, wire::DEAD), ErrorCode::kOk);
+}
+
+// The leader judges by rows that it has read before: what was asked for meanwhile must not be undone.
+TEST_F(RepairCommands, TheLeaderEndsAMaintenanceThatIsOverAndNothingElse) {
+  EXPECT_EQ(want(1, wire::MAINTENANCE, 60'000), ErrorCode::kOk);
+  EXPECT_EQ(set_state(1, wire::LIVE), ErrorCode::kOk);
+  EXPECT_EQ(state(1), wire::MAINTENANCE) << "not yet";
+  EXPECT_EQ(set_state(1, wire::LIVE, 0, 60'000), ErrorCode::kOk);
+  EXPECT_EQ(state(1), wire::LIVE);
+  EXPECT_EQ(machine.tables().server(ServerId(1)).value()->wanted(), wire::LIVE);
+  EXPECT_EQ(want(1, wire::MAINTENANCE, 1000), ErrorCode::kOk);
+  EXPECT_EQ(want(1, wire::DRAINING), ErrorCode::kOk);
+  EXPECT_EQ(set_state(1, wire::LIVE, 0, 1000), ErrorCode::kOk);
+  EXPECT_EQ(state(1), wire::DRAINING);
 }
 
 // HDFS-17658: a server was taken for empty while blocks that it was a target of were still being written.
