@@ -28,6 +28,10 @@ chunk_servers: 3 clients: 1 policy { data_shards: 1 parity_shards: 1 } work { fo
 network { delay_min_us: 2000 delay_max_us: 3000 }
 faults { at_ms: 50 for_ms: 1 pause { nodes: "chunk-3" } }
 """
+# A run takes a second, in the midst of which it can be caught.
+LONG = """
+chunk_servers: 3 clients: 1 policy { data_shards: 1 parity_shards: 1 } work { for_ms: 120000 think_max_ms: 100 }
+"""
 
 
 def processes(word: str) -> dict[int, tuple[int, int]]:
@@ -43,10 +47,11 @@ def processes(word: str) -> dict[int, tuple[int, int]]:
     return found
 
 
-def workers() -> list[int]:
-    """The processes that make the runs of a first round, and are in the midst of one."""
-    found = processes(f"\0{SEED}..")
-    return [process for process, (parent, ticks) in found.items() if parent in found and ticks >= 5]
+def workers(scenario: Path) -> list[int]:
+    """The processes that a swarm of this soak has for its runs, and that are in the midst of one, if it is long."""
+    found = processes(f"\0{scenario}")  # the soak itself, its swarm, and the swarm's workers
+    return [process for process, (swarm, ticks) in found.items()
+            if ticks >= 5 and swarm in found and found[swarm][0] in found]  # fmt: skip
 
 
 def wait_for(what, seconds: float = 60):
@@ -87,8 +92,11 @@ class Soak(unittest.TestCase):
         return {name: value for name, value in found.items() if name not in ("begun", "keeping_ms")}
 
     def haste(self) -> Path:
-        path = self.directory / "haste.textproto"
-        path.write_text(HASTE)
+        return self.scenario("haste", HASTE)
+
+    def scenario(self, name: str, text: str) -> Path:
+        path = self.directory / f"{name}.textproto"
+        path.write_text(text)
         return path
 
     def run_file(self, path: Path, *words) -> subprocess.CompletedProcess:
@@ -178,25 +186,27 @@ class Soak(unittest.TestCase):
         self.assertTrue(all(failure["outcome"].startswith("shrunk: ") for failure in self.state()["failures"]))
 
     def test_takes_the_end_of_a_process_for_a_failure_and_keeps_it_although_it_cannot_be_shrunk(self):
-        with self.start("election", "--rounds", 1) as process:
-            os.kill(wait_for(workers)[0], signal.SIGKILL)
+        scenario = self.scenario("long", LONG)
+        with self.start(scenario, "--rounds", 1) as process:
+            os.kill(wait_for(lambda: workers(scenario))[0], signal.SIGKILL)
             said = process.stdout.read()
         self.assertEqual(process.returncode, 1, said)
         state = self.state()
-        self.assertEqual(state["scenarios"], {"election": [SEEDS_A_ROUND, 1]})
+        self.assertEqual(state["scenarios"], {str(scenario): [SEEDS_A_ROUND, 1]})
         (failure,) = state["failures"]
         self.assertIn("signal 9", failure["what"])
         self.assertRegex(failure["outcome"], "not shrunk: .*does not fail")
-        note = self.directory / "state" / "failures" / f"election-{failure['seed']}.txt"
+        note = self.directory / "state" / "failures" / f"long-{failure['seed']}.txt"
         self.assertIn("not shrunk", note.read_text())
 
     def test_takes_a_run_that_does_not_end_for_a_failure(self):
-        with self.start("election", "--rounds", 1, "--run-seconds", 8) as process:
-            os.kill(wait_for(workers)[0], signal.SIGSTOP)
+        scenario = self.scenario("long", LONG)
+        with self.start(scenario, "--rounds", 1, "--run-seconds", 12) as process:
+            os.kill(wait_for(lambda: workers(scenario))[0], signal.SIGSTOP)
             said = process.stdout.read()
         self.assertEqual(process.returncode, 1, said)
         state = self.state()
-        self.assertEqual(state["scenarios"], {"election": [SEEDS_A_ROUND, 1]})
+        self.assertEqual(state["scenarios"], {str(scenario): [SEEDS_A_ROUND, 1]})
         self.assertIn("had not ended", state["failures"][0]["what"])
 
     def test_finds_a_planted_bug(self):
