@@ -18,6 +18,10 @@ constexpr seconds kReturnTime(4);
 
 }  // namespace
 
+ShardKey key_of(const wire::BlockRow& block, const wire::Shard& shard) {
+  return {BlockId(block.block()), ShardIndex(shard.index()), ShardGeneration(shard.generation())};
+}
+
 Atlas::Reach& Atlas::reach_of(const Node& server) {
   if (reach_.size() <= server.index()) reach_.resize(server.index() + 1);
   return reach_[server.index()];
@@ -55,10 +59,7 @@ const KvReader& Atlas::newest_metadata() {
 Node* Atlas::server_node(const KvReader& metadata, uint64_t server) {
   const auto row = MetaTables(metadata, kGroup).server(ServerId(server));
   DOGFS_CHECK(row.has_value() && row.value());
-  for (Node* node : cluster_.chunk_nodes()) {
-    if (node->name() == row.value()->address()) return node;
-  }
-  return nullptr;
+  return cluster_.chunk_node_at(row.value()->address());
 }
 
 BlockHealth Atlas::health_of(const KvReader& metadata, const wire::BlockRow& block, VirtualTime since) {
@@ -69,8 +70,7 @@ BlockHealth Atlas::health_of(const KvReader& metadata, const wire::BlockRow& blo
   for (const wire::Shard& shard : block.shards()) {
     const Node* server = shard.server() == 0 ? nullptr : server_node(metadata, shard.server());
     if (server == nullptr) continue;
-    const ShardKey key{health.block, ShardIndex(shard.index()), ShardGeneration(shard.generation())};
-    if (is_damaged(*server, key) || cluster_.is_retired(*server)) continue;
+    if (is_damaged(*server, key_of(block, shard)) || cluster_.is_retired(*server)) continue;
     ++health.intact;
     if (was_reachable(*server, since)) ++health.reachable;
   }
@@ -101,9 +101,8 @@ bool Atlas::may_lose(const Node& server) {
     if (block.state() != wire::BlockRow::COMMITTED) {
       may = !is_hurt(metadata, block);
     } else {
-      const ShardKey key{BlockId(block.block()), ShardIndex(shard->index()), ShardGeneration(shard->generation())};
       const BlockHealth health = health_of(metadata, block, cluster_.world().now());
-      may = is_damaged(server, key) || health.intact > health.needed;
+      may = is_damaged(server, key_of(block, *shard)) || health.intact > health.needed;
     }
     return may;
   };

@@ -19,6 +19,8 @@
 
 namespace dogfs::sim {
 
+ShardKey key_of(const wire::BlockRow& block, const wire::Shard& shard);
+
 // A committed block of a file.
 struct BlockHealth {
   BlockId block;

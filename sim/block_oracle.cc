@@ -10,17 +10,13 @@
 #include "core/meta/keys.h"
 #include "core/meta/risk.h"
 #include "core/meta/tables.h"
-#include "core/raft/raft_store.h"
+#include "sim/oracles.h"
 
 namespace dogfs::sim {
 namespace {
 
 constexpr GroupId kGroup{0};
 constexpr uint64_t kEntriesBetweenChecksOfAll = 100;
-
-ShardKey key_of(const wire::BlockRow& block, const wire::Shard& shard) {
-  return {BlockId(block.block()), ShardIndex(shard.index()), ShardGeneration(shard.generation())};
-}
 
 bool is_same_shard(const wire::Shard& a, const wire::Shard& b) {
   return a.index() == b.index() && a.server() == b.server() && a.generation() == b.generation();
@@ -50,10 +46,9 @@ BlockOracle::BlockOracle(Cluster& cluster, const Atlas& atlas, Verdict& verdict)
 // its batch has every row that has changed since.
 void BlockOracle::applied_on(const KvDisk& disk, const WriteBatch& batch) {
   if (verdict_.failed()) return;
-  const Result<std::optional<raft::LogPosition>> install = raft::load_install(disk, kGroup);
   const Result<LogIndex> applied = MetaTables(disk, kGroup).applied();
-  DOGFS_CHECK(install.has_value() && applied.has_value());
-  if (install.value() || applied.value() <= applied_) return;
+  DOGFS_CHECK(applied.has_value());
+  if (is_installing(disk) || applied.value() <= applied_) return;
   applied_ = applied.value();
   const MetaKeys keys(kGroup);
   const KeyRange servers = keys.servers();
@@ -168,9 +163,8 @@ void BlockOracle::check_shard(const wire::BlockRow& block, const wire::Shard& sh
 Node* BlockOracle::server_of(const wire::Shard& shard) const {
   const auto address = servers_.find(shard.server());
   if (address == servers_.end()) return nullptr;
-  const auto& nodes = cluster_.chunk_nodes();
-  const auto node = std::ranges::find_if(nodes, [&](const Node* each) { return each->name() == address->second; });
-  return node == nodes.end() || cluster_.is_retired(**node) ? nullptr : *node;
+  Node* node = cluster_.chunk_node_at(address->second);
+  return node == nullptr || cluster_.is_retired(*node) ? nullptr : node;
 }
 
 bool BlockOracle::is_good(const wire::BlockRow& block, const wire::Shard& shard) const {

@@ -244,6 +244,11 @@ bool Cluster::is_out_of_touch(const Node& client) {
   });
 }
 
+Node* Cluster::chunk_node_at(std::string_view address) const {
+  const auto node = std::ranges::find(chunk_nodes_, address, &Node::name);
+  return node == chunk_nodes_.end() ? nullptr : *node;
+}
+
 Node* Cluster::leader() {
   Node* leader = nullptr;
   Term highest;

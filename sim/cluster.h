@@ -46,6 +46,8 @@ class Cluster {
   const std::vector<Node*>& meta_nodes() const { return meta_nodes_; }
   const std::vector<Node*>& chunk_nodes() const { return chunk_nodes_; }
   const std::vector<Node*>& client_nodes() const { return client_nodes_; }
+  // The chunk server that the metadata knows by `address`; null where there is none.
+  Node* chunk_node_at(std::string_view address) const;
   std::vector<Node*> all_nodes() const;
 
   // The programs of the present lives; null for a node that is down.

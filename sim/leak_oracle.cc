@@ -10,6 +10,7 @@
 #include "core/meta/tables.h"
 #include "core/raft/raft.h"
 #include "core/wire/state.pb.h"
+#include "sim/atlas.h"
 
 namespace dogfs::sim {
 namespace {
@@ -110,9 +111,8 @@ uint64_t LeakOracle::count_garbage(const KvReader& rows) const {
 }
 
 bool LeakOracle::is_gone(const wire::ChunkServerRow& server) const {
-  const auto& nodes = cluster_.chunk_nodes();
-  const auto node = std::ranges::find_if(nodes, [&](const Node* each) { return each->name() == server.address(); });
-  return server.state() == wire::DEAD && node != nodes.end() && cluster_.is_retired(**node);
+  const Node* node = cluster_.chunk_node_at(server.address());
+  return server.state() == wire::DEAD && node != nullptr && cluster_.is_retired(*node);
 }
 
 std::string LeakOracle::look_at_shards(const KvReader& rows) {
@@ -122,8 +122,7 @@ std::string LeakOracle::look_at_shards(const KvReader& rows) {
     DOGFS_CHECK(block.ParseFromArray(value.data(), static_cast<int>(value.size())));
     for (const wire::Shard& shard : block.shards()) {
       if (shard.server() == 0) continue;
-      listed.insert(
-          shard_file_name({BlockId(block.block()), ShardIndex(shard.index()), ShardGeneration(shard.generation())}));
+      listed.insert(shard_file_name(key_of(block, shard)));
     }
     return true;
   });

@@ -33,14 +33,13 @@ std::map<uint64_t, Row> rows_in(const KvReader& store, const KeyRange& range) {
   return rows;
 }
 
-// A state that a snapshot is about to replace is none, until the last of its rows is there.
+}  // namespace
+
 bool is_installing(const KvReader& disk) {
   const Result<std::optional<raft::LogPosition>> install = raft::load_install(disk, kGroup);
   DOGFS_CHECK(install.has_value());
   return install.value().has_value();
 }
-
-}  // namespace
 
 void RaftOracle::after_event(const Node& node) {
   const raft::Raft* raft = cluster_.raft(node);
@@ -163,9 +162,8 @@ std::string HealOracle::missing() const {
   // What is on servers that are gone for good is missing before anybody has found out.
   std::set<uint64_t> gone;
   for (const auto& [id, server] : rows_in<wire::ChunkServerRow>(disk, keys.servers())) {
-    for (const Node* node : cluster_.chunk_nodes()) {
-      if (cluster_.is_retired(*node) && node->name() == server.address()) gone.insert(id);
-    }
+    const Node* node = cluster_.chunk_node_at(server.address());
+    if (node != nullptr && cluster_.is_retired(*node)) gone.insert(id);
   }
   for (const auto& [id, block] : rows_in<wire::BlockRow>(disk, keys.blocks())) {
     if (block.state() != wire::BlockRow::COMMITTED) continue;
@@ -192,11 +190,8 @@ std::vector<ShardOracle::Listed> ShardOracle::listed_shards() {
     for (const wire::Shard& shard : block.shards()) {
       // What is known to be missing or damaged is not claimed to be there.
       if (shard.server() == 0 || !is_intact(shard)) continue;
-      for (Node* node : cluster_.chunk_nodes()) {
-        if (node->name() != servers.at(shard.server()).address()) continue;
-        const ShardKey key{BlockId(id), ShardIndex(shard.index()), ShardGeneration(shard.generation())};
-        listed.push_back({key, shard.length(), shard.crc32c(), node});
-      }
+      Node* node = cluster_.chunk_node_at(servers.at(shard.server()).address());
+      if (node != nullptr) listed.push_back({key_of(block, shard), shard.length(), shard.crc32c(), node});
     }
   }
   return listed;

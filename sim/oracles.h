@@ -42,6 +42,9 @@ class RaftOracle {
   std::map<NodeIndex, uint32_t> lives_;
 };
 
+// Whether the rows are about to be replaced by a snapshot's: they are no state until the last of those is there.
+bool is_installing(const KvReader& disk);
+
 class StateOracle {
  public:
   // Watches the disks of all metadata nodes from now on.

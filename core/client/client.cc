@@ -53,8 +53,9 @@ class Client::Impl {
   Task<Result<std::vector<ShardFinding>>> verify(VerifyRequest request) {
     return dogfs::verify_block(context_, std::move(request));
   }
+  // What any node answers as far as it knows: the leader, unless nobody leads.
   template <class ReplyMessage, class RequestMessage>
-  Task<Result<ReplyMessage>> ask_any(MessageType type, RequestMessage message);
+  Task<Result<ReplyMessage>> ask_best(MessageType type, RequestMessage message);
 
   Task<void> stop() {
     leases_.stop();
@@ -100,7 +101,11 @@ Task<Result<std::unique_ptr<FileReader>>> Client::Impl::open(std::string path) {
 }
 
 template <class ReplyMessage, class RequestMessage>
-Task<Result<ReplyMessage>> Client::Impl::ask_any(MessageType type, RequestMessage message) {
+Task<Result<ReplyMessage>> Client::Impl::ask_best(MessageType type, RequestMessage message) {
+  message.set_only_leader(true);
+  Result<ReplyMessage> of_leader = co_await ask_leader<ReplyMessage>(type, message);
+  if (of_leader || of_leader.error().code != ErrorCode::kNoLeader) co_return of_leader;
+  message.set_only_leader(false);
   Request request = make_request(type, GroupId(), message);
   DOGFS_CO_TRY(Reply reply, co_await context_.channel.call_any(std::move(request)));
   DOGFS_CO_TRY(TypedReply<ReplyMessage> typed, parse_reply<ReplyMessage>(std::move(reply)));
@@ -210,21 +215,11 @@ Task<Result<wire::SummaryReply>> Client::summary(std::string path) {
 Task<Result<wire::ClusterStatusReply>> Client::status(bool count_blocks) {
   wire::ClusterStatusRequest request;
   request.set_count_blocks(count_blocks);
-  request.set_only_leader(true);
-  Result<wire::ClusterStatusReply> reply =
-      co_await impl_->ask_leader<wire::ClusterStatusReply>(MessageType::kClusterStatus, request);
-  if (reply || reply.error().code != ErrorCode::kNoLeader) co_return reply;
-  request.set_only_leader(false);
-  co_return co_await impl_->ask_any<wire::ClusterStatusReply>(MessageType::kClusterStatus, request);
+  return impl_->ask_best<wire::ClusterStatusReply>(MessageType::kClusterStatus, request);
 }
 
 Task<Result<wire::MembershipReply>> Client::membership() {
-  wire::MembershipRequest request;
-  request.set_only_leader(true);
-  Result<wire::MembershipReply> reply =
-      co_await impl_->ask_leader<wire::MembershipReply>(MessageType::kMembership, request);
-  if (reply || reply.error().code != ErrorCode::kNoLeader) co_return reply;
-  co_return co_await impl_->ask_any<wire::MembershipReply>(MessageType::kMembership, wire::MembershipRequest());
+  return impl_->ask_best<wire::MembershipReply>(MessageType::kMembership, wire::MembershipRequest());
 }
 
 Task<Result<wire::MembershipReply>> Client::change_membership(wire::ChangeMembershipRequest change) {

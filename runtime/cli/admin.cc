@@ -13,8 +13,6 @@ namespace {
 
 constexpr Duration kRetryInterval = milliseconds(500);
 
-}  // namespace
-
 std::string_view role_name(wire::MembershipReply::Role role) {
   switch (role) {
     case wire::MembershipReply::VOTER:
@@ -28,7 +26,8 @@ std::string_view role_name(wire::MembershipReply::Role role) {
   }
 }
 
-std::string describe_member(const wire::MembershipReply& reply, const wire::MembershipReply::Member& member) {
+// "has everything", "12 entries behind, SILENT for 3.0 s"
+std::string state_of(const wire::MembershipReply& reply, const wire::MembershipReply::Member& member) {
   if (member.node() == reply.leader()) return "leads";
   if (member.silent_ms() < 0) return "";
   const uint64_t behind = reply.last_index() - std::min(reply.last_index(), member.match_index());
@@ -37,15 +36,23 @@ std::string describe_member(const wire::MembershipReply& reply, const wire::Memb
   return fmt::format("{}, SILENT for {:.1f} s", lag, static_cast<double>(member.silent_ms()) / 1000);
 }
 
+}  // namespace
+
+std::string describe_members(const wire::MembershipReply& reply) {
+  std::string text;
+  for (const wire::MembershipReply::Member& member : reply.members()) {
+    text += fmt::format("  {:>3}  {:<24} {:<16} {}\n", member.node(), member.address(), role_name(member.role()),
+                        state_of(reply, member));
+  }
+  return text;
+}
+
 namespace {
 
 void print_members(const wire::MembershipReply& reply) {
   print(fmt::format("term {}, log to {}, committed to {}{}\n", reply.term(), reply.last_index(), reply.commit_index(),
                     reply.changing() ? "; a change of membership is under way" : ""));
-  for (const wire::MembershipReply::Member& member : reply.members()) {
-    print(fmt::format("  {:>3}  {:<24} {:<16} {}\n", member.node(), member.address(), role_name(member.role()),
-                      describe_member(reply, member)));
-  }
+  print(describe_members(reply));
   print(fmt::format("a new node takes an id above {}\n", reply.last_id()));
 }
 

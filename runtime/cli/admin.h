@@ -24,8 +24,7 @@ Task<void> promote_members(Session& session, AdminOptions options);
 Task<void> remove_members(Session& session, AdminOptions options);
 Task<void> transfer_leadership(Session& session, AdminOptions options);
 
-std::string_view role_name(wire::MembershipReply::Role role);
-// "has everything", "12 entries behind, SILENT for 3.0 s"
-std::string describe_member(const wire::MembershipReply& reply, const wire::MembershipReply::Member& member);
+// A line for each member: who it is, and how it fares.
+std::string describe_members(const wire::MembershipReply& reply);
 
 }  // namespace dogfs::cli

@@ -78,17 +78,13 @@ std::string describe_work(const wire::AdminReport& report) {
          "\n";
 }
 
-std::string describe_members(const wire::AdminReport& report) {
+std::string describe_group(const wire::AdminReport& report) {
   const wire::MembershipReply& group = report.membership();
   const std::string leader = group.leader() == 0 ? "nobody leads" : fmt::format("{} leads", group.leader());
-  std::string text =
-      fmt::format("metadata     {} members, {}; term {}, committed to {}{}\n", group.members_size(), leader,
-                  group.term(), group.commit_index(), group.changing() ? "; a change of membership is under way" : "");
-  for (const wire::MembershipReply::Member& member : group.members()) {
-    text += fmt::format("  {:>3}  {:<24} {:<16} {}\n", member.node(), member.address(), role_name(member.role()),
-                        describe_member(group, member));
-  }
-  return text;
+  return fmt::format("metadata     {} members, {}; term {}, committed to {}{}\n", group.members_size(), leader,
+                     group.term(), group.commit_index(),
+                     group.changing() ? "; a change of membership is under way" : "") +
+         describe_members(group);
 }
 
 constexpr const char* kServerRow = "  {:>3}  {:<24} {:<12} {:<22} {:>10} {:>9} {:>8} {:>7} {:>7} {:>7} {:>8}  {}\n";
@@ -142,7 +138,7 @@ wire::AdminReport sum_up(wire::ClusterStatusReply status, wire::MembershipReply 
 
 std::string describe_report(const wire::AdminReport& report) {
   return describe_space(report) + describe_files(report.status()) + describe_blocks(report) + describe_work(report) +
-         describe_members(report) + describe_servers(report);
+         describe_group(report) + describe_servers(report);
 }
 
 Task<void> print_admin_report(Session& session, AdminReportOptions options) {
