@@ -159,11 +159,12 @@ class ProfileDraw {
     work.set_syncs_per_hundred(static_cast<uint32_t>(draws.below(20)));
   }
 
-  // How far apart things happen: the same work and as many faults, in up to sixteen times the time. Where they are
-  // close, they meet; where they are not, leases run out, servers are declared dead and blocks are rebuilt in between.
+  // How far apart things happen: the same work and as many faults, in up to 128 times the time. Where they are close,
+  // they meet; where they are not, leases run out, servers are declared dead and blocks are rebuilt in between. The
+  // longest works last most of an hour: what happens every ten minutes (full block reports) has its turns, too.
   void draw_pace() {
     RandomStream draws = stream("pace");
-    pace_ = 1U << draws.below(5);
+    pace_ = 1U << draws.below(8);
     proto::Work& work = *drawn_.mutable_work();
     work.set_for_ms(work.for_ms() * pace_);
     work.set_think_max_ms(work.think_max_ms() * pace_);
