@@ -35,7 +35,10 @@ class ChunkServer::Impl {
   Task<Result<Reply>> seal_shard(Request request, MonoTime deadline);
   Task<Result<Reply>> read_shard(Request request, MonoTime deadline);
   Task<Result<Reply>> abort_shard(Request request, MonoTime deadline);
-  Status check_addressee(const wire::OpenShardRequest& message) const;
+  // Whether a request means this server. The message says whom by `cluster_uuid` and `server`.
+  template <class Message>
+  Status check_addressee(const Message& message) const;
+  Result<Reply> tell_members(const Request& request);
 
   Task<Status> recover();
   Task<void> run_space_refresh();
@@ -197,15 +200,18 @@ Task<Result<Reply>> ChunkServer::Impl::dispatch(Request request, MonoTime deadli
       co_return co_await read_shard(std::move(request), deadline);
     case MessageType::kAbortShard:
       co_return co_await abort_shard(std::move(request), deadline);
+    case MessageType::kTellMembers:
+      co_return tell_members(request);
     default:
       co_return Error(ErrorCode::kUnsupported, "a chunk server does not answer this");
   }
 }
 
-Status ChunkServer::Impl::check_addressee(const wire::OpenShardRequest& message) const {
+template <class Message>
+Status ChunkServer::Impl::check_addressee(const Message& message) const {
   if (identity_.server().is_none()) return Error(ErrorCode::kUnavailable, "the chunk server is not registered yet");
   if (message.cluster_uuid() != identity_.cluster_uuid()) {
-    return Error(ErrorCode::kWrongCluster, "the shard is of another cluster than this server");
+    return Error(ErrorCode::kWrongCluster, "the request is for another cluster than this server's");
   }
   if (ServerId(message.server()) != identity_.server()) {
     return Error(ErrorCode::kStaleLocation,
@@ -227,6 +233,13 @@ Task<Result<Reply>> ChunkServer::Impl::open_shard(Request request, MonoTime dead
   ShardHeader header{.cluster_uuid = message.cluster_uuid(), .key = key, .geometry = geometry};
   DOGFS_CO_TRYV(co_await writers_.open(std::move(header), deadline));
   co_return make_reply(wire::OpenShardReply());
+}
+
+Result<Reply> ChunkServer::Impl::tell_members(const Request& request) {
+  DOGFS_TRY(const wire::TellMembersRequest message, parse_message<wire::TellMembersRequest>(request.body));
+  DOGFS_TRYV(check_addressee(message));
+  DOGFS_TRYV(membership_.hear_of(message.meta_nodes()));
+  return make_reply(wire::TellMembersReply());
 }
 
 Task<Result<Reply>> ChunkServer::Impl::append_shard(Request request, MonoTime deadline) {

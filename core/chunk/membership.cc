@@ -16,6 +16,10 @@ constexpr int kMaxRedirects = 4;
 constexpr size_t kDamagePerHeartbeat = 100;
 constexpr size_t kMaxOutcomesPerHeartbeat = 500;
 
+bool is_address(const std::string& text) {
+  return !text.empty() && text.size() <= kMaxAddressBytes;
+}
+
 }  // namespace
 
 Membership::Membership(Env& env, const ChunkOptions& options, Identity& identity, Workers workers, StopSignal& stop,
@@ -167,16 +171,20 @@ Task<void> Membership::send_heartbeat(Address node) {
   if (unknown && incarnation == incarnation_) registered_ = false;
 }
 
+Status Membership::hear_of(const google::protobuf::RepeatedPtrField<std::string>& nodes) {
+  if (static_cast<size_t>(nodes.size()) > kMaxRaftMembers || !std::ranges::all_of(nodes, is_address)) {
+    return Error(ErrorCode::kInvalidArgument, "these are not the addresses of metadata nodes");
+  }
+  for (const std::string& node : nodes) send_heartbeats_to(Address{node});
+  return ok();
+}
+
 // Any metadata node may know of one that is new here; only the leader surely knows who is gone.
 void Membership::learn_nodes(const wire::HeartbeatReply& reply) {
-  if (reply.meta_nodes().empty() || static_cast<size_t>(reply.meta_nodes_size()) > kMaxRaftMembers) return;
+  if (reply.meta_nodes().empty() || !hear_of(reply.meta_nodes()) || !reply.leader()) return;
   std::set<Address> named;
-  for (const std::string& address : reply.meta_nodes()) {
-    if (address.empty() || address.size() > kMaxAddressBytes) return;
-    named.insert(Address{address});
-  }
-  if (reply.leader()) std::erase_if(nodes_, [&](const Address& node) { return !named.contains(node); });
-  for (const Address& node : named) send_heartbeats_to(node);
+  for (const std::string& address : reply.meta_nodes()) named.insert(Address{address});
+  std::erase_if(nodes_, [&](const Address& node) { return !named.contains(node); });
 }
 
 void Membership::take_reply(const wire::HeartbeatReply& reply, const Said& said) {

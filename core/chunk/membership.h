@@ -43,6 +43,10 @@ class Membership {
   // Works until the stop signal, in tasks of `tasks`. `on_registered` runs after the first registration of this start.
   void start(TaskGroup& tasks, std::function<void()> on_registered);
 
+  // Metadata nodes that this server may not know: heartbeats go to them, too. What they answer says who else is gone.
+  // kInvalidArgument: more than there can be, or no addresses.
+  Status hear_of(const google::protobuf::RepeatedPtrField<std::string>& nodes);
+
  private:
   Task<void> run_registration(TaskGroup& tasks, std::function<void()> on_registered);
   Task<Status> try_to_register();

@@ -9,6 +9,9 @@
 #include "core/meta/keys.h"
 #include "core/meta/server_commands.h"
 #include "core/meta/session_commands.h"
+#include "core/raft/raft.h"
+#include "core/wire/chunk.pb.h"
+#include "core/wire/rpc.h"
 
 namespace dogfs {
 namespace {
@@ -22,6 +25,9 @@ constexpr uint32_t kReclaimRowsPerStep = 1000;
 constexpr size_t kScanPageRows = 1000;
 // How many times within its limit a lease or session is looked at.
 constexpr int kLooksPerLimit = 8;
+// Silent servers that are told at a time, and how long each may take to answer.
+constexpr size_t kServersToldAtOnce = 16;
+constexpr Duration kTellLimit = seconds(1);
 
 template <class Id, class Row>
 struct ScannedRow {
@@ -69,6 +75,7 @@ void Duties::start() {
   tasks_.spawn(repeat(&Duties::expire_leases, parts_.options.lease_limit / kLooksPerLimit, wake_));
   tasks_.spawn(repeat(&Duties::expire_sessions, parts_.options.session_limit / kLooksPerLimit, wake_));
   tasks_.spawn(repeat(&Duties::confirm_deletions, kConfirmInterval, wake_));
+  tasks_.spawn(repeat(&Duties::tell_members, parts_.options.server_silence_limit, wake_));
 }
 
 void Duties::request_stop() {
@@ -197,6 +204,41 @@ Task<void> Duties::confirm_deletions() {
     if (!co_await propose(std::move(command))) co_return;
     parts_.registry.forget_confirmed(shards);
   }
+}
+
+// A server hears who the metadata nodes are when it tells those that it knows that it lives. If all of those were
+// replaced while it was away, it never hears of the others; but they know where it is.
+Task<void> Duties::tell_members() {
+  const MonoTime since = parts_.env.clock.now() - 2 * parts_.options.server_silence_limit;
+  if (leader_since_ > since) co_return;
+  std::vector<std::pair<ServerId, Address>> silent;
+  for (const auto& [id, server] : parts_.registry.servers()) {
+    const bool heard = server.last_heartbeat && *server.last_heartbeat > since;
+    if (!heard && server.state != wire::REMOVED) silent.emplace_back(id, Address{server.address});
+  }
+  // The next few, and after the last the first again.
+  std::ranges::rotate(silent,
+                      std::ranges::upper_bound(silent, last_told_, {}, [](const auto& each) { return each.first; }));
+  silent.resize(std::min(silent.size(), kServersToldAtOnce));
+  for (auto& [id, address] : silent) {
+    last_told_ = id;
+    tasks_.spawn(tell(id, std::move(address)));
+  }
+}
+
+Task<void> Duties::tell(ServerId server, Address address) {
+  wire::TellMembersRequest message;
+  message.set_cluster_uuid(parts_.cluster_uuid);
+  message.set_server(server.value());
+  for (const auto& [node, where] : parts_.replica.raft()->configuration().addresses) {
+    message.add_meta_nodes(where.value);
+  }
+  Request request = make_request(MessageType::kTellMembers, GroupId(0), message);
+  const MonoTime deadline = parts_.env.clock.now() + kTellLimit;
+  const Result<Reply> reply = co_await parts_.env.transport.call(std::move(address), std::move(request), deadline);
+  const Error error = reply ? reply.value().error : reply.error();
+  if (error.code == ErrorCode::kOk) co_return;
+  parts_.env.log.debug("meta", "silent chunk server {} was not told who leads: {}", server, error.to_string());
 }
 
 }  // namespace dogfs

@@ -1,5 +1,5 @@
 // What the leader does unasked: gives a new cluster its identity, reclaims what was deleted, takes leases and sessions
-// from clients that fell silent, and writes down which garbage is gone.
+// from clients that fell silent, writes down which garbage is gone, and tells servers that fell silent who leads.
 //
 // Each duty is a loop that looks, in a bounded read, whether there is something to do, and proposes one bounded command
 // at a time. A node that does not lead sleeps. Whatever a duty believes is checked again by apply, so a leader that was
@@ -33,6 +33,8 @@ class Duties {
   Task<void> expire_leases();
   Task<void> expire_sessions();
   Task<void> confirm_deletions();
+  Task<void> tell_members();
+  Task<void> tell(ServerId server, Address address);
 
   // Whether the command was applied. What failed is tried again by the next round.
   Task<bool> propose(wire::Command command);
@@ -42,6 +44,7 @@ class Duties {
   Notifier wake_;
   bool stopping_ = false;
   MonoTime leader_since_{};
+  ServerId last_told_;
 };
 
 }  // namespace dogfs

@@ -37,7 +37,9 @@ namespace dogfs {
   X(kAppendShard, 301, AppendShardRequest, AppendShardReply)                \
   X(kSealShard, 302, SealShardRequest, SealShardReply)                      \
   X(kReadShard, 303, ReadShardRequest, ReadShardReply)                      \
-  X(kAbortShard, 304, AbortShardRequest, AbortShardReply)
+  X(kAbortShard, 304, AbortShardRequest, AbortShardReply)                   \
+  /* metadata to chunk server */                                            \
+  X(kTellMembers, 305, TellMembersRequest, TellMembersReply)
 
 enum class MessageType : uint16_t {
 #define X(name, number, request, reply) name = number,

@@ -141,6 +141,46 @@ TEST(Membership, AServerRegistersAgainWithNodesThatHaveReplacedAllThatItWasToldO
   EXPECT_TRUE(w.world.run_until([&] { return !later.registrations.empty(); }, seconds(20)));
 }
 
+wire::TellMembersRequest told_of(const ChunkWorld& w, const std::vector<std::string>& nodes) {
+  wire::TellMembersRequest message;
+  message.set_cluster_uuid(w.meta.cluster_uuid);
+  message.set_server(w.server->id().value());
+  message.mutable_meta_nodes()->Add(nodes.begin(), nodes.end());
+  return message;
+}
+
+TEST(Membership, AServerThatAllItsNodesHaveLeftTellsThoseThatItIsToldOf) {
+  ChunkWorld w;
+  FakeMeta later;
+  w.world.add_node("meta-2").env().transport.serve(later);
+  ASSERT_TRUE(w.wait_registered());
+  w.meta_node.crash(sim::CrashKind::kPower);
+  w.world.run_for(seconds(10));
+  EXPECT_TRUE(later.heartbeats.empty()) << "it cannot know";
+  ASSERT_EQ(w.code(MessageType::kTellMembers, told_of(w, {"meta-2"})), ErrorCode::kOk);
+  EXPECT_TRUE(w.world.run_until([&] { return later.heartbeats.size() > 2; }, seconds(20)));
+}
+
+TEST(Membership, WhatIsToldToAnotherServerOrIsNoAddressIsRefused) {
+  ChunkWorld w;
+  FakeMeta later;
+  w.world.add_node("meta-2").env().transport.serve(later);
+  ASSERT_TRUE(w.wait_registered());
+  wire::TellMembersRequest other = told_of(w, {"meta-2"});
+  other.set_cluster_uuid("some-other-one--");
+  EXPECT_EQ(w.code(MessageType::kTellMembers, other), ErrorCode::kWrongCluster);
+  other = told_of(w, {"meta-2"});
+  other.set_server(other.server() + 1);
+  EXPECT_EQ(w.code(MessageType::kTellMembers, other), ErrorCode::kStaleLocation);
+  EXPECT_EQ(w.code(MessageType::kTellMembers, told_of(w, {"meta-2", ""})), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(w.code(MessageType::kTellMembers, told_of(w, {"meta-2", std::string(kMaxAddressBytes + 1, 'a')})),
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(w.code(MessageType::kTellMembers, told_of(w, std::vector<std::string>(kMaxRaftMembers + 1, "meta-2"))),
+            ErrorCode::kInvalidArgument);
+  w.world.run_for(seconds(5));
+  EXPECT_TRUE(later.heartbeats.empty());
+}
+
 TEST(Membership, AServerOfAnotherClusterEnds) {
   ChunkWorld w;
   ASSERT_TRUE(w.wait_registered());
