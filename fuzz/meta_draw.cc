@@ -54,7 +54,7 @@ void draw_commit(Input& input, wire::CommitBlock& commit) {
 }  // namespace
 
 void draw_mutation(Input& input, wire::Mutation& mutation) {
-  switch (input.below(14)) {
+  switch (input.below(16)) {
     case 0: {
       wire::MakeDirectory& make = *mutation.mutable_make_directory();
       make.set_path(draw_path(input));
@@ -93,6 +93,7 @@ void draw_mutation(Input& input, wire::Mutation& mutation) {
     case 7:
       draw_file(input, *mutation.mutable_close_file());
       mutation.mutable_close_file()->set_length(input.number() * 512);
+      if (input.flag()) mutation.mutable_close_file()->set_tail(std::string(input.bytes()));
       return;
     case 8:
       mutation.mutable_recover_lease()->set_path(draw_path(input));
@@ -108,11 +109,24 @@ void draw_mutation(Input& input, wire::Mutation& mutation) {
       return;
     case 11:
       mutation.mutable_append_file()->set_path(draw_path(input));
+      if (input.flag()) draw_policy(input, *mutation.mutable_append_file()->mutable_policy());
       return;
     case 12:
       draw_file(input, *mutation.mutable_truncate_file());
       mutation.mutable_truncate_file()->set_length(input.number() * 512);
       return;
+    case 13:
+      draw_file(input, *mutation.mutable_commit_tail());
+      mutation.mutable_commit_tail()->set_offset(input.number() * 512);
+      mutation.mutable_commit_tail()->set_data(std::string(input.bytes()));
+      return;
+    case 14: {
+      wire::ReplaceBlocks& replace = *mutation.mutable_replace_blocks();
+      draw_file(input, replace);
+      for (size_t left = input.below(3); left > 0; --left) replace.add_replaced(input.id());
+      for (size_t left = input.below(3); left > 0; --left) draw_commit(input, *replace.add_blocks());
+      return;
+    }
     default: {
       const std::string_view bytes = input.bytes();
       mutation.ParsePartialFromArray(bytes.data(), static_cast<int>(bytes.size()));

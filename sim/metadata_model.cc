@@ -9,6 +9,7 @@
 #include "core/meta/apply_context.h"
 #include "core/meta/block_commands.h"
 #include "core/meta/path.h"
+#include "core/meta/replace_blocks.h"
 #include "core/meta/server_states.h"
 #include "core/meta/session_commands.h"
 #include "core/meta/truncate.h"
@@ -104,6 +105,10 @@ ModelAnswer MetadataModel::run(const wire::Command& command, const wire::Mutatio
       return remove(command, mutation.delete_());
     case wire::Mutation::kAppendFile:
       return append_file(command, mutation.append_file());
+    case wire::Mutation::kCommitTail:
+      return commit_tail(command, mutation.commit_tail());
+    case wire::Mutation::kReplaceBlocks:
+      return replace_blocks(mutation.replace_blocks());
     case wire::Mutation::kTruncateFile:
       return truncate_file(command, mutation.truncate_file());
     case wire::Mutation::OPERATION_NOT_SET:
@@ -415,6 +420,10 @@ ModelAnswer MetadataModel::append_file(const wire::Command& command, const wire:
   Inode& file = inodes_.at(lookup.inode);
   if (file.directory) return refused(ErrorCode::kIsADirectory);
   if (file.writer != 0) return refused(ErrorCode::kLeaseHeld);
+  if (operation.has_policy()) {
+    if (!is_valid(operation.policy())) return refused(ErrorCode::kInvalidArgument);
+    file.policy = operation.policy();
+  }
   file.writer = command.session();
   ModelAnswer answer;
   wire::AppendFileResult& result = *answer.result.mutable_append_file();
@@ -422,6 +431,7 @@ ModelAnswer MetadataModel::append_file(const wire::Command& command, const wire:
   result.set_lease_epoch(++file.lease_epoch);
   *result.mutable_policy() = *file.policy;
   result.set_length(file.length);
+  result.set_tail_bytes(static_cast<uint32_t>(file.tail.size()));
   return answer;
 }
 
@@ -430,6 +440,9 @@ ModelAnswer MetadataModel::truncate_file(const wire::Command& command, const wir
   Inode& file = inodes_.at(operation.inode());
   if (!file.pending.empty()) return refused(ErrorCode::kConflict);
   if (operation.length() > file.length) return refused(ErrorCode::kInvalidArgument);
+  const uint64_t in_blocks = file.length - file.tail.size();
+  file.tail.resize(std::max(operation.length(), in_blocks) - in_blocks);
+  file.length = in_blocks + file.tail.size();
   for (size_t i = 0; i < kMaxTruncatedBlocks && file.length > operation.length(); ++i) {
     CommittedBlock& last = file.blocks.back();
     file.length = std::max(last.offset, operation.length());
@@ -445,7 +458,15 @@ ModelAnswer MetadataModel::truncate_file(const wire::Command& command, const wir
 ModelAnswer MetadataModel::close_file(const wire::Command& command, const wire::CloseFile& operation) {
   if (const auto wrong = check_lease(operation.inode(), operation.lease_epoch())) return *wrong;
   Inode& file = inodes_.at(operation.inode());
-  if (!file.pending.empty() || operation.length() != file.length) return refused(ErrorCode::kConflict);
+  if (!file.pending.empty()) return refused(ErrorCode::kConflict);
+  Inode closed = file;
+  if (operation.has_tail()) {
+    const uint64_t offset = operation.length() - std::min<uint64_t>(operation.tail().size(), operation.length());
+    const ErrorCode put = put_tail(closed, offset, operation.tail());
+    if (put != ErrorCode::kOk) return refused(put);
+  }
+  if (operation.length() != closed.length) return refused(ErrorCode::kConflict);
+  file = std::move(closed);
   file.writer = 0;
   file.mtime_ms = command.wall_ms();
   return {};
@@ -478,6 +499,7 @@ ModelAnswer MetadataModel::allocate_block(const wire::Command& command, const wi
   ModelAnswer answer;
   answer.generations_open = true;
   const uint64_t block = next_block_++;
+  file.pending[block].policy = *file.policy;
   wire::AllocateBlockResult& result = *answer.result.mutable_allocate_block();
   result.set_block(block);
   const std::vector<ShardIndex> indices = layout.stored_indices();
@@ -488,7 +510,7 @@ ModelAnswer MetadataModel::allocate_block(const wire::Command& command, const wi
     if (observed != nullptr && static_cast<int>(i) < observed->allocate_block().targets_size()) {
       target.set_generation(observed->allocate_block().targets(static_cast<int>(i)).generation());
     }
-    file.pending[block].push_back({target.index(), target.server(), target.generation()});
+    file.pending[block].attempts.push_back({target.index(), target.server(), target.generation()});
   }
   return answer;
 }
@@ -499,12 +521,15 @@ ModelAnswer MetadataModel::replace_target(const wire::Command& command, const wi
   Inode& file = inodes_.at(operation.inode());
   const auto block = file.pending.find(operation.block());
   if (block == file.pending.end()) return refused(ErrorCode::kConflict);
-  if (operation.index() >= geometry_of(*file.policy).total_shards()) return refused(ErrorCode::kInvalidArgument);
-  if (block->second.size() >= kMaxShardAttempts) return refused(ErrorCode::kLimitExceeded);
+  std::vector<Attempt>& attempts = block->second.attempts;
+  if (operation.index() >= geometry_of(block->second.policy).total_shards()) {
+    return refused(ErrorCode::kInvalidArgument);
+  }
+  if (attempts.size() >= kMaxShardAttempts) return refused(ErrorCode::kLimitExceeded);
   if (command.placed_servers_size() != 1) return refused(ErrorCode::kConflict);
   const uint64_t server = command.placed_servers(0);
   std::map<uint32_t, uint64_t> targets;  // the last attempt of each index
-  for (const Attempt& attempt : block->second) targets[attempt.index] = attempt.server;
+  for (const Attempt& attempt : attempts) targets[attempt.index] = attempt.server;
   const bool taken = std::ranges::any_of(targets, [server](const auto& target) { return target.second == server; });
   const ErrorCode takes = check_takes_shards(server);
   if (takes != ErrorCode::kOk) return refused(takes);
@@ -515,7 +540,7 @@ ModelAnswer MetadataModel::replace_target(const wire::Command& command, const wi
   target.set_index(operation.index());
   target.set_server(server);
   if (observed != nullptr) target.set_generation(observed->replace_target().target().generation());
-  block->second.push_back({target.index(), target.server(), target.generation()});
+  attempts.push_back({target.index(), target.server(), target.generation()});
   return answer;
 }
 
@@ -542,25 +567,88 @@ ErrorCode MetadataModel::check_shards(const std::vector<Attempt>& attempts, cons
   return servers.size() < layout.stored_data_shards() + 1 ? ErrorCode::kInsufficientServers : ErrorCode::kOk;
 }
 
+ErrorCode MetadataModel::check_commit(const Inode& file, const wire::CommitBlock& operation) const {
+  const auto block = file.pending.find(operation.block());
+  if (block == file.pending.end()) return ErrorCode::kConflict;
+  if (operation.length() == 0 || operation.length() > geometry_of(block->second.policy).block_bytes) {
+    return ErrorCode::kInvalidArgument;
+  }
+  return check_shards(block->second.attempts, block->second.policy, operation);
+}
+
 ModelAnswer MetadataModel::commit_block(const wire::Command& command, const wire::CommitBlock& operation) {
   if (const auto wrong = check_lease(operation.inode(), operation.lease_epoch())) return *wrong;
   Inode& file = inodes_.at(operation.inode());
-  const auto block = file.pending.find(operation.block());
-  if (block == file.pending.end()) return refused(ErrorCode::kConflict);
-  if (operation.length() == 0 || operation.length() > geometry_of(*file.policy).block_bytes) {
-    return refused(ErrorCode::kInvalidArgument);
-  }
-  if (operation.offset() != file.length) return refused(ErrorCode::kConflict);
-  if (operation.length() > kMaxFileBytes - file.length) return refused(ErrorCode::kLimitExceeded);
-  const ErrorCode shards = check_shards(block->second, *file.policy, operation);
-  if (shards != ErrorCode::kOk) return refused(shards);
-  file.pending.erase(block);
+  const uint64_t end = file.length - file.tail.size();
+  if (operation.offset() != end || operation.length() < file.tail.size()) return refused(ErrorCode::kConflict);
+  if (operation.length() > kMaxFileBytes - end) return refused(ErrorCode::kLimitExceeded);
+  const ErrorCode fits = check_commit(file, operation);
+  if (fits != ErrorCode::kOk) return refused(fits);
+  file.pending.erase(operation.block());
   file.blocks.push_back({operation.block(), operation.offset(), operation.length(), operation.length()});
-  file.length += operation.length();
+  file.tail.clear();
+  file.length = end + operation.length();
   file.mtime_ms = command.wall_ms();
   ModelAnswer answer;
   answer.result.mutable_commit_block()->set_file_length(file.length);
   return answer;
+}
+
+ErrorCode MetadataModel::put_tail(Inode& file, uint64_t offset, const std::string& data) {
+  if (data.empty() || data.size() > kMaxInlineTailBytes) return ErrorCode::kInvalidArgument;
+  if (offset != file.length - file.tail.size() || data.size() < file.tail.size()) return ErrorCode::kConflict;
+  if (data.size() > kMaxFileBytes - offset) return ErrorCode::kLimitExceeded;
+  file.tail = data;
+  file.length = offset + data.size();
+  return ErrorCode::kOk;
+}
+
+ModelAnswer MetadataModel::commit_tail(const wire::Command& command, const wire::CommitTail& operation) {
+  if (const auto wrong = check_lease(operation.inode(), operation.lease_epoch())) return *wrong;
+  Inode& file = inodes_.at(operation.inode());
+  const ErrorCode put = put_tail(file, operation.offset(), operation.data());
+  if (put != ErrorCode::kOk) return refused(put);
+  file.mtime_ms = command.wall_ms();
+  ModelAnswer answer;
+  answer.result.mutable_commit_tail()->set_file_length(file.length);
+  return answer;
+}
+
+ModelAnswer MetadataModel::replace_blocks(const wire::ReplaceBlocks& operation) {
+  if (const auto wrong = check_lease(operation.inode(), operation.lease_epoch())) return *wrong;
+  const int count = operation.replaced_size();
+  if (count < 1 || count > kMaxReplacedBlocks || operation.blocks_size() < 1 ||
+      operation.blocks_size() > kMaxPendingBlocks) {
+    return refused(ErrorCode::kInvalidArgument);
+  }
+  Inode& file = inodes_.at(operation.inode());
+  const auto first = std::ranges::find(file.blocks, operation.replaced(0), &CommittedBlock::block);
+  if (file.blocks.end() - first < count ||
+      !std::equal(
+          operation.replaced().begin(), operation.replaced().end(), first,
+          [](uint64_t block, const CommittedBlock& there) { return block == there.block; })) {
+    return refused(ErrorCode::kConflict);
+  }
+  const CommittedBlock& last = *(first + count - 1);
+  Inode changed = file;
+  std::vector<CommittedBlock> blocks;
+  uint64_t end = first->offset;
+  for (const wire::CommitBlock& block : operation.blocks()) {
+    if (block.offset() != end || block.length() > last.offset + last.visible - end)
+      return refused(ErrorCode::kConflict);
+    blocks.push_back({block.block(), block.offset(), block.length(), block.length()});
+    end += block.length();
+  }
+  if (end != last.offset + last.visible) return refused(ErrorCode::kConflict);
+  for (const wire::CommitBlock& block : operation.blocks()) {
+    const ErrorCode fits = check_commit(changed, block);
+    if (fits != ErrorCode::kOk) return refused(fits);
+    changed.pending.erase(block.block());
+  }
+  const auto at = changed.blocks.begin() + (first - file.blocks.begin());
+  changed.blocks.insert(changed.blocks.erase(at, at + count), blocks.begin(), blocks.end());
+  file = std::move(changed);
+  return {};
 }
 
 ModelAnswer MetadataModel::abandon_block(const wire::AbandonBlock& operation) {

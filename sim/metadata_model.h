@@ -66,6 +66,10 @@ class MetadataModel {
     uint64_t server = 0;
     uint64_t generation = 0;  // 0: not known, for nobody was told
   };
+  struct PendingBlock {
+    wire::EcPolicy policy;
+    std::vector<Attempt> attempts;
+  };
   struct CommittedBlock {
     uint64_t block = 0;
     uint64_t offset = 0;
@@ -83,9 +87,10 @@ class MetadataModel {
     std::optional<wire::EcPolicy> policy;  // a directory's own, or the one that a file was created with
     std::map<std::string, uint64_t, std::less<>> children;
     uint64_t length = 0;
+    std::string tail;  // the last bytes of that, where they are not in a block
     uint64_t lease_epoch = 0;
     uint64_t writer = 0;  // the session; 0: nobody
-    std::map<uint64_t, std::vector<Attempt>> pending;
+    std::map<uint64_t, PendingBlock> pending;
     std::vector<CommittedBlock> blocks;
   };
   struct ModelSession {
@@ -132,6 +137,8 @@ class MetadataModel {
   ModelAnswer replace_target(const wire::Command& command, const wire::ReplaceTarget& operation,
                              const wire::MutationResult* observed);
   ModelAnswer commit_block(const wire::Command& command, const wire::CommitBlock& operation);
+  ModelAnswer commit_tail(const wire::Command& command, const wire::CommitTail& operation);
+  ModelAnswer replace_blocks(const wire::ReplaceBlocks& operation);
   ModelAnswer abandon_block(const wire::AbandonBlock& operation);
 
   Lookup look_up(std::string_view path) const;
@@ -145,6 +152,9 @@ class MetadataModel {
   // What is wrong with the lease; nullopt if it holds.
   std::optional<ModelAnswer> check_lease(uint64_t inode, uint64_t epoch) const;
   ErrorCode check_takes_shards(uint64_t server) const;
+  static ErrorCode put_tail(Inode& file, uint64_t offset, const std::string& data);
+  // What forbids that the pending block becomes one of the file's.
+  ErrorCode check_commit(const Inode& file, const wire::CommitBlock& operation) const;
   ErrorCode check_shards(const std::vector<Attempt>& attempts, const wire::EcPolicy& policy,
                          const wire::CommitBlock& operation) const;
 

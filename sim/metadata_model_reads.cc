@@ -30,6 +30,7 @@ wire::FileStatus MetadataModel::status_of(const Inode& inode) const {
   status.set_mode(inode.mode);
   status.set_owner(inode.owner);
   status.set_blocks(inode.blocks.size());
+  status.set_tail_bytes(static_cast<uint32_t>(inode.tail.size()));
   status.set_entries(inode.children.size());
   status.set_being_written(inode.writer != 0);
   *status.mutable_policy() = policy_at(inode);
@@ -86,7 +87,8 @@ MetadataModel::Mismatch MetadataModel::check_block_list(const Inode& file, const
   int next = 0;
   for (const CommittedBlock& block : file.blocks) {
     if (block.offset + block.visible <= request.offset() || block.offset >= end) continue;
-    if (next == reply.blocks_size()) return reply.more() ? Mismatch() : fmt::format("block {} is missing", block.block);
+    if (next == reply.blocks_size())
+      return reply.more() && reply.tail().empty() ? Mismatch() : fmt::format("block {} is missing", block.block);
     const wire::BlockLocation& seen = reply.blocks(next++);
     const uint64_t visible = seen.visible_length() == 0 ? seen.length() : seen.visible_length();
     if (seen.block() != block.block || seen.offset() != block.offset || seen.length() != block.length ||
@@ -95,7 +97,10 @@ MetadataModel::Mismatch MetadataModel::check_block_list(const Inode& file, const
                          seen.offset(), visible, seen.length(), block.block, block.offset, block.visible, block.length);
     }
   }
-  return next == reply.blocks_size() ? Mismatch() : "a block too many";
+  if (next < reply.blocks_size()) return "a block too many";
+  if (reply.more()) return "it says that there is more";
+  const bool reaches_tail = end > file.length - file.tail.size();
+  return reply.tail() == (reaches_tail ? file.tail : std::string()) ? Mismatch() : "another inline tail";
 }
 
 MetadataModel::Mismatch MetadataModel::check_blocks(const wire::GetBlocksRequest& request, ErrorCode code,

@@ -157,6 +157,7 @@ class ProfileDraw {
     work.set_appends_per_hundred(static_cast<uint32_t>(draws.below(30)));
     work.set_truncations_per_hundred(static_cast<uint32_t>(draws.below(15)));
     work.set_syncs_per_hundred(static_cast<uint32_t>(draws.below(20)));
+    work.set_conversions_per_hundred(static_cast<uint32_t>(draws.below(10)));
   }
 
   // How far apart things happen: the same work and as many faults, in up to 128 times the time. Where they are close,

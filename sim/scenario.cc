@@ -128,7 +128,8 @@ Status validate(const proto::Scenario& scenario) {
   if (scenario.network().delay_min_us() > scenario.network().delay_max_us()) return invalid("network: delays");
   const proto::Policy& policy = scenario.policy();
   const proto::Work& work = scenario.work();
-  if (uint64_t{work.appends_per_hundred()} + work.truncations_per_hundred() > 100 || work.syncs_per_hundred() > 100) {
+  if (uint64_t{work.appends_per_hundred()} + work.truncations_per_hundred() + work.conversions_per_hundred() > 100 ||
+      work.syncs_per_hundred() > 100) {
     return invalid("work: more than a hundred in a hundred");
   }
   for (const uint32_t nodes : {scenario.meta_nodes(), scenario.chunk_servers(), scenario.clients()}) {

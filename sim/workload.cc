@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "core/base/limits.h"
+#include "core/ec/geometry.h"
+#include "core/ec/policy_wire.h"
 #include "core/env/sync.h"
 #include "sim/content.h"
 #include "sim/trace_events.h"
@@ -203,12 +205,15 @@ Task<void> Workload::operate(uint64_t number) {
 
 Task<std::optional<Status>> Workload::operate_on_ends(uint64_t number, RandomStream& draws) {
   const proto::Work& work = context_.scenario.work();
-  const uint32_t appends = work.appends_per_hundred();
-  if (appends + work.truncations_per_hundred() == 0) co_return std::nullopt;
+  const uint64_t appends = work.appends_per_hundred();
+  const uint64_t cuts = appends + work.truncations_per_hundred();
+  const uint64_t all = cuts + work.conversions_per_hundred();
+  if (all == 0) co_return std::nullopt;
   RandomStream kinds(state_.key.with("ends").with(number));
   const uint64_t choice = kinds.below(100);
   if (choice < appends) co_return co_await append_to_file(draws);
-  if (choice < appends + work.truncations_per_hundred()) co_return co_await truncate_file(draws);
+  if (choice < cuts) co_return co_await truncate_file(draws);
+  if (choice < all) co_return co_await convert_file(draws);
   co_return std::nullopt;
 }
 
@@ -328,6 +333,27 @@ Task<Status> Workload::append_to_file(RandomStream& draws) {
   if (outcome.blocks > 0) longer.least_spares = std::min(longer.least_spares, outcome.least_spares);
   state_.model.written(path, longer);
   state_.bytes_written += outcome.bytes;
+  co_return ok();
+}
+
+// Its bytes stay as they are, whatever comes of it; but a lease may stay behind.
+Task<Status> Workload::convert_file(RandomStream& draws) {
+  const std::string path = pick(state_.model.files(), draws);
+  if (path.empty()) co_return ok();
+  ModelFile file = *state_.model.certain().at(path).file;
+  const proto::Policy& usual = context_.scenario.policy();
+  Geometry geometry{.data_shards = static_cast<uint32_t>(draws.between(uint64_t{1}, usual.data_shards())),
+                    .parity_shards = usual.parity_shards(),
+                    .cell_bytes = usual.cell_bytes()};
+  geometry.block_bytes = geometry.stripe_bytes() * draws.between(uint64_t{2}, 5);
+  const VirtualTime begun = simulator_.now();
+  state_.model.begin_append(path, file);
+  record_what("convert", path);
+  const Result<ConvertOutcome> converted = co_await client_.convert(path, geometry_to_wire(geometry));
+  if (!converted.has_value()) co_return judge_read(path, begun, converted.error());
+  const WriteOutcome& written = converted.value().written;
+  if (written.blocks > 0) file.least_spares = std::min(file.least_spares, written.least_spares);
+  state_.model.written(path, file);
   co_return ok();
 }
 

@@ -76,6 +76,7 @@ class Workload {
   Task<Status> write_to(std::string path, ModelFile file, RandomStream& draws);
   Task<Status> append_to_file(RandomStream& draws);
   Task<Status> truncate_file(RandomStream& draws);
+  Task<Status> convert_file(RandomStream& draws);
   // What goes to a writer: bytes [from, the end) of `file`.
   struct Filling {
     std::string path;

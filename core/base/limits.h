@@ -18,6 +18,12 @@ inline constexpr uint64_t kMaxDirectoryEntries = 16'000'000;
 inline constexpr uint64_t kMaxBlocksPerFile = 1'048'576;
 inline constexpr uint64_t kMaxFileBytes = 1ULL << 46;  // 64 TiB
 inline constexpr size_t kMaxListPageEntries = 1000;
+// Blocks of one file that may be allocated and not committed.
+inline constexpr int kMaxPendingBlocks = 16;
+// Blocks that others take the place of in one command.
+inline constexpr int kMaxReplacedBlocks = 64;
+// The end of a file that lies in the metadata itself.
+inline constexpr size_t kMaxInlineTailBytes = 4 * kKiB;
 
 // --- Erasure coding ------------------------------------------------------------------------------------------------
 inline constexpr uint32_t kMaxDataShards = 32;
@@ -25,6 +31,7 @@ inline constexpr uint32_t kMaxParityShards = 16;
 inline constexpr uint32_t kMaxShards = kMaxDataShards + kMaxParityShards;
 static_assert(kMaxShards <= 255, "GF(2^8) has no more distinct evaluation points");
 inline constexpr size_t kMinCellBytes = 4 * kKiB;
+static_assert(kMaxInlineTailBytes <= kMinCellBytes, "a writer holds back a tail as a cell that is not full");
 inline constexpr size_t kMaxCellBytes = 4 * kMiB;
 inline constexpr uint64_t kMaxBlockBytes = 1 * kGiB;
 

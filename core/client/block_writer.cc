@@ -37,6 +37,13 @@ bool leaves_other_shards(ErrorCode code) {
 
 }  // namespace
 
+Durability durability_of(const wire::CommitBlock& block, const Geometry& geometry) {
+  const auto stored = static_cast<uint32_t>(block.shards_size());
+  const auto durable = static_cast<uint32_t>(
+      std::ranges::count_if(block.shards(), [](const wire::Shard& shard) { return shard.server() != 0; }));
+  return {.stored = stored, .durable = durable, .spares = durable - (stored - geometry.parity_shards)};
+}
+
 BlockWriter::BlockWriter(ClientContext& context, const BlockPlan& plan)
     : context_(context),
       plan_(plan),

@@ -29,6 +29,10 @@ class CellAssembler {
     return partial_.freeze();
   }
 
+  // The bytes of the cell that is not full yet.
+  size_t filled() const { return filled_; }
+  Bytes copy_of_rest() const { return Bytes::copy_of({reinterpret_cast<const char*>(partial_.data()), filled_}); }
+
   // What is left at the end of the file: a short cell, or empty.
   Bytes take_rest() { return partial_.freeze(std::exchange(filled_, 0)); }
 

@@ -5,6 +5,7 @@
 #include "core/base/limits.h"
 #include "core/client/block_verifier.h"
 #include "core/client/context.h"
+#include "core/client/converter.h"
 #include "core/client/file_reader.h"
 #include "core/client/file_writer.h"
 #include "core/client/lease_keeper.h"
@@ -49,6 +50,7 @@ class Client::Impl {
   Task<Result<std::unique_ptr<FileWriter>>> create(std::string path, CreateOptions options);
   Task<Result<std::unique_ptr<FileWriter>>> append(std::string path);
   Task<Status> truncate(std::string path, uint64_t length);
+  Task<Result<ConvertOutcome>> convert(std::string path, std::optional<wire::EcPolicy> policy);
   Task<Result<std::unique_ptr<FileReader>>> open(std::string path);
   Task<Result<std::vector<ShardFinding>>> verify(VerifyRequest request) {
     return dogfs::verify_block(context_, std::move(request));
@@ -86,13 +88,18 @@ Task<Result<std::unique_ptr<FileWriter>>> Client::Impl::create(std::string path,
 
 Task<Result<std::unique_ptr<FileWriter>>> Client::Impl::append(std::string path) {
   DOGFS_CO_TRYV(check_path(path));
-  DOGFS_CO_TRY(const OpenedFile file, co_await reopen_file(context_, std::move(path)));
+  DOGFS_CO_TRY(const OpenedFile file, co_await open_to_append(context_, std::move(path)));
   co_return make_file_writer(context_, leases_, file);
 }
 
 Task<Status> Client::Impl::truncate(std::string path, uint64_t length) {
   DOGFS_CO_TRYV(check_path(path));
   co_return co_await truncate_file(context_, leases_, std::move(path), length);
+}
+
+Task<Result<ConvertOutcome>> Client::Impl::convert(std::string path, std::optional<wire::EcPolicy> policy) {
+  DOGFS_CO_TRYV(check_path(path));
+  co_return co_await convert_file(context_, leases_, std::move(path), std::move(policy));
 }
 
 Task<Result<std::unique_ptr<FileReader>>> Client::Impl::open(std::string path) {
@@ -133,6 +140,10 @@ Task<Result<std::unique_ptr<FileWriter>>> Client::create(std::string path, Creat
 
 Task<Result<std::unique_ptr<FileWriter>>> Client::append(std::string path) {
   return impl_->append(std::move(path));
+}
+
+Task<Result<ConvertOutcome>> Client::convert(std::string path, std::optional<wire::EcPolicy> policy) {
+  return impl_->convert(std::move(path), std::move(policy));
 }
 
 Task<Status> Client::truncate(std::string path, uint64_t length) {
@@ -178,12 +189,12 @@ Task<Status> Client::remove(std::string path, bool recursive) {
   co_return co_await impl_->change(std::move(mutation));
 }
 
-Task<Status> Client::set_policy(std::string path, wire::EcPolicy policy) {
+Task<Status> Client::set_policy(std::string path, std::optional<wire::EcPolicy> policy) {
   DOGFS_CO_TRYV(check_path(path));
   wire::Mutation mutation;
   wire::SetPolicy& message = *mutation.mutable_set_policy();
   message.set_path(std::move(path));
-  *message.mutable_policy() = std::move(policy);
+  if (policy) *message.mutable_policy() = *std::move(policy);
   co_return co_await impl_->change(std::move(mutation));
 }
 

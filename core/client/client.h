@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/bytes.h"
 #include "core/base/ids.h"
+#include "core/base/limits.h"
 #include "core/base/result.h"
 #include "core/env/env.h"
 #include "core/wire/common.pb.h"
@@ -30,6 +32,9 @@ struct ClientOptions {
   Duration straggler_timeout = seconds(5);
   // User bytes that a writer may hold which are not committed yet; at least one block.
   uint64_t write_buffer_bytes = 192ULL << 20;
+  // A file whose end would be a block of no more bytes has them in its inode instead (core/meta/inline_tail.h), within
+  // kMaxInlineTailBytes and less than a cell; 0: never.
+  size_t most_inline_bytes = kMaxInlineTailBytes;
   // User bytes that a sequential reader fetches ahead.
   uint64_t read_ahead_bytes = 32ULL << 20;
 };
@@ -52,7 +57,7 @@ struct WriteOutcome {
   uint64_t bytes = 0;
   uint64_t blocks = 0;
   uint64_t blocks_short = 0;  // committed with fewer than d + m shards
-  uint32_t least_spares = 0;  // shards beyond d of the weakest block
+  uint32_t least_spares = 0;  // shards beyond d of the weakest block; 0 without blocks
 };
 
 // Writes one file from where it was opened to its end. One call at a time.
@@ -62,7 +67,8 @@ class FileWriter {
   // Takes the bytes; suspends while the buffer is full. An error is final: the file keeps its committed blocks.
   virtual Task<Status> write(Bytes data) = 0;
   // Resumes when all that was written is durable and part of the file, for whoever opens it from then on. The block that
-  // was being filled ends there, and the next one begins: each sync costs a block, so it is for records, not for bytes.
+  // was being filled ends there, and the next one begins: each sync costs a block, unless what is behind the last one is
+  // small enough to be kept with the inode. So it is for records, not for bytes.
   virtual Task<Status> sync() = 0;
   // Commits what is left, waits for all blocks, and ends the lease.
   virtual Task<Result<WriteOutcome>> close() = 0;
@@ -103,6 +109,13 @@ struct ShardFinding {
   Status reported = Status(ok());  // of a damaged one: whether the metadata has heard
 };
 
+// What converting a file did.
+struct ConvertOutcome {
+  uint64_t blocks_before = 0;
+  uint64_t blocks = 0;   // that it has now
+  WriteOutcome written;  // of those, what was written anew
+};
+
 struct VerifyRequest {
   uint64_t inode = 0;
   wire::BlockLocation block;               // of that file
@@ -121,13 +134,17 @@ class Client {
   // Cuts a closed file to `length`. kInvalidArgument where it is shorter already. After any other error the file may
   // have any length from `length` to the one it had.
   Task<Status> truncate(std::string path, uint64_t length);
+  // Writes those blocks of a closed file anew that have another policy than it is to have from now on (none: than it
+  // has), and joins short neighbours. Its bytes stay as they are, and readers go on. kLeaseHeld while somebody writes it.
+  Task<Result<ConvertOutcome>> convert(std::string path, std::optional<wire::EcPolicy> policy);
   Task<Result<std::unique_ptr<FileReader>>> open(std::string path);
   Task<Result<wire::FileStatus>> stat(std::string path);
   // One page of entries with names greater than `after`.
   Task<Result<wire::ListReply>> list(std::string path, std::string after, uint32_t limit);
   Task<Status> rename(std::string source, std::string target, bool replace);
   Task<Status> remove(std::string path, bool recursive);
-  Task<Status> set_policy(std::string path, wire::EcPolicy policy);
+  // Of the files that are made in this directory, and below it, from now on. None: the parent's.
+  Task<Status> set_policy(std::string path, std::optional<wire::EcPolicy> policy);
   Task<Status> recover_lease(std::string path);
   Task<Result<wire::GetBlocksReply>> blocks(std::string path, uint64_t offset, uint64_t length);
   // Reads every stored shard of a block, all at once and a MiB of each at a time, at the pace of background work. One

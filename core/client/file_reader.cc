@@ -18,6 +18,8 @@ namespace {
 
 constexpr uint64_t kSegmentShardBytes = 1 * kMiB;
 constexpr size_t kMaxOpenBlocks = 16;
+// How often a read finds that other blocks have taken the place of one before it gives up.
+constexpr int kMaxReplacements = 4;
 
 // Bytes [begin, end) of the file, being fetched or there.
 struct Segment {
@@ -32,6 +34,19 @@ uint64_t segment_end(const FileBlock& block, uint64_t offset) {
   const uint64_t stripes = std::max<uint64_t>(1, kSegmentShardBytes / geometry.cell_bytes);
   const uint64_t segment = stripes * geometry.stripe_bytes();
   return std::min(block.visible_length, (offset / segment + 1) * segment);
+}
+
+// What holds some byte of the file, open for reading: one of them.
+struct OpenStretch {
+  std::shared_ptr<BlockReader> block;
+  std::shared_ptr<const InlineTail> tail;
+};
+
+// Where the segment that holds `offset` of the file ends.
+uint64_t segment_end(const OpenStretch& stretch, uint64_t offset) {
+  if (stretch.tail) return stretch.tail->end();
+  const FileBlock& block = stretch.block->block();
+  return block.offset + segment_end(block, offset - block.offset);
 }
 
 class ReadState : public std::enable_shared_from_this<ReadState> {
@@ -49,11 +64,14 @@ class ReadState : public std::enable_shared_from_this<ReadState> {
   // How far to fetch ahead of a read at `offset`.
   uint64_t plan_ahead(uint64_t offset);
   Task<Result<std::shared_ptr<Segment>>> segment_at(uint64_t offset, uint64_t end);
-  std::shared_ptr<Segment> start_segment(const FileBlock& block, uint64_t offset, uint64_t end);
+  std::shared_ptr<Segment> start_segment(const OpenStretch& stretch, uint64_t offset, uint64_t end);
   Task<Result<std::vector<std::shared_ptr<Segment>>>> start_range(FileRange range);
   Task<Result<BytesChain>> join(std::vector<std::shared_ptr<Segment>> segments);
   Task<void> run_ahead(uint64_t from, uint64_t to);
-  Task<Result<std::shared_ptr<BlockReader>>> open_block(uint64_t offset);
+  Task<Result<OpenStretch>> open(uint64_t offset);
+  // The bytes of [begin, end), from whatever holds them by now.
+  Task<Result<BytesChain>> read_held(uint64_t begin, uint64_t end);
+  void forget(const std::shared_ptr<BlockReader>& block);
   std::shared_ptr<Segment> kept(uint64_t offset) const;
   void drop_before(uint64_t offset);
 
@@ -106,18 +124,18 @@ uint64_t ReadState::plan_ahead(uint64_t offset) {
 // The segment that holds `offset`, being fetched; it ends at `end` at the latest.
 Task<Result<std::shared_ptr<Segment>>> ReadState::segment_at(uint64_t offset, uint64_t end) {
   if (std::shared_ptr<Segment> segment = kept(offset)) co_return segment;
-  DOGFS_CO_TRY(const std::shared_ptr<BlockReader> block, co_await open_block(offset));
+  DOGFS_CO_TRY(const OpenStretch stretch, co_await open(offset));
   if (std::shared_ptr<Segment> segment = kept(offset)) co_return segment;
-  const std::shared_ptr<Segment> segment = start_segment(block->block(), offset, end);
+  const std::shared_ptr<Segment> segment = start_segment(stretch, offset, end);
   const auto after = [&](const std::shared_ptr<Segment>& other) { return other->begin > offset; };
   segments_.insert(std::ranges::find_if(segments_, after), segment);
   co_return segment;
 }
 
-std::shared_ptr<Segment> ReadState::start_segment(const FileBlock& block, uint64_t offset, uint64_t end) {
+std::shared_ptr<Segment> ReadState::start_segment(const OpenStretch& stretch, uint64_t offset, uint64_t end) {
   const auto segment = std::make_shared<Segment>();
   segment->begin = offset;
-  segment->end = std::min(end, block.offset + segment_end(block, offset - block.offset));
+  segment->end = std::min(end, segment_end(stretch, offset));
   fetching_bytes_ += segment->end - segment->begin;
   context_.tasks.spawn(fetch(shared_from_this(), segment));
   return segment;
@@ -144,8 +162,8 @@ Task<Result<std::vector<std::shared_ptr<Segment>>>> ReadState::start_range(FileR
   const uint64_t end = begin + std::min<uint64_t>(range.length, size() - begin);
   for (uint64_t at = begin; at < end; at = segments.back()->end) {
     while (fetching_bytes_ > 0 && fetching_bytes_ >= context_.options.read_ahead_bytes) co_await changed_.wait();
-    DOGFS_CO_TRY(const std::shared_ptr<BlockReader> block, co_await open_block(at));
-    segments.push_back(start_segment(block->block(), at, end));
+    DOGFS_CO_TRY(const OpenStretch stretch, co_await open(at));
+    segments.push_back(start_segment(stretch, at, end));
   }
   co_return segments;
 }
@@ -174,32 +192,56 @@ Task<void> ReadState::run_ahead(uint64_t from, uint64_t to) {
 }
 
 Task<void> ReadState::fetch(std::shared_ptr<ReadState> self, std::shared_ptr<Segment> segment) {
-  Result<std::shared_ptr<BlockReader>> block = co_await self->open_block(segment->begin);
-  if (block && block.value()->block().end() < segment->end) {
-    // What was asked for was planned by a map that is older than the truncation.
-    segment->result = Error(ErrorCode::kGone, "the file was truncated while it was read");
-  } else if (block) {
-    const BlockRange range{.offset = segment->begin - block.value()->block().offset,
-                           .length = segment->end - segment->begin};
-    segment->result = co_await block.value()->read(range);
-  } else {
-    segment->result = block.error();
-  }
+  segment->result = co_await self->read_held(segment->begin, segment->end);
   self->fetching_bytes_ -= segment->end - segment->begin;
   self->changed_.notify_all();
 }
 
-Task<Result<std::shared_ptr<BlockReader>>> ReadState::open_block(uint64_t offset) {
+// A segment was planned to lie in one block; when it is read, others may have taken the place of that, or a truncation
+// have cut it.
+Task<Result<BytesChain>> ReadState::read_held(uint64_t begin, uint64_t end) {
+  BytesChain out;
+  int replacements_left = kMaxReplacements;
+  for (uint64_t at = begin; at < end;) {
+    DOGFS_CO_TRY(const OpenStretch stretch, co_await open(at));
+    if (stretch.tail) {
+      const uint64_t stop = std::min(end, stretch.tail->end());
+      out.append(stretch.tail->data.slice(at - stretch.tail->offset, stop - at));
+      at = stop;
+      continue;
+    }
+    const FileBlock& block = stretch.block->block();
+    const BlockRange range{.offset = at - block.offset, .length = std::min(end, block.end()) - at};
+    const Result<BytesChain> part = co_await stretch.block->read(range);
+    if (part) {
+      for (const Bytes& bytes : part.value().pieces()) out.append(bytes);
+      at += range.length;
+      continue;
+    }
+    if (part.error().code != ErrorCode::kGone || --replacements_left == 0) co_return part.error();
+    forget(stretch.block);
+  }
+  co_return out;
+}
+
+void ReadState::forget(const std::shared_ptr<BlockReader>& block) {
+  std::erase_if(blocks_, [&block](const auto& open) { return open.second == block; });
+}
+
+Task<Result<OpenStretch>> ReadState::open(uint64_t offset) {
   const auto behind = blocks_.upper_bound(offset);
   if (behind != blocks_.begin()) {
     const std::shared_ptr<BlockReader>& open = std::prev(behind)->second;
-    if (offset < open->block().end()) co_return open;
+    if (offset < open->block().end()) co_return OpenStretch{.block = open, .tail = nullptr};
   }
-  DOGFS_CO_TRY(std::shared_ptr<const FileBlock> location, co_await map_->find(offset));
+  DOGFS_CO_TRY(const FileStretch found, co_await map_->find(offset));
+  if (found.tail) co_return OpenStretch{.block = nullptr, .tail = found.tail};
   if (blocks_.size() >= kMaxOpenBlocks) blocks_.erase(blocks_.begin());
-  std::shared_ptr<BlockReader>& block = blocks_[location->offset];
-  if (!block) block = std::make_shared<BlockReader>(context_, map_, std::move(location));
-  co_return block;
+  std::shared_ptr<BlockReader>& block = blocks_[found.block->offset];
+  if (!block || block->block().block != found.block->block) {
+    block = std::make_shared<BlockReader>(context_, map_, found.block);
+  }
+  co_return OpenStretch{.block = block, .tail = nullptr};
 }
 
 std::shared_ptr<Segment> ReadState::kept(uint64_t offset) const {
@@ -226,13 +268,22 @@ class SegmentedFileReader final : public FileReader {
   std::shared_ptr<ReadState> state_;
 };
 
+std::unique_ptr<FileReader> make_reader(ClientContext& context, std::shared_ptr<BlockMap> map) {
+  return std::make_unique<SegmentedFileReader>(std::make_shared<ReadState>(context, std::move(map)));
+}
+
 }  // namespace
 
 Task<Result<std::unique_ptr<FileReader>>> open_file_reader(ClientContext& context, std::string path) {
-  const auto map = std::make_shared<BlockMap>(context);
+  auto map = std::make_shared<BlockMap>(context);
   DOGFS_CO_TRYV(co_await map->open(std::move(path)));
-  auto state = std::make_shared<ReadState>(context, map);
-  co_return std::unique_ptr<FileReader>(std::make_unique<SegmentedFileReader>(std::move(state)));
+  co_return make_reader(context, std::move(map));
+}
+
+Task<Result<std::unique_ptr<FileReader>>> open_file_reader(ClientContext& context, InodeId inode) {
+  auto map = std::make_shared<BlockMap>(context);
+  DOGFS_CO_TRYV(co_await map->open(inode));
+  co_return make_reader(context, std::move(map));
 }
 
 }  // namespace dogfs

@@ -26,8 +26,9 @@ class WritePipeline : public std::enable_shared_from_this<WritePipeline> {
         file_(file),
         buffer_limit_(std::max(context.options.write_buffer_bytes, file.geometry.block_bytes)),
         cells_(file.geometry.cell_bytes),
-        taken_length_(file.length),
-        committed_length_(file.length),
+        taken_length_(file.length - file.tail_bytes),
+        committed_length_(taken_length_),
+        committed_tail_(file.tail_bytes),
         changed_(context.env.clock) {}
 
   void start();
@@ -46,6 +47,8 @@ class WritePipeline : public std::enable_shared_from_this<WritePipeline> {
   void begin_block();
   void finish_block();
   void end_block();
+  bool ends_inline() const;
+  Task<Status> sync_tail();
   Task<Status> commit(std::shared_ptr<BlockWriter> block);
   void record(const wire::CommitBlock& block);
   Task<void> give_back();
@@ -59,9 +62,11 @@ class WritePipeline : public std::enable_shared_from_this<WritePipeline> {
   // In the order of the file; the last one may still be filled.
   std::deque<std::shared_ptr<BlockWriter>> blocks_;
   bool filling_ = false;  // blocks_.back() takes more cells
-  // The file up to the last cell that was put into a block, and up to the last block that was committed.
+  // The file up to the last cell that was put into a block, and up to the last block that was committed. Behind that it
+  // has a tail of so many bytes, which the next cell begins with.
   uint64_t taken_length_;
   uint64_t committed_length_;
+  size_t committed_tail_;
   uint64_t buffered_bytes_ = 0;
   bool closed_ = false;  // no more bytes will come
   bool ended_ = false;
@@ -73,6 +78,9 @@ class WritePipeline : public std::enable_shared_from_this<WritePipeline> {
 void WritePipeline::start() {
   leases_.add(file_.lease.inode);
   context_.tasks.spawn(commit_blocks(shared_from_this()));
+  if (file_.tail.empty()) return;
+  Bytes tail = file_.tail;
+  if (std::optional<Bytes> cell = cells_.take(tail)) put(std::move(*cell));
 }
 
 Task<Status> WritePipeline::write(Bytes data) {
@@ -129,11 +137,40 @@ void WritePipeline::end_block() {
   if (filling_) finish_block();
 }
 
+// Whether all that is not in a block yet may stay out of blocks.
+bool WritePipeline::ends_inline() const {
+  if (filling_) return false;
+  const size_t rest = cells_.filled();
+  return rest == committed_tail_ || rest <= std::min(context_.options.most_inline_bytes, kMaxInlineTailBytes);
+}
+
+// The blocks come first, and the tail lies behind them. Its bytes stay here, too: the next block begins with them.
+Task<Status> WritePipeline::sync_tail() {
+  while (!error_ && committed_length_ < taken_length_) co_await changed_.wait();
+  if (error_) co_return *error_;
+  const Bytes tail = cells_.copy_of_rest();
+  if (tail.size() == committed_tail_ || mutant_active(Mutant::kSyncWithoutCommit)) co_return ok();
+  wire::Mutation mutation;
+  wire::CommitTail& message = *mutation.mutable_commit_tail();
+  message.set_inode(file_.lease.inode.value());
+  message.set_lease_epoch(file_.lease.epoch.value());
+  message.set_offset(committed_length_);
+  message.set_data(std::string(tail.view()));
+  const Result<wire::MutationResult> committed = co_await context_.session.mutate(std::move(mutation));
+  if (committed) {
+    committed_tail_ = tail.size();
+    co_return ok();
+  }
+  fail(committed.error());
+  co_return committed.error();
+}
+
 // What is acknowledged here is committed: a shard that its server may still lose is never counted (docs/protocol/write.md).
 Task<Status> WritePipeline::sync() {
   if (closed_) co_return Error(ErrorCode::kInvalidArgument, "the file is closed");
   while (!error_ && !has_room()) co_await changed_.wait();
   if (error_) co_return *error_;
+  if (ends_inline()) co_return co_await sync_tail();
   end_block();
   const uint64_t goal = mutant_active(Mutant::kSyncWithoutCommit) ? 0 : taken_length_;
   while (!error_ && committed_length_ < goal) co_await changed_.wait();
@@ -142,12 +179,15 @@ Task<Status> WritePipeline::sync() {
 }
 
 Task<Result<WriteOutcome>> WritePipeline::close() {
-  if (!error_ && !closed_) end_block();
+  if (!error_ && !closed_ && !ends_inline()) end_block();
   closed_ = true;
   changed_.notify_all();
   co_await ended();
   if (error_) co_return *error_;
-  DOGFS_CO_TRYV(co_await close_file(context_, file_.lease, committed_length_));
+  const Bytes rest = cells_.copy_of_rest();
+  const uint64_t length = committed_length_ + rest.size();
+  DOGFS_CO_TRYV(co_await close_file(context_, file_.lease, length, rest.size() == committed_tail_ ? Bytes() : rest));
+  outcome_.bytes = length - file_.length;
   co_return outcome_;
 }
 
@@ -200,16 +240,12 @@ Task<Status> WritePipeline::commit(std::shared_ptr<BlockWriter> block) {
 }
 
 void WritePipeline::record(const wire::CommitBlock& block) {
-  const auto stored = static_cast<uint32_t>(block.shards_size());
-  const auto durable = static_cast<uint32_t>(
-      std::ranges::count_if(block.shards(), [](const wire::Shard& shard) { return shard.server() != 0; }));
-  const uint32_t needed = stored - file_.geometry.parity_shards;
-  const uint32_t spares = durable - needed;
-  outcome_.least_spares = outcome_.blocks == 0 ? spares : std::min(outcome_.least_spares, spares);
+  const Durability reached = durability_of(block, file_.geometry);
+  outcome_.least_spares = outcome_.blocks == 0 ? reached.spares : std::min(outcome_.least_spares, reached.spares);
   ++outcome_.blocks;
-  outcome_.bytes += block.length();
   committed_length_ += block.length();
-  if (durable < stored) ++outcome_.blocks_short;
+  committed_tail_ = 0;
+  if (reached.is_short()) ++outcome_.blocks_short;
 }
 
 // Best effort: what cannot be given back now, the metadata takes back when the lease ends.
@@ -224,7 +260,7 @@ Task<void> WritePipeline::give_back() {
       co_return;
     }
   }
-  const Status closed = co_await close_file(context_, file_.lease, committed_length_);
+  const Status closed = co_await close_file(context_, file_.lease, committed_length_ + committed_tail_);
   if (!closed) context_.env.log.info("client", "a file that failed was not closed: {}", closed.error().to_string());
 }
 
@@ -252,26 +288,59 @@ class PipelinedFileWriter final : public FileWriter {
   bool finished_ = false;
 };
 
+// Precondition: the lease is held, so that nobody else changes it.
+Task<Result<Bytes>> fetch_tail(ClientContext& context, OpenedFile file) {
+  if (file.tail_bytes == 0) co_return Bytes();
+  wire::GetBlocksRequest request;
+  request.set_inode(file.lease.inode.value());
+  request.set_offset(file.length - file.tail_bytes);
+  request.set_length(file.tail_bytes);
+  DOGFS_CO_TRY(const wire::GetBlocksReply reply,
+               co_await context.channel.ask<wire::GetBlocksReply>(MessageType::kGetBlocks, std::move(request)));
+  if (reply.tail().size() != file.tail_bytes) {
+    co_return Error(ErrorCode::kProtocolError, "the inline tail is not as long as the metadata said");
+  }
+  co_return Bytes::copy_of(reply.tail());
+}
+
 }  // namespace
 
-Task<Result<OpenedFile>> reopen_file(ClientContext& context, std::string path) {
+Task<Result<OpenedFile>> reopen_file(ClientContext& context, std::string path, std::optional<wire::EcPolicy> policy) {
   wire::Mutation mutation;
   mutation.mutable_append_file()->set_path(std::move(path));
+  if (policy) *mutation.mutable_append_file()->mutable_policy() = *policy;
   DOGFS_CO_TRY(const wire::MutationResult result, co_await context.session.mutate(std::move(mutation)));
   const wire::AppendFileResult& opened = result.append_file();
   DOGFS_CO_TRY(const Geometry geometry, geometry_from_wire(opened.policy()));
   if (opened.length() > kMaxFileBytes) co_return Error(ErrorCode::kProtocolError, "the file is longer than any may be");
+  if (opened.tail_bytes() > std::min<uint64_t>(opened.length(), kMaxInlineTailBytes)) {
+    co_return Error(ErrorCode::kProtocolError, "the file has a longer tail than any may have");
+  }
   co_return OpenedFile{.lease = {.inode = InodeId(opened.inode()), .epoch = LeaseEpoch(opened.lease_epoch())},
                        .geometry = geometry,
-                       .length = opened.length()};
+                       .length = opened.length(),
+                       .tail_bytes = opened.tail_bytes()};
 }
 
-Task<Status> close_file(ClientContext& context, WriteLease lease, uint64_t length) {
+Task<Result<OpenedFile>> open_to_append(ClientContext& context, std::string path) {
+  DOGFS_CO_TRY(OpenedFile file, co_await reopen_file(context, std::move(path)));
+  Result<Bytes> tail = co_await fetch_tail(context, file);
+  if (!tail) {
+    const Status closed = co_await close_file(context, file.lease, file.length);
+    if (!closed) context.env.log.info("client", "a file was not closed: {}", closed.error().to_string());
+    co_return std::move(tail).error();
+  }
+  file.tail = std::move(tail).value();
+  co_return file;
+}
+
+Task<Status> close_file(ClientContext& context, WriteLease lease, uint64_t length, Bytes tail) {
   wire::Mutation mutation;
   wire::CloseFile& message = *mutation.mutable_close_file();
   message.set_inode(lease.inode.value());
   message.set_lease_epoch(lease.epoch.value());
   message.set_length(length);
+  if (!tail.empty()) message.set_tail(std::string(tail.view()));
   DOGFS_CO_TRYV(co_await context.session.mutate(std::move(mutation)));
   co_return ok();
 }

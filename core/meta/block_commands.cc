@@ -10,6 +10,7 @@
 #include "core/meta/block_index.h"
 #include "core/meta/file_commands.h"
 #include "core/meta/garbage.h"
+#include "core/meta/inline_tail.h"
 
 namespace dogfs {
 namespace {
@@ -125,16 +126,18 @@ Status check_durable(const BlockLayout& layout, const wire::BlockRow& block, con
   return ok();
 }
 
-Status check_extent(const Geometry& geometry, const wire::InodeRow& file, const wire::CommitBlock& operation) {
-  if (operation.length() == 0 || operation.length() > geometry.block_bytes) {
-    return refusal(ErrorCode::kInvalidArgument, "a block has 1 to {} bytes, and not {}", geometry.block_bytes,
-                   operation.length());
+// Whether a block may be put behind those that the file has.
+Status check_extent(const wire::InodeRow& file, const wire::CommitBlock& operation) {
+  const uint64_t end = blocks_end(file);
+  if (operation.offset() != end) {
+    return refusal(ErrorCode::kConflict, "offset {} is not where the blocks of inode {} end, which is {}",
+                   operation.offset(), file.inode(), end);
   }
-  if (operation.offset() != file.length()) {
-    return refusal(ErrorCode::kConflict, "offset {} is not the end of inode {}, which is {}", operation.offset(),
-                   file.inode(), file.length());
+  if (operation.length() < file.tail_bytes()) {
+    return refusal(ErrorCode::kConflict, "inode {} has {} bytes behind its blocks, and would keep {}", file.inode(),
+                   file.tail_bytes(), operation.length());
   }
-  if (operation.length() > kMaxFileBytes - file.length()) {
+  if (operation.length() > kMaxFileBytes - end) {
     return refusal(ErrorCode::kLimitExceeded, "a file has at most {} bytes", kMaxFileBytes);
   }
   return ok();
@@ -252,23 +255,33 @@ Result<wire::ReplaceTargetResult> replace_target(ApplyContext& context, const wi
   return result;
 }
 
-Result<wire::CommitBlockResult> commit_block(ApplyContext& context, const wire::CommitBlock& operation) {
-  DOGFS_TRY(wire::InodeRow file,
-            leased_file(context.tables, InodeId(operation.inode()), LeaseEpoch(operation.lease_epoch())));
+Status publish_block(ApplyContext& context, wire::InodeRow& file, const wire::CommitBlock& operation) {
   DOGFS_TRY(wire::BlockRow block, pending_block(context.tables, file, BlockId(operation.block())));
   DOGFS_TRY(const Geometry geometry, stored_geometry(context.tables, BlockId(block.block()), block.policy()));
-  DOGFS_TRYV(check_extent(geometry, file, operation));
+  if (operation.length() == 0 || operation.length() > geometry.block_bytes) {
+    return refusal(ErrorCode::kInvalidArgument, "a block has 1 to {} bytes, and not {}", geometry.block_bytes,
+                   operation.length());
+  }
   const BlockLayout layout(geometry, operation.length());
   DOGFS_TRYV(check_shards(layout, operation));
   DOGFS_TRYV(check_durable(layout, block, operation));
   discard_unused_attempts(context, block, operation);
   DOGFS_TRYV(put_committed(context, std::move(block), operation));
   remove_pending(file, BlockId(operation.block()));
-  file.set_length(file.length() + operation.length());
   file.set_block_count(file.block_count() + 1);
+  context.counters.set_blocks(context.counters.blocks() + 1);
+  return ok();
+}
+
+Result<wire::CommitBlockResult> commit_block(ApplyContext& context, const wire::CommitBlock& operation) {
+  DOGFS_TRY(wire::InodeRow file,
+            leased_file(context.tables, InodeId(operation.inode()), LeaseEpoch(operation.lease_epoch())));
+  DOGFS_TRYV(check_extent(file, operation));
+  DOGFS_TRYV(publish_block(context, file, operation));
+  DOGFS_TRYV(cut_tail(context, file, 0));
+  file.set_length(file.length() + operation.length());
   file.set_mtime_ms(context.wall_ms());
   context.tables.put(file);
-  context.counters.set_blocks(context.counters.blocks() + 1);
   context.counters.set_bytes(context.counters.bytes() + operation.length());
   wire::CommitBlockResult result;
   result.set_file_length(file.length());

@@ -1,8 +1,8 @@
 // The life of a block: allocated (a writer may put shards on these servers), then committed (it is part of the file,
 // for good and unchanged) or abandoned.
 //
-// Several blocks of a file may be pending at once, and are committed in the order of their offsets: a commit names the
-// present end of the file, so pipelined blocks become visible in order and never with a hole. A block may be shorter
+// Several blocks of a file may be pending at once, and are committed in the order of their offsets: a commit names where
+// the file's blocks end at present, so pipelined blocks become visible in order and never with a hole. A block may be shorter
 // than its policy allows anywhere in a file, since readers go by the recorded offsets: a synced or an appended file has such.
 //
 // Every (index, server, generation) that a writer was ever told of stays in the row of the allocated block. On commit
@@ -16,8 +16,6 @@
 
 namespace dogfs {
 
-// Blocks of one file that may be allocated and not committed.
-inline constexpr int kMaxPendingBlocks = 16;
 // (index, server, generation) attempts at one block, replacements included.
 inline constexpr int kMaxShardAttempts = 256;
 
@@ -29,10 +27,14 @@ Result<wire::AllocateBlockResult> allocate_block(ApplyContext& context, const wi
 // attempt may still be committed. Errors as allocate_block.
 Result<wire::ReplaceTargetResult> replace_target(ApplyContext& context, const wire::ReplaceTarget& operation);
 
-// kConflict unless the block is pending in this file and `offset` is the file's end; kInvalidArgument unless the
-// shards are exactly those of the geometry, each durable one on a server of its own and an attempt that was issued for
+// The block takes the place of an inline tail, whose bytes it begins with. kConflict unless the block is pending in this
+// file, `offset` is where its blocks end, and the tail is not longer; kInvalidArgument unless the shards are exactly those of the geometry, each durable one on a server of its own and an attempt that was issued for
 // this very index; kInsufficientServers with fewer than d + 1 durable.
 Result<wire::CommitBlockResult> commit_block(ApplyContext& context, const wire::CommitBlock& operation);
+
+// The part of a commit that is about the block itself: a pending block becomes one of the file's, at its offset. The
+// row of the file is the caller's to write. Errors as commit_block.
+Status publish_block(ApplyContext& context, wire::InodeRow& file, const wire::CommitBlock& operation);
 
 // kConflict unless the block is pending in this file.
 Status abandon_block(ApplyContext& context, const wire::AbandonBlock& operation);

@@ -23,7 +23,7 @@ bool needs_placement(const wire::Mutation& mutation) {
 
 bool may_leave_garbage(wire::Mutation::OperationCase operation) {
   return operation == wire::Mutation::kDelete || operation == wire::Mutation::kRename ||
-         operation == wire::Mutation::kCreateFile;
+         operation == wire::Mutation::kCreateFile || operation == wire::Mutation::kReplaceBlocks;
 }
 
 const google::protobuf::RepeatedField<uint64_t>& excluded_servers(const wire::Mutation& mutation) {
@@ -62,6 +62,8 @@ std::optional<UsedLease> used_lease(const wire::Mutation& mutation) {
   if (mutation.has_commit_block()) return of(mutation.commit_block());
   if (mutation.has_abandon_block()) return of(mutation.abandon_block());
   if (mutation.has_truncate_file()) return of(mutation.truncate_file());
+  if (mutation.has_commit_tail()) return of(mutation.commit_tail());
+  if (mutation.has_replace_blocks()) return of(mutation.replace_blocks());
   return std::nullopt;
 }
 

@@ -1,7 +1,11 @@
 #include "core/meta/file_commands.h"
 
+#include <algorithm>
+
 #include "core/base/coverage_mark.h"
+#include "core/ec/policy_wire.h"
 #include "core/meta/garbage.h"
+#include "core/meta/inline_tail.h"
 #include "core/meta/namespace_commands.h"
 #include "core/meta/resolve.h"
 
@@ -75,6 +79,10 @@ Result<wire::AppendFileResult> append_file(ApplyContext& context, const wire::Ap
   if (resolution.is_directory()) return path_error(ErrorCode::kIsADirectory, path.text());
   DOGFS_TRY(wire::InodeRow file, context.tables.required_inode(resolution.inode()));
   if (file.writer_session() != 0) return path_error(ErrorCode::kLeaseHeld, path.text());
+  if (operation.has_policy()) {
+    DOGFS_TRYV(geometry_from_wire(operation.policy()));
+    *file.mutable_file_policy() = operation.policy();
+  }
   open_lease(context, file);
   context.tables.put(file);
   wire::AppendFileResult result;
@@ -82,6 +90,7 @@ Result<wire::AppendFileResult> append_file(ApplyContext& context, const wire::Ap
   result.set_lease_epoch(file.lease_epoch());
   *result.mutable_policy() = file.file_policy();
   result.set_length(file.length());
+  result.set_tail_bytes(file.tail_bytes());
   return result;
 }
 
@@ -91,6 +100,10 @@ Status close_file(ApplyContext& context, const wire::CloseFile& operation) {
   if (file.pending_blocks_size() > 0) {
     return Error(ErrorCode::kConflict, fmt::format("{} blocks of inode {} are neither committed nor abandoned",
                                                    file.pending_blocks_size(), file.inode()));
+  }
+  if (operation.has_tail()) {
+    const uint64_t offset = operation.length() - std::min<uint64_t>(operation.tail().size(), operation.length());
+    DOGFS_TRYV(put_tail(context, file, offset, operation.tail()));
   }
   if (operation.length() != file.length()) {
     return Error(ErrorCode::kConflict,

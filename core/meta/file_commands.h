@@ -11,13 +11,15 @@ namespace dogfs {
 
 // As HDFS has it: what exists is kAlreadyExists, or kLeaseHeld while somebody writes it. With `overwrite` the file is
 // replaced in one step whether it is being written or not, and a writer of the old one gets kGone. A directory is
-// kIsADirectory. The file keeps for ever the policy that its directory has now.
+// kIsADirectory. The file has the policy that its directory has now, whatever becomes of that.
 Result<wire::CreateFileResult> create_file(ApplyContext& context, const wire::CreateFile& operation);
 
-// Takes the lease of a closed file, for a writer that begins at its end. kLeaseHeld while somebody writes it.
+// Takes the lease of a closed file, for a writer that begins at its end. With a policy, the file's blocks are coded by
+// that from now on; kInvalidArgument if it is none. kLeaseHeld while somebody writes the file.
 Result<wire::AppendFileResult> append_file(ApplyContext& context, const wire::AppendFile& operation);
 
-// Ends the lease. kConflict while blocks are pending, or when the length is not what the writer says.
+// Ends the lease, after it has put the inline tail that comes with it. kConflict while blocks are pending, or when the
+// length is not what the writer says.
 Status close_file(ApplyContext& context, const wire::CloseFile& operation);
 
 // Takes the lease from whoever has it and closes the file at what was committed. It asks no chunk server, so it always

@@ -33,6 +33,7 @@ struct Rows {
   std::vector<Entry> entries;
   std::set<InodeId> detached;
   std::map<InodeId, std::vector<FileBlock>> file_blocks;
+  std::map<InodeId, wire::InlineTailRow> inline_tails;
   std::map<BlockId, wire::BlockRow> blocks;
   std::map<InodeId, wire::LeaseRow> leases;
   std::map<ServerId, wire::ChunkServerRow> servers;
@@ -72,6 +73,7 @@ Result<Rows> load_rows(const MetaTables& tables) {
   if (counters) rows.counters = *counters;
   DOGFS_TRYV(load_by_id(reader, keys.inodes(), rows.inodes));
   DOGFS_TRYV(load_by_id(reader, keys.blocks(), rows.blocks));
+  DOGFS_TRYV(load_by_id(reader, keys.all_inline_tails(), rows.inline_tails));
   DOGFS_TRYV(load_by_id(reader, keys.leases(InodeId()), rows.leases));
   DOGFS_TRYV(load_by_id(reader, keys.servers(), rows.servers));
   DOGFS_TRYV(load_by_id(reader, keys.sessions(SessionId()), rows.sessions));
@@ -116,6 +118,7 @@ class Checker {
       if (inode.type() == wire::InodeRow::FILE) check_file(id, inode);
     }
     for (const auto& [id, block] : rows_.blocks) check_block(id, block);
+    check_inline_tails();
     check_leases();
     check_generations();
     check_counters();
@@ -205,7 +208,9 @@ class Checker {
              "I3: block {} at {} of file {} does not agree", each.row.block(), each.offset, id);
     }
     if (!detached) {
-      expect(end == file.length(), "I3: file {} is {} long and has blocks up to {}", id, file.length(), end);
+      expect(end + file.tail_bytes() == file.length(),
+             "I3: file {} is {} long and has blocks up to {} and a tail of {}", id, file.length(), end,
+             file.tail_bytes());
       expect(blocks.size() == file.block_count(), "I3: file {} counts {} blocks and has {}", id, file.block_count(),
              blocks.size());
     }
@@ -214,6 +219,19 @@ class Checker {
       expect(block != rows_.blocks.end() && block->second.state() == wire::BlockRow::ALLOCATED &&
                  block->second.inode() == id.value() && block->second.lease_epoch() == file.lease_epoch(),
              "I3: pending block {} of file {} does not agree", pending, id);
+    }
+  }
+
+  void check_inline_tails() {
+    for (const auto& [id, tail] : rows_.inline_tails) {
+      const wire::InodeRow* file = inode(id);
+      expect(file != nullptr && file->tail_bytes() == tail.data().size(),
+             "I3: a tail of {} bytes is not that of file {}", tail.data().size(), id);
+      expect(!tail.data().empty() && tail.data().size() <= kMaxInlineTailBytes, "I3: file {} has a tail of {} bytes",
+             id, tail.data().size());
+    }
+    for (const auto& [id, file] : rows_.inodes) {
+      expect(file.tail_bytes() == 0 || rows_.inline_tails.contains(id), "I3: the tail of file {} is missing", id);
     }
   }
 
@@ -304,6 +322,7 @@ class Checker {
     for (const auto& [id, blocks] : rows_.file_blocks) {
       for (const FileBlock& each : blocks) bytes += each.row.length();
     }
+    for (const auto& [id, tail] : rows_.inline_tails) bytes += tail.data().size();
     const wire::CountersRow& counters = rows_.counters;
     equal("files", counters.files(), files);
     equal("directories", counters.directories(), rows_.inodes.size() - files);

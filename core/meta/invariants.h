@@ -4,8 +4,9 @@
 //       or is detached and has none.
 //   I2  A directory counts its entries, and is higher than each of them. From every attached inode the root is reached, in
 //       kMaxPathDepth steps at most: there are no cycles, and everything has a path.
-//   I3  The blocks of a file follow each other without a gap from 0 to its length. (Of a detached file the first may be
-//       gone.) It shows all of a block, or a beginning where it was truncated. Each block row belongs to one file: committed and listed there, or allocated and pending there.
+//   I3  The blocks of a file follow each other without a gap from 0 on, and its inline tail from there to its length.
+//       (Of a detached file the first blocks may be gone.) It shows all of a block, or a beginning where it was
+//       truncated. Each block row belongs to one file: committed and listed there, or allocated and pending there.
 //   I4  A committed block has exactly the shards of its geometry, each with its length; the durable ones are on
 //       different servers, that are registered, and at least d + 1.
 //   I5  The targets of an allocated block are on different servers.

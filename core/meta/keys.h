@@ -9,6 +9,7 @@
 //   'e' parent inode, name                       DirectoryEntryRow: a listing is a range scan, a rename one write
 //   'b' block                                    BlockRow
 //   'f' inode, offset                            FileBlockRow: the committed blocks of a file in order
+//   'n' inode                                    InlineTailRow: the end of a file that is too short for a block
 //   'l' inode                                    LeaseRow: the files that are being written
 //   'd' inode                                    DetachedRow: the deleted trees that are being reclaimed
 //   'c' server                                   ChunkServerRow
@@ -56,6 +57,7 @@ class MetaKeys {
   std::string entry(InodeId parent, std::string_view name) const;
   std::string block(BlockId block) const { return with_id('b', block.value()); }
   std::string file_block(InodeId inode, uint64_t offset) const;
+  std::string inline_tail(InodeId inode) const { return with_id('n', inode.value()); }
   std::string lease(InodeId inode) const { return with_id('l', inode.value()); }
   std::string detached(InodeId inode) const { return with_id('d', inode.value()); }
   std::string server(ServerId server) const { return with_id('c', server.value()); }
@@ -75,6 +77,7 @@ class MetaKeys {
   KeyRange blocks() const { return whole('b'); }
   KeyRange blocks_after(BlockId after) const { return behind('b', after.value()); }
   KeyRange all_file_blocks() const { return whole('f'); }
+  KeyRange all_inline_tails() const { return whole('n'); }
   // Blocks of a file that begin at `offset` or behind it.
   KeyRange file_blocks(InodeId inode, uint64_t offset) const;
   // Blocks of a file that begin at `offset` or before it.

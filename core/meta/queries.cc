@@ -8,6 +8,7 @@
 #include "core/base/limits.h"
 #include "core/base/printable.h"
 #include "core/ec/policy_wire.h"
+#include "core/meta/inline_tail.h"
 #include "core/meta/resolve.h"
 #include "core/meta/risk.h"
 
@@ -29,6 +30,7 @@ void fill_status(const wire::InodeRow& inode, std::string name, const wire::EcPo
   status.set_owner(inode.owner());
   status.set_group(inode.group());
   status.set_blocks(inode.block_count());
+  status.set_tail_bytes(inode.tail_bytes());
   status.set_entries(inode.entries());
   status.set_being_written(inode.writer_session() != 0);
   if (inode.type() == wire::InodeRow::FILE) {
@@ -125,6 +127,25 @@ Status fill_location(AddressBook& addresses, wire::BlockRow block, uint64_t visi
   return ok();
 }
 
+// The locations of the blocks of `file` that overlap [offset, end).
+Status fill_blocks(const MetaTables& tables, InodeId file, uint64_t offset, uint64_t end, wire::GetBlocksReply& reply) {
+  DOGFS_TRY(const uint64_t from, offset_of_block_at(tables, file, offset));
+  DOGFS_TRY(const std::vector<wire::FileBlockRow> blocks, file_blocks(tables, file, from, end));
+  AddressBook addresses(tables);
+  size_t bytes = 0;
+  for (const wire::FileBlockRow& block : blocks) {
+    if (reply.blocks_size() == kMaxBlocksPerPage || bytes > kMaxBlockPageBytes) {
+      reply.set_more(true);
+      break;
+    }
+    DOGFS_TRY(wire::BlockRow row, tables.required_block(BlockId(block.block())));
+    wire::BlockLocation& location = *reply.add_blocks();
+    DOGFS_TRYV(fill_location(addresses, std::move(row), block.length(), location));
+    bytes += location.ByteSizeLong();
+  }
+  return ok();
+}
+
 }  // namespace
 
 Result<wire::StatReply> query_stat(const MetaTables& tables, const wire::StatRequest& request) {
@@ -167,19 +188,13 @@ Result<wire::GetBlocksReply> query_blocks(const MetaTables& tables, const wire::
   const uint64_t left = file.length() - request.offset();
   const uint64_t end = request.offset() + (request.length() == 0 ? left : std::min(request.length(), left));
   const InodeId id(file.inode());
-  DOGFS_TRY(const uint64_t from, offset_of_block_at(tables, id, request.offset()));
-  DOGFS_TRY(const std::vector<wire::FileBlockRow> blocks, file_blocks(tables, id, from, end));
-  AddressBook addresses(tables);
-  size_t bytes = 0;
-  for (const wire::FileBlockRow& block : blocks) {
-    if (reply.blocks_size() == kMaxBlocksPerPage || bytes > kMaxBlockPageBytes) {
-      reply.set_more(true);
-      break;
-    }
-    DOGFS_TRY(wire::BlockRow row, tables.required_block(BlockId(block.block())));
-    wire::BlockLocation& location = *reply.add_blocks();
-    DOGFS_TRYV(fill_location(addresses, std::move(row), block.length(), location));
-    bytes += location.ByteSizeLong();
+  const uint64_t in_blocks = blocks_end(file);
+  if (request.offset() < in_blocks) {
+    DOGFS_TRYV(fill_blocks(tables, id, request.offset(), std::min(end, in_blocks), reply));
+  }
+  if (end > in_blocks && !reply.more()) {
+    DOGFS_TRY(wire::InlineTailRow tail, tables.required_inline_tail(id));
+    *reply.mutable_tail() = std::move(*tail.mutable_data());
   }
   return reply;
 }
@@ -199,6 +214,7 @@ Status SummaryWalk::enter(InodeId id) {
   } else {
     sum_.set_files(sum_.files() + 1);
     sum_.set_bytes(sum_.bytes() + inode.length());
+    sum_.set_stored_bytes(sum_.stored_bytes() + inode.tail_bytes());
   }
   if (directory ? inode.entries() > 0 : inode.block_count() > 0) {
     Level& level = levels_.emplace_back();

@@ -86,6 +86,8 @@ Result<uint32_t> reclaim_file(ApplyContext& context, DetachedInode& file, const 
   for (const uint64_t pending : inode.pending_blocks()) {
     DOGFS_TRYV(forget_block(context, BlockId(pending)));
   }
+  context.tables.erase(context.tables.keys().inline_tail(file.id));
+  context.counters.set_bytes(context.counters.bytes() - inode.tail_bytes());
   if (inode.writer_session() != 0) context.tables.erase(context.tables.keys().lease(file.id));
   finish_inode(context, file.id);
   context.counters.set_files(context.counters.files() - 1);

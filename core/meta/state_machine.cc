@@ -9,9 +9,11 @@
 #include "core/base/mutant.h"
 #include "core/meta/block_commands.h"
 #include "core/meta/file_commands.h"
+#include "core/meta/inline_tail.h"
 #include "core/meta/namespace_commands.h"
 #include "core/meta/reclaim.h"
 #include "core/meta/repair_commands.h"
+#include "core/meta/replace_blocks.h"
 #include "core/meta/report_commands.h"
 #include "core/meta/server_commands.h"
 #include "core/meta/server_states.h"
@@ -94,6 +96,10 @@ Status run_mutation(ApplyContext& context, wire::MutationResult& result) {
       return store_result(append_file(context, mutation.append_file()), result.mutable_append_file());
     case wire::Mutation::kTruncateFile:
       return store_result(truncate_file(context, mutation.truncate_file()), result.mutable_truncate_file());
+    case wire::Mutation::kCommitTail:
+      return store_result(commit_tail(context, mutation.commit_tail()), result.mutable_commit_tail());
+    case wire::Mutation::kReplaceBlocks:
+      return replace_blocks(context, mutation.replace_blocks());
     case wire::Mutation::OPERATION_NOT_SET:
       break;
   }

@@ -63,6 +63,13 @@ Result<wire::BlockRow> MetaTables::required_block(BlockId id) const {
   return *std::move(row);
 }
 
+Result<wire::InlineTailRow> MetaTables::required_inline_tail(InodeId inode) const {
+  const std::string key = keys_.inline_tail(inode);
+  DOGFS_TRY(std::optional<wire::InlineTailRow> row, get_row<wire::InlineTailRow>(key));
+  if (!row) return corrupt_row(key, "is missing");
+  return *std::move(row);
+}
+
 Result<std::optional<wire::LeaseRow>> MetaTables::lease(InodeId inode) const {
   return get_row<wire::LeaseRow>(keys_.lease(inode));
 }

@@ -71,6 +71,8 @@ class MetaTables {
   Result<std::optional<wire::DirectoryEntryRow>> entry(InodeId parent, std::string_view name) const;
   Result<std::optional<wire::BlockRow>> block(BlockId block) const;
   Result<wire::BlockRow> required_block(BlockId block) const;
+  // Of a file that has one.
+  Result<wire::InlineTailRow> required_inline_tail(InodeId inode) const;
   Result<std::optional<wire::LeaseRow>> lease(InodeId inode) const;
   Result<std::optional<wire::ChunkServerRow>> server(ServerId server) const;
   Result<std::optional<ServerId>> server_by_uuid(std::string_view uuid) const;
@@ -108,6 +110,7 @@ class MutableTables final : public MetaTables {
   void put(const wire::SessionRow& row) { put_row(keys().session(SessionId(row.session())), row); }
   void put_entry(InodeId parent, std::string_view name, const wire::DirectoryEntryRow& row);
   void put_file_block(InodeId inode, uint64_t offset, const wire::FileBlockRow& row);
+  void put_inline_tail(InodeId inode, const wire::InlineTailRow& row) { put_row(keys().inline_tail(inode), row); }
   void put_lease(InodeId inode, const wire::LeaseRow& row) { put_row(keys().lease(inode), row); }
   void put_detached(InodeId inode, const wire::DetachedRow& row) { put_row(keys().detached(inode), row); }
   void put_reply(SessionId session, SequenceNumber sequence, std::string reply);

@@ -8,6 +8,7 @@
 
 #include "core/meta/block_commands.h"
 #include "core/meta/file_commands.h"
+#include "core/meta/inline_tail.h"
 
 namespace dogfs {
 namespace {
@@ -63,6 +64,8 @@ Result<wire::TruncateFileResult> truncate_file(ApplyContext& context, const wire
     return Error(ErrorCode::kInvalidArgument, fmt::format("inode {} has only {} bytes, and is to be cut to {}",
                                                           file.inode(), file.length(), operation.length()));
   }
+  const uint64_t kept = std::max(operation.length(), blocks_end(file)) - blocks_end(file);
+  DOGFS_TRYV(cut_tail(context, file, static_cast<uint32_t>(kept)));
   DOGFS_TRY(std::vector<FileTail> tails, blocks_beyond(context.tables, file, operation.length()));
   const uint64_t before = file.length();
   for (FileTail& tail : tails) {

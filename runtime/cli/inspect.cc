@@ -53,7 +53,9 @@ void print_attributes(const Session& session, const std::string& path, const wir
   if (status.directory()) {
     print(fmt::format("  {} entries; new files get {}\n", status.entries(), describe_policy(status.policy())));
   } else {
-    print(fmt::format("  {} bytes in {} blocks, {}{}\n", status.length(), status.blocks(),
+    const std::string tail =
+        status.tail_bytes() > 0 ? fmt::format(" and {} in the metadata", status.tail_bytes()) : std::string();
+    print(fmt::format("  {} bytes in {} blocks{}, {}{}\n", status.length() - status.tail_bytes(), status.blocks(), tail,
                       describe_policy(status.policy()), status.being_written() ? "; being written" : ""));
   }
 }

@@ -7,6 +7,7 @@
 #include "runtime/cli/admin_report.h"
 #include "runtime/cli/append.h"
 #include "runtime/cli/cluster.h"
+#include "runtime/cli/ec_admin.h"
 #include "runtime/cli/fsck.h"
 #include "runtime/cli/get.h"
 #include "runtime/cli/inspect.h"
@@ -75,18 +76,24 @@ void on_call(CLI::App* app, CommandLine& line, const std::shared_ptr<Options>& o
       [&line, options, run] { line.command = [options, run](Session& session) { return run(session, *options); }; });
 }
 
+// `policy` must live as long as the program.
+void add_policy_option(CLI::App& command, std::optional<wire::EcPolicy>& policy, const char* description) {
+  command.add_option_function<std::string>(
+      "--ec",
+      [&policy](const std::string& text) {
+        const Result<wire::EcPolicy> parsed = parse_policy(text);
+        if (!parsed) throw CLI::ValidationError("--ec", parsed.error().detail);
+        policy = parsed.value();
+      },
+      description);
+}
+
 void add_namespace_commands(CLI::App& app, CommandLine& line) {
   auto mkdir = std::make_shared<MkdirOptions>();
   CLI::App* command = add_command(app, "mkdir", "Make directories", "dogfs mkdir -p --ec 3+2 /a/b/c");
   command->add_flag("-p,--parents", mkdir->parents, "Make missing parents; no failure if it is there already");
-  command->add_option_function<std::string>(
-      "--ec",
-      [mkdir](const std::string& text) {
-        const Result<wire::EcPolicy> policy = parse_policy(text);
-        if (!policy) throw CLI::ValidationError("--ec", policy.error().detail);
-        mkdir->policy = policy.value();
-      },
-      "Erasure code of the files below: K+M or K+M,CELL_KIB (6+3,256 unless a parent says otherwise)");
+  add_policy_option(*command, mkdir->policy,
+                    "Erasure code of the files below: K+M or K+M,CELL_KIB (6+3,256 unless a parent says otherwise)");
   command->add_option("PATH", mkdir->paths, "What to make")->required();
   on_call(command, line, mkdir, make_directories);
 
@@ -285,6 +292,27 @@ void add_balance_commands(CLI::App& balance, CommandLine& line) {
   define("status", "Show how far it is", "dogfs admin balance status", show_balancing);
 }
 
+void add_ec_commands(CLI::App& admin, CommandLine& line) {
+  auto policy = std::make_shared<PolicyOptions>();
+  auto inherit = std::make_shared<bool>(false);  // which is what no policy means
+  CLI::App* command = add_command(admin, "policy", "Set the erasure code of the files that directories get from now on",
+                                  "dogfs admin policy --ec 10+4 /archive");
+  CLI::App* which = command->add_option_group("code")->require_option(1);
+  add_policy_option(*which, policy->policy, "K+M or K+M,CELL_KIB");
+  which->add_flag("--inherit", *inherit, "That of the parent directory");
+  command->add_option("PATH", policy->paths, "Which directories")->required();
+  on_call(command, line, policy, set_policies);
+
+  auto convert_options = std::make_shared<ConvertOptions>();
+  command =
+      add_command(admin, "convert", "Write files anew that are not coded as they would be today, or in too many blocks",
+                  "dogfs admin convert /archive");
+  add_policy_option(*command, convert_options->policy,
+                    "K+M or K+M,CELL_KIB; that of each file's directory if not given");
+  command->add_option("PATH", convert_options->paths, "Files, or directories with all that is in them")->required();
+  on_call(command, line, convert_options, convert);
+}
+
 void add_admin_commands(CLI::App& app, CommandLine& line) {
   CLI::App* admin = add_command(app, "admin", "Operate the cluster", "dogfs admin meta status");
   admin->require_subcommand(1);
@@ -303,6 +331,7 @@ void add_admin_commands(CLI::App& app, CommandLine& line) {
       add_command(*admin, "balance", "How evenly servers and racks are filled", "dogfs admin balance start");
   balance->require_subcommand(1);
   add_balance_commands(*balance, line);
+  add_ec_commands(*admin, line);
 }
 
 Result<std::vector<Address>> find_meta_nodes(const CommandLine& line) {

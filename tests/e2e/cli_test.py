@@ -287,6 +287,41 @@ class CliTest(unittest.TestCase):
         self.assertIn("9 of 9 shards stored, 3 spare", text)
         self.assertEqual(text.count("  crc "), 9)
 
+    def test_a_small_file_lies_in_the_metadata_and_grows_out_of_it(self):
+        self.put_bytes("file", b"small")
+        text = self.dogfs("stat", self.path("file")).stdout.decode()
+        self.assertIn("  0 bytes in 0 blocks and 5 in the metadata", text)
+        self.assertEqual(self.dogfs("cat", self.path("file")).stdout, b"small")
+        more = os.urandom(100_000)
+        self.dogfs("append", "-", self.path("file"), stdin=more)
+        self.assertIn("  100005 bytes in 1 blocks,", self.dogfs("stat", self.path("file")).stdout.decode())
+        self.assertEqual(self.dogfs("cat", self.path("file")).stdout, b"small" + more)
+        self.dogfs("truncate", "-s", "3", self.path("file"))
+        self.assertEqual(self.dogfs("cat", self.path("file")).stdout, b"sma")
+
+    # --- admin policy, admin convert
+
+    def test_old_files_are_converted_to_the_new_code_of_their_directory(self):
+        data = {f"d/{name}": os.urandom(size) for name, size in (("a", 3_000_000), ("b", 300_000), ("c", 10))}
+        self.dogfs("mkdir", "--ec", "2+1,64", self.path("d"))
+        for name, content in data.items():
+            self.put_bytes(name, content)
+        self.dogfs("append", "-", self.path("d/b"), stdin=b"x" * 5000)
+        self.dogfs("admin", "policy", "--ec", "4+2,64", self.path("d"))
+        self.assertIn("RS(2,1)", self.dogfs("stat", self.path("d/a")).stdout.decode())
+        text = self.dogfs("admin", "convert", self.path("d")).stdout.decode()
+        self.assertIn("2 of 3 files were written anew", text)
+        self.assertIn("3 blocks became 2", text)
+        for name in ("d/a", "d/b"):
+            self.assertIn("RS(4,2)", self.dogfs("stat", self.path(name)).stdout.decode())
+        data["d/b"] += b"x" * 5000
+        for name, content in data.items():
+            self.assertEqual(self.dogfs("cat", self.path(name)).stdout, content)
+        self.assertIn("0 of 3 files", self.dogfs("admin", "convert", self.path("d")).stdout.decode())
+        self.dogfs("admin", "policy", "--inherit", self.path("d"))
+        self.assertIn("RS(6,3)", self.dogfs("stat", self.path("d")).stdout.decode())
+        self.dogfs("admin", "policy", self.path("d"), code=EXIT_USAGE)
+
     def test_du_counts_user_bytes_and_stored_bytes(self):
         self.put_bytes("file", os.urandom(6 * 256 * 1024))
         summary = self.cluster.summary(self.home)

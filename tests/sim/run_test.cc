@@ -90,7 +90,7 @@ TEST(Run, ANodeWhoseSyncFailsEndsAndIsStartedAgain) {
 
 TEST(Run, NoServerThatIsNeededDiesForGood) {
   const RunResult result = run(R"(
-    chunk_servers: 3 policy { data_shards: 1 parity_shards: 1 } work { for_ms: 6000 files_before_faults: 6 }
+    chunk_servers: 3 policy { data_shards: 1 parity_shards: 1 } work { for_ms: 6000 files_before_faults: 20 }
     faults { at_ms: 1000 for_ms: 1 crash { nodes: "chunk-1" forever: true } }
     faults { at_ms: 1001 for_ms: 1 crash { nodes: "chunk-2" forever: true } })",
                                1);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/client/server_health.h"
+#include "core/ec/policy_wire.h"
 #include "tests/core/client/client_fixture.h"
 
 namespace dogfs::test {
@@ -169,7 +170,7 @@ TEST_F(AppendTest, AReaderThatWasOpenBeforeATruncationNeverGetsAWrongByte) {
 
 // --- Positional and vectored reads -----------------------------------------------------------------------------------
 
-// Any sequence of writes, syncs, appends and truncations, with servers away, reads as a string would.
+// Any sequence of writes, syncs, appends, truncations and conversions, with servers away, reads as a string would.
 RC_GTEST_PROP(FlatFile, IsWhatAFileIsWhateverItsBlocks, ()) {
   class Case : public AppendTest {
    public:
@@ -180,8 +181,14 @@ RC_GTEST_PROP(FlatFile, IsWhatAFileIsWhateverItsBlocks, ()) {
     World& world() { return world_; }
     FakeCluster& cluster() { return cluster_; }
     std::unique_ptr<FileWriter> begin() { return create("/f"); }
+    void keep_tails_inline() {
+      ClientOptions options = cluster_.client_options();
+      options.most_inline_bytes = kMaxInlineTailBytes;
+      restart_client(options);
+    }
   } c;
   const auto draw = [](uint64_t below) { return *rc::gen::inRange<uint64_t>(0, below); };
+  if (draw(2) == 0) c.keep_tails_inline();
   std::string flat;
   std::unique_ptr<FileWriter> writer = c.begin();
   for (int step = 0; step < 8; ++step) {
@@ -189,13 +196,22 @@ RC_GTEST_PROP(FlatFile, IsWhatAFileIsWhateverItsBlocks, ()) {
     const std::string piece = pattern(1 + draw(most), static_cast<unsigned>(step));
     RC_ASSERT(c.put(*writer, piece).has_value());
     flat += piece;
-    const uint64_t next = draw(4);
+    const uint64_t next = draw(5);
     if (next == 0) RC_ASSERT(c.world().run(writer->sync()).has_value());
     if (next < 2) continue;
     RC_ASSERT(c.world().run(writer->close()).has_value());
     if (next == 3) {
       flat.resize(draw(flat.size() + 1));
       RC_ASSERT(c.world().run(c.client().truncate("/f", flat.size())).has_value());
+    }
+    if (next == 4) {
+      wire::EcPolicy policy = geometry_to_wire(kSmallGeometry);
+      policy.set_data_shards(2 + static_cast<uint32_t>(draw(2)));
+      policy.set_block_bytes(policy.data_shards() * kCell * (1 + draw(4)));
+      RC_ASSERT(c.world().run(c.client().convert("/f", policy)).has_value());
+      for (const FakeBlock& block : c.cluster().file("/f").blocks) {
+        RC_ASSERT(block.geometry == geometry_from_wire(policy).value());
+      }
     }
     writer = c.append("/f");
   }

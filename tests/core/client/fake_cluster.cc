@@ -147,6 +147,7 @@ ClientOptions FakeCluster::client_options() const {
   ClientOptions options;
   for (size_t node = 0; node < 3; ++node) options.meta_nodes.push_back(meta_address(node));
   options.principal = "tester";
+  options.most_inline_bytes = 0;  // tests of blocks may be small; those of tails turn them on
   return options;
 }
 
@@ -227,6 +228,10 @@ Result<wire::MutationResult> FakeCluster::apply(const wire::Mutation& mutation) 
       return append(mutation.append_file());
     case wire::Mutation::kTruncateFile:
       return truncate(mutation.truncate_file());
+    case wire::Mutation::kCommitTail:
+      return commit_tail(mutation.commit_tail());
+    case wire::Mutation::kReplaceBlocks:
+      return replace_blocks(mutation.replace_blocks());
     case wire::Mutation::kCloseFile:
       return close(mutation.close_file());
     case wire::Mutation::kAbandonBlock: {
@@ -243,6 +248,7 @@ Result<wire::MutationResult> FakeCluster::create(const wire::CreateFile& message
   if (files_.contains(message.path())) return Error(ErrorCode::kAlreadyExists, message.path());
   FakeFile& file = files_[message.path()];
   file.inode = ++inodes_;
+  file.geometry = geometry_;
   wire::MutationResult result;
   result.mutable_create_file()->set_inode(file.inode);
   result.mutable_create_file()->set_lease_epoch(file.lease_epoch);
@@ -281,10 +287,11 @@ wire::Shard FakeCluster::attempt(uint32_t index, uint64_t server) {
 Result<wire::MutationResult> FakeCluster::allocate(const wire::AllocateBlock& message) {
   DOGFS_TRY(FakeFile * file, leased(message.inode(), message.lease_epoch()));
   allocations.push_back(message);
-  const BlockLayout layout(geometry_, message.length() == 0 ? geometry_.block_bytes : message.length());
+  const Geometry& geometry = file->geometry;
+  const BlockLayout layout(geometry, message.length() == 0 ? geometry.block_bytes : message.length());
   const std::vector<uint64_t> servers = eligible({}, message.excluded_servers());
   if (servers.size() < layout.stored_data_shards() + 1) return Error(ErrorCode::kInsufficientServers, "few servers");
-  FakeBlock block{.block = ++blocks_, .attempts = {}, .shards = {}};
+  FakeBlock block{.block = ++blocks_, .geometry = geometry, .attempts = {}, .shards = {}};
   wire::MutationResult result;
   result.mutable_allocate_block()->set_block(block.block);
   size_t next = 0;
@@ -312,10 +319,50 @@ Result<wire::MutationResult> FakeCluster::replace(const wire::ReplaceTarget& mes
 
 Result<wire::MutationResult> FakeCluster::commit(const wire::CommitBlock& message) {
   DOGFS_TRY(FakeFile * file, leased(message.inode(), message.lease_epoch()));
-  const auto it = file->pending.find(message.block());
-  if (it == file->pending.end()) return Error(ErrorCode::kConflict, "not pending");
-  if (message.offset() != file->length) return Error(ErrorCode::kConflict, "out of order");
-  const BlockLayout layout(geometry_, message.length());
+  const uint64_t end = file->length - file->tail.size();
+  if (message.offset() != end || message.length() < file->tail.size()) {
+    return Error(ErrorCode::kConflict, "out of order");
+  }
+  DOGFS_TRY(FakeBlock block, committed(*file, message));
+  file->blocks.push_back(std::move(block));
+  file->tail.clear();
+  file->length = end + message.length();
+  return wire::MutationResult();
+}
+
+Result<wire::MutationResult> FakeCluster::commit_tail(const wire::CommitTail& message) {
+  DOGFS_TRY(FakeFile * file, leased(message.inode(), message.lease_epoch()));
+  const uint64_t end = file->length - file->tail.size();
+  if (message.offset() != end || !message.data().starts_with(file->tail)) {
+    return Error(ErrorCode::kConflict, "not behind the blocks, or not the bytes that were acknowledged");
+  }
+  EXPECT_LE(message.data().size(), kMaxInlineTailBytes);
+  file->tail = message.data();
+  file->length = end + file->tail.size();
+  return wire::MutationResult();
+}
+
+Result<wire::MutationResult> FakeCluster::replace_blocks(const wire::ReplaceBlocks& message) {
+  DOGFS_TRY(FakeFile * file, leased(message.inode(), message.lease_epoch()));
+  const auto first = std::ranges::find(file->blocks, message.replaced(0), &FakeBlock::block);
+  if (file->blocks.end() - first < message.replaced_size()) return Error(ErrorCode::kConflict, "not there");
+  std::vector<FakeBlock> blocks;
+  for (const wire::CommitBlock& each : message.blocks()) {
+    DOGFS_TRY(FakeBlock block, committed(*file, each));
+    blocks.push_back(std::move(block));
+  }
+  const auto behind = first + message.replaced_size();
+  EXPECT_EQ(blocks.front().offset, first->offset);
+  EXPECT_EQ(blocks.back().offset + blocks.back().length, std::prev(behind)->offset + std::prev(behind)->visible);
+  const auto at = file->blocks.erase(first, behind);
+  file->blocks.insert(at, blocks.begin(), blocks.end());
+  return wire::MutationResult();
+}
+
+Result<FakeBlock> FakeCluster::committed(FakeFile& file, const wire::CommitBlock& message) {
+  const auto it = file.pending.find(message.block());
+  if (it == file.pending.end()) return Error(ErrorCode::kConflict, "not pending");
+  const BlockLayout layout(it->second.geometry, message.length());
   EXPECT_EQ(static_cast<uint32_t>(message.shards_size()), layout.stored_shards());
   FakeBlock block = it->second;
   block.offset = message.offset();
@@ -333,10 +380,8 @@ Result<wire::MutationResult> FakeCluster::commit(const wire::CommitBlock& messag
     if (held != holder.shards.end()) EXPECT_EQ(held->second.crc32c, shard.crc32c());
   }
   EXPECT_GT(durable, layout.stored_data_shards());
-  file->pending.erase(it);
-  file->blocks.push_back(std::move(block));
-  file->length += message.length();
-  return wire::MutationResult();
+  file.pending.erase(it);
+  return block;
 }
 
 Result<wire::MutationResult> FakeCluster::append(const wire::AppendFile& message) {
@@ -349,14 +394,19 @@ Result<wire::MutationResult> FakeCluster::append(const wire::AppendFile& message
   wire::MutationResult result;
   result.mutable_append_file()->set_inode(file.inode);
   result.mutable_append_file()->set_lease_epoch(file.lease_epoch);
-  *result.mutable_append_file()->mutable_policy() = geometry_to_wire(geometry_);
+  if (message.has_policy()) file.geometry = geometry_from_wire(message.policy()).value();
+  *result.mutable_append_file()->mutable_policy() = geometry_to_wire(file.geometry);
   result.mutable_append_file()->set_length(file.length);
+  result.mutable_append_file()->set_tail_bytes(static_cast<uint32_t>(file.tail.size()));
   return result;
 }
 
 Result<wire::MutationResult> FakeCluster::truncate(const wire::TruncateFile& message) {
   DOGFS_TRY(FakeFile * file, leased(message.inode(), message.lease_epoch()));
   if (message.length() > file->length) return Error(ErrorCode::kInvalidArgument, "longer than the file");
+  const uint64_t end = file->length - file->tail.size();
+  file->tail.resize(std::max(end, message.length()) - end);
+  file->length = end + file->tail.size();
   for (size_t i = 0; i < blocks_per_truncation && file->length > message.length(); ++i) {
     FakeBlock& last = file->blocks.back();
     file->length = std::max(last.offset, message.length());
@@ -370,7 +420,13 @@ Result<wire::MutationResult> FakeCluster::truncate(const wire::TruncateFile& mes
 
 Result<wire::MutationResult> FakeCluster::close(const wire::CloseFile& message) {
   DOGFS_TRY(FakeFile * file, leased(message.inode(), message.lease_epoch()));
-  if (!file->pending.empty() || file->length != message.length()) return Error(ErrorCode::kConflict, "not complete");
+  if (!file->pending.empty()) return Error(ErrorCode::kConflict, "not complete");
+  if (message.has_tail()) {
+    EXPECT_TRUE(message.tail().starts_with(file->tail)) << "what was acknowledged";
+    file->length += message.tail().size() - file->tail.size();
+    file->tail = message.tail();
+  }
+  if (file->length != message.length()) return Error(ErrorCode::kConflict, "not complete");
   file->closed = true;
   return wire::MutationResult();
 }
@@ -396,12 +452,14 @@ Reply FakeCluster::blocks(const wire::GetBlocksRequest& message) {
     location.set_offset(block.offset);
     location.set_length(block.length);
     if (block.visible < block.length) location.set_visible_length(block.visible);
-    *location.mutable_policy() = geometry_to_wire(geometry_);
+    *location.mutable_policy() = geometry_to_wire(block.geometry);
     for (wire::Shard shard : block.shards) {
       if (shard.server() != 0) shard.set_server_address(server_address(shard.server()).value);
       *location.add_shards() = std::move(shard);
     }
   }
+  const uint64_t end = message.length() == 0 ? file.length : message.offset() + message.length();
+  if (!reply.more() && end > file.length - file.tail.size()) reply.set_tail(file.tail);
   return make_reply(reply);
 }
 

@@ -51,6 +51,7 @@ class FakeServer {
 
 struct FakeBlock {
   uint64_t block = 0;
+  Geometry geometry;
   uint64_t offset = 0;
   uint64_t length = 0;
   uint64_t visible = 0;               // what truncation left of it
@@ -60,9 +61,11 @@ struct FakeBlock {
 
 struct FakeFile {
   uint64_t inode = 0;
+  Geometry geometry;
   uint64_t lease_epoch = 1;
   bool closed = false;
   uint64_t length = 0;
+  std::string tail;  // the last bytes, where they are in no block
   std::vector<FakeBlock> blocks;
   std::map<uint64_t, FakeBlock> pending;
 };
@@ -106,6 +109,10 @@ class FakeCluster {
   Result<wire::MutationResult> replace(const wire::ReplaceTarget& message);
   Result<wire::MutationResult> commit(const wire::CommitBlock& message);
   Result<wire::MutationResult> append(const wire::AppendFile& message);
+  Result<wire::MutationResult> commit_tail(const wire::CommitTail& message);
+  Result<wire::MutationResult> replace_blocks(const wire::ReplaceBlocks& message);
+  // What a commit makes of a pending block.
+  Result<FakeBlock> committed(FakeFile& file, const wire::CommitBlock& message);
   Result<wire::MutationResult> truncate(const wire::TruncateFile& message);
   Result<wire::MutationResult> close(const wire::CloseFile& message);
   Reply blocks(const wire::GetBlocksRequest& message);

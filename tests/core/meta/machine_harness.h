@@ -139,6 +139,36 @@ class MachineHarness {
     return mutate(mutation);
   }
 
+  // Closes the file with `tail` as its last bytes.
+  Outcome close(const wire::CreateFileResult& file, uint64_t length, const std::string& tail) {
+    wire::Mutation mutation;
+    mutation.mutable_close_file()->set_inode(file.inode());
+    mutation.mutable_close_file()->set_lease_epoch(file.lease_epoch());
+    mutation.mutable_close_file()->set_length(length);
+    mutation.mutable_close_file()->set_tail(tail);
+    return mutate(mutation);
+  }
+
+  Outcome commit_tail(const wire::CreateFileResult& file, uint64_t offset, const std::string& data) {
+    wire::Mutation mutation;
+    mutation.mutable_commit_tail()->set_inode(file.inode());
+    mutation.mutable_commit_tail()->set_lease_epoch(file.lease_epoch());
+    mutation.mutable_commit_tail()->set_offset(offset);
+    mutation.mutable_commit_tail()->set_data(data);
+    return mutate(mutation);
+  }
+
+  Outcome replace_blocks(const wire::CreateFileResult& file, const std::vector<uint64_t>& replaced,
+                         const std::vector<wire::CommitBlock>& blocks) {
+    wire::Mutation mutation;
+    wire::ReplaceBlocks& replace = *mutation.mutable_replace_blocks();
+    replace.set_inode(file.inode());
+    replace.set_lease_epoch(file.lease_epoch());
+    replace.mutable_replaced()->Add(replaced.begin(), replaced.end());
+    replace.mutable_blocks()->Add(blocks.begin(), blocks.end());
+    return mutate(mutation);
+  }
+
   Outcome append(const std::string& path) {
     wire::Mutation mutation;
     mutation.mutable_append_file()->set_path(path);
