@@ -127,6 +127,12 @@ bool many_vanished(const std::map<ServerId, RepairServer>& servers, int64_t now_
   return vanished >= 2 && vanished * 100 > counted * limits.many_percent;
 }
 
+bool is_fruitless(const wire::RepairReservation& reservation, const std::map<ServerId, RepairServer>& servers,
+                  int64_t now_ms) {
+  const RepairServer* target = find_server(servers, reservation.target());
+  return reservation.expires_ms() <= now_ms || target == nullptr || target->state != wire::LIVE;
+}
+
 std::vector<wire::Shard> repair_sources(const wire::BlockRow& block, ShardIndex index,
                                         const std::map<ServerId, RepairServer>& servers) {
   std::vector<wire::Shard> sources;

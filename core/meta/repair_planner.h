@@ -69,6 +69,11 @@ std::vector<PlannedRepair> plan_repairs(RepairSituation situation, const RepairL
 // Whether so many servers died of late that this is taken for a fault of the network.
 bool many_vanished(const std::map<ServerId, RepairServer>& servers, int64_t now_ms, const RepairLimits& limits);
 
+// Whether a repair that is under way is to be given up: its time is over, or its target takes no shards any more and so
+// could not publish it. One that waited for its time would keep its block short for as long.
+bool is_fruitless(const wire::RepairReservation& reservation, const std::map<ServerId, RepairServer>& servers,
+                  int64_t now_ms);
+
 // The shards that a repair of `index` can read, least busy server first.
 std::vector<wire::Shard> repair_sources(const wire::BlockRow& block, ShardIndex index,
                                         const std::map<ServerId, RepairServer>& servers);

@@ -201,7 +201,7 @@ Task<void> Repairs::round() {
   co_await take_damage();
   co_await take_findings();
   co_await take_outcomes();
-  co_await expire(picture.value());
+  co_await give_up(picture.value());
   if (stopping_ || !parts_.is_leader() || in_safe_mode()) co_return;
   co_await plan(picture.value());
 }
@@ -344,17 +344,17 @@ Task<void> Repairs::take_findings() {
   }
 }
 
-Task<void> Repairs::expire(const Picture& picture) {
-  const int64_t now_ms = log_now_ms(picture.counters);
+Task<void> Repairs::give_up(const Picture& picture) {
+  const RepairSituation now = situation(picture);
   wire::Command command;
   for (const wire::BlockRow& block : picture.reserved) {
     for (const wire::RepairReservation& reservation : block.reservations()) {
-      if (reservation.expires_ms() > now_ms) continue;
+      if (!is_fruitless(reservation, now.servers, now.now_ms)) continue;
       if (command.cancel_repairs().repairs_size() == kMaxRepairsPerCommand) break;
-      wire::CancelRepairs::Repair& expired = *command.mutable_cancel_repairs()->add_repairs();
-      expired.set_block(block.block());
-      expired.set_index(reservation.index());
-      expired.set_generation(reservation.generation());
+      wire::CancelRepairs::Repair& given_up = *command.mutable_cancel_repairs()->add_repairs();
+      given_up.set_block(block.block());
+      given_up.set_index(reservation.index());
+      given_up.set_generation(reservation.generation());
     }
   }
   if (command.has_cancel_repairs()) co_await propose(std::move(command));

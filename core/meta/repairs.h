@@ -70,7 +70,7 @@ class Repairs {
   Task<void> take_outcomes();
   Task<void> take_damage();
   Task<void> take_findings();
-  Task<void> expire(const Picture& picture);
+  Task<void> give_up(const Picture& picture);
   Task<void> plan(const Picture& picture);
   void make_orders(const Picture& picture);
   RepairSituation situation(const Picture& picture) const;

@@ -183,6 +183,24 @@ TEST_F(Planner, WhatIsReservedIsNotPlannedAgain) {
   EXPECT_THAT(plan(), IsEmpty());
 }
 
+TEST_F(Planner, ARepairWhoseTargetDiedIsGivenUpLongBeforeItsTimeIsOver) {
+  wire::RepairReservation reservation;
+  reservation.set_target(9);
+  reservation.set_expires_ms(kNow + 1);
+  const auto fruitless = [&] { return is_fruitless(reservation, situation.servers, situation.now_ms); };
+  EXPECT_FALSE(fruitless());
+  // A short silence costs no work that is under way.
+  situation.servers.at(ServerId(9)).reachable = false;
+  EXPECT_FALSE(fruitless());
+  for (const wire::ServerState state : {wire::DEAD, wire::DRAINING, wire::MAINTENANCE, wire::REMOVED}) {
+    situation.servers.at(ServerId(9)).state = state;
+    EXPECT_TRUE(fruitless());
+  }
+  situation.servers.at(ServerId(9)).state = wire::LIVE;
+  reservation.set_expires_ms(kNow);
+  EXPECT_TRUE(fruitless());
+}
+
 TEST_F(Planner, ABlockThatCannotBeDecodedIsLeftAlone) {
   situation.blocks = {make_block(1)};
   for (const uint64_t server : {1, 2, 3}) kill(server, kLong);
