@@ -19,10 +19,10 @@ class BackgroundPace {
   // Waits for the turn of `bytes`, until `deadline` at the latest. False if it did not come, or the server stops.
   Task<bool> take(uint64_t bytes, MonoTime deadline) {
     if (!is_busy()) co_return !stop_.stopping();
-    const Duration wait = bucket_.take(bytes, clock_.now());
-    if (wait <= Duration(0)) co_return !stop_.stopping();
-    if (clock_.now() + wait > deadline) co_return false;
-    co_return co_await stop_.sleep(wait);
+    const std::optional<Duration> wait = bucket_.take_by(bytes, clock_.now(), deadline);
+    if (!wait) co_return false;
+    if (*wait <= Duration(0)) co_return !stop_.stopping();
+    co_return co_await stop_.sleep(*wait);
   }
 
  private:

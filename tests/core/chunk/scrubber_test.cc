@@ -118,6 +118,14 @@ RC_GTEST_PROP(TokenBucketProperty, NeverLetsMoreThroughThanTheRateAndTheBurst, (
   }
 }
 
+TEST(TokenBucketTest, WhoIsRefusedOwesNothing) {
+  TokenBucket bucket(1000, 500);
+  const MonoTime now{};
+  EXPECT_EQ(bucket.take_by(500, now, now), Duration(0));
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(bucket.take_by(500, now, now + milliseconds(499)), std::nullopt);
+  EXPECT_EQ(bucket.take_by(500, now, now + milliseconds(500)), milliseconds(500));
+}
+
 TEST(TokenBucketTest, AFullBucketLetsABurstThroughAtOnce) {
   TokenBucket bucket(1000, 500);
   const MonoTime now = MonoTime{} + seconds(100);
