@@ -9,22 +9,14 @@
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <cstdio>
-#include <exception>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "net/transport.h"
-#include "runtime/clock.h"
-#include "runtime/compute.h"
-#include "runtime/log.h"
-#include "runtime/random.h"
 #include "tests/bench/client/io.h"
 #include "tests/bench/client/metadata.h"
+#include "tests/bench/client/node.h"
 
 namespace dogfs::bench {
 namespace {
@@ -35,18 +27,6 @@ struct Options {
   uint64_t size_bytes = kGiB;
   bool sum = false;
   MetadataLoad load;
-};
-
-// What every client program builds: the real ports on one event loop.
-struct Node {
-  boost::asio::io_context loop{1};
-  Executor executor = loop.get_executor();
-  SystemClock clock{executor};
-  SystemRandom random;
-  StderrLog log{LogLevel::kWarning, ""};
-  ThreadPoolCompute compute{2};
-  TcpTransport transport{executor, clock, log};
-  Env env{executor, clock, random, transport, compute, log};
 };
 
 rusage usage() {
@@ -116,22 +96,6 @@ Task<Status> run_command(Env& env, std::string command, std::vector<Client*> cli
   if (command == "metadata") status = co_await run_metadata(env, clients, options);
   co_await stop_all(clients);
   co_return status;
-}
-
-// Both outlive the loop that this runs on.
-Task<void> store_result(Task<Status> task, std::optional<Status>& result) {
-  result.emplace(co_await std::move(task));
-}
-
-// Runs a task to its end on the node's event loop.
-Status run(Node& node, Task<Status> task) {
-  std::optional<Status> result;
-  boost::asio::co_spawn(node.executor, store_result(std::move(task), result), [&](const std::exception_ptr& thrown) {
-    if (thrown) std::rethrow_exception(thrown);
-    node.loop.stop();
-  });
-  node.loop.run();
-  return std::move(*result);
 }
 
 int run_client(const std::string& command, const Options& options) {
