@@ -54,7 +54,7 @@ void draw_commit(Input& input, wire::CommitBlock& commit) {
 }  // namespace
 
 void draw_mutation(Input& input, wire::Mutation& mutation) {
-  switch (input.below(16)) {
+  switch (input.below(18)) {
     case 0: {
       wire::MakeDirectory& make = *mutation.mutable_make_directory();
       make.set_path(draw_path(input));
@@ -106,6 +106,7 @@ void draw_mutation(Input& input, wire::Mutation& mutation) {
     case 10:
       mutation.mutable_delete_()->set_path(draw_path(input));
       mutation.mutable_delete_()->set_recursive(input.flag());
+      mutation.mutable_delete_()->set_skip_trash(input.byte() < 0x20);
       return;
     case 11:
       mutation.mutable_append_file()->set_path(draw_path(input));
@@ -127,6 +128,15 @@ void draw_mutation(Input& input, wire::Mutation& mutation) {
       for (size_t left = input.below(3); left > 0; --left) draw_commit(input, *replace.add_blocks());
       return;
     }
+    case 15:
+      mutation.mutable_restore_trash()->set_inode(input.id());
+      if (input.flag()) mutation.mutable_restore_trash()->set_target(draw_path(input));
+      mutation.mutable_restore_trash()->set_parents(input.flag());
+      return;
+    case 16:
+      if (input.flag()) mutation.mutable_purge_trash()->set_inode(input.id());
+      mutation.mutable_purge_trash()->set_all(input.byte() < 0x20);
+      return;
     default: {
       const std::string_view bytes = input.bytes();
       mutation.ParsePartialFromArray(bytes.data(), static_cast<int>(bytes.size()));
@@ -209,7 +219,7 @@ void draw_repair_command(Input& input, wire::Command& command) {
 }
 
 void draw_own_command(Input& input, wire::Command& command) {
-  switch (input.below(14)) {
+  switch (input.below(16)) {
     case 0:
       command.mutable_open_session();
       return;
@@ -248,6 +258,12 @@ void draw_own_command(Input& input, wire::Command& command) {
       command.ParsePartialFromArray(bytes.data(), static_cast<int>(bytes.size()));
       return;
     }
+    case 8:
+      command.mutable_set_trash_period()->set_period_ms(static_cast<int64_t>(input.number()));
+      return;
+    case 9:
+      command.mutable_expire_trash()->set_max_rows(static_cast<uint32_t>(input.number()));
+      return;
     default:
       draw_repair_command(input, command);
   }

@@ -18,6 +18,7 @@ bool is_recorded(MessageType type) {
     case MessageType::kList:
     case MessageType::kGetBlocks:
     case MessageType::kRenewLeases:
+    case MessageType::kListTrash:
       return true;
     default:
       return false;

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "core/base/check.h"
+#include "core/base/printable.h"
 #include "core/meta/keys.h"
 #include "core/meta/tables.h"
 #include "core/raft/raft.h"
@@ -47,7 +48,15 @@ std::string first_difference(const std::vector<Line>& seen, const std::vector<Li
 
 std::vector<std::string> describe_rows(const KvReader& store) {
   std::vector<std::string> lines;
-  describe_inode(MetaTables(store, kGroup), kRootInode, "", lines);
+  const MetaTables tables(store, kGroup);
+  describe_inode(tables, kRootInode, "", lines);
+  const Status scanned =
+      scan_rows<wire::TrashRow>(store, tables.keys().all_trash(), [&](std::string_view key, const wire::TrashRow& row) {
+        const std::string kept = fmt::format("trash until {} {}", trash_expiry(key), printable(row.path()));
+        describe_inode(tables, InodeId(last_id(key)), kept, lines);
+        return true;
+      });
+  DOGFS_CHECK(scanned.has_value());
   return lines;
 }
 

@@ -43,6 +43,13 @@ uint64_t count_uncommitted_blocks(const KvReader& rows) {
   return found;
 }
 
+// What is in the trash exists until its time is over, for which the leader looks every second.
+uint64_t count_overdue(const KvReader& rows) {
+  const auto counters = MetaTables(rows, kGroup).counters();
+  DOGFS_CHECK(counters.has_value());
+  return counters.value() ? count(rows, MetaKeys(kGroup).trash_due(counters.value()->log_time_ms())) : 0;
+}
+
 // The rows of the Raft log, as core/raft/raft_store.h lays them out.
 KeyRange log_rows() {
   std::string prefix = "R";
@@ -80,6 +87,7 @@ std::string LeakOracle::look_at_metadata(const KvReader& rows) const {
       {"sessions", count(rows, keys.sessions(SessionId()))},
       {"kept replies", count(rows, keys.all_replies())},
       {"deleted inodes that are not taken apart", count(rows, keys.detached_after(InodeId()))},
+      {"trees in the trash that are overdue", count_overdue(rows)},
       {"shards to be deleted", count_garbage(rows)},
       {"repairs", count(rows, keys.all_reserved())},
       {"blocks that were never committed", count_uncommitted_blocks(rows)},

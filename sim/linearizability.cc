@@ -36,10 +36,12 @@ struct Read {
   wire::ListRequest list;
   wire::GetBlocksRequest blocks;
   wire::RenewLeasesRequest leases;
+  wire::ListTrashRequest trash;
   wire::StatReply stat_reply;
   wire::ListReply list_reply;
   wire::GetBlocksReply blocks_reply;
   wire::RenewLeasesReply leases_reply;
+  wire::ListTrashReply trash_reply;
   uint64_t first = 0;  // the positions that real time leaves it
   uint64_t last = 0;
   bool placed = false;
@@ -69,6 +71,8 @@ const google::protobuf::Message& request_of(const Read& read) {
       return read.list;
     case MessageType::kGetBlocks:
       return read.blocks;
+    case MessageType::kListTrash:
+      return read.trash;
     default:
       return read.leases;
   }
@@ -169,6 +173,10 @@ class Checker {
       case MessageType::kRenewLeases:
         parse(read.leases, operation.request);
         if (good) parse(read.leases_reply, reply);
+        return;
+      case MessageType::kListTrash:
+        parse(read.trash, operation.request);
+        if (good) parse(read.trash_reply, reply);
         return;
       default:
         reads_.pop_back();
@@ -383,6 +391,8 @@ class Checker {
         return model.check_list(read.list, code, read.list_reply);
       case MessageType::kGetBlocks:
         return model.check_blocks(read.blocks, code, read.blocks_reply);
+      case MessageType::kListTrash:
+        return model.check_trash(read.trash, code, read.trash_reply);
       default:
         return model.check_leases(read.leases, code, read.leases_reply);
     }

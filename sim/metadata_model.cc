@@ -12,6 +12,7 @@
 #include "core/meta/replace_blocks.h"
 #include "core/meta/server_states.h"
 #include "core/meta/session_commands.h"
+#include "core/meta/trash.h"
 #include "core/meta/truncate.h"
 
 namespace dogfs::sim {
@@ -111,6 +112,11 @@ ModelAnswer MetadataModel::run(const wire::Command& command, const wire::Mutatio
       return replace_blocks(mutation.replace_blocks());
     case wire::Mutation::kTruncateFile:
       return truncate_file(command, mutation.truncate_file());
+    case wire::Mutation::kRestoreTrash:
+      return restore_trash(command, mutation.restore_trash());
+    case wire::Mutation::kPurgeTrash:
+      return purge_trash(mutation.purge_trash());
+    case wire::Mutation::kSetQuota:
     case wire::Mutation::OPERATION_NOT_SET:
       break;
   }
@@ -142,6 +148,13 @@ void MetadataModel::apply_own(const wire::Command& command, Applied& applied) {
       return administer_server(command.administer_server());
     case wire::Command::kExpireSessions:
       return expire_sessions(command.expire_sessions());
+    case wire::Command::kSetTrashPeriod: {
+      const int64_t period_ms = command.set_trash_period().period_ms();
+      if (period_ms >= 0 && period_ms <= kMaxTrashPeriodMs) trash_ms_ = period_ms;
+      return;
+    }
+    case wire::Command::kExpireTrash:
+      return expire_trash(command.expire_trash());
     case wire::Command::kExpireLease: {
       const auto file = inodes_.find(command.expire_lease().inode());
       if (file == inodes_.end() || file->second.writer == 0) return;
@@ -269,13 +282,10 @@ void MetadataModel::detach(const wire::Command& command, uint64_t id) {
   inode.parent = 0;
 }
 
-bool MetadataModel::is_attached(const Inode& inode) const {
+const MetadataModel::Inode& MetadataModel::top_of(const Inode& inode) const {
   const Inode* at = &inode;
-  while (at->id != kRootId) {
-    if (at->parent == 0) return false;
-    at = &inodes_.at(at->parent);
-  }
-  return true;
+  while (at->parent != 0) at = &inodes_.at(at->parent);
+  return *at;
 }
 
 ModelAnswer MetadataModel::make_directory(const wire::Command& command, const wire::MakeDirectory& operation) {
@@ -375,7 +385,19 @@ ModelAnswer MetadataModel::remove(const wire::Command& command, const wire::Dele
   const bool full = !inodes_.at(lookup.inode).children.empty();
   if (full && !operation.recursive()) return refused(ErrorCode::kDirectoryNotEmpty);
   detach(command, lookup.inode);
-  return {};
+  ModelAnswer answer;
+  wire::DeleteResult& result = *answer.result.mutable_delete_();
+  if (trash_ms_ == 0 || operation.skip_trash()) return answer;
+  const int64_t expires_ms = log_time_ms_ + trash_ms_;
+  inodes_.at(lookup.inode).kept = {.path = operation.path(),
+                                   .deleted_by = command.principal(),
+                                   .deleted_ms = log_time_ms_,
+                                   .deleted_wall_ms = command.wall_ms(),
+                                   .expires_ms = expires_ms};
+  trash_.emplace(expires_ms, lookup.inode);
+  result.set_trashed_inode(lookup.inode);
+  result.set_kept_ms(trash_ms_);
+  return answer;
 }
 
 // --- Leases and blocks -----------------------------------------------------------------------------------------------
@@ -402,9 +424,9 @@ std::optional<ModelAnswer> MetadataModel::check_lease(uint64_t id, uint64_t epoc
   if (inode == inodes_.end()) return refused(ErrorCode::kGone);
   const Inode& file = inode->second;
   ModelAnswer answer;
-  answer.or_gone = !is_attached(file);
+  answer.or_gone = is_going(file);
   if (!file.directory && file.writer != 0 && file.lease_epoch == epoch) {
-    if (!answer.or_gone) return std::nullopt;
+    if (is_attached(file)) return std::nullopt;
     answer.code = ErrorCode::kGone;
   } else {
     answer.code = file.directory ? ErrorCode::kInvalidArgument : ErrorCode::kLeaseLost;

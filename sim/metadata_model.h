@@ -10,8 +10,10 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/error.h"
@@ -50,11 +52,13 @@ class MetadataModel {
   Mismatch check_stat(const wire::StatRequest& request, ErrorCode code, const wire::StatReply& reply) const;
   Mismatch check_list(const wire::ListRequest& request, ErrorCode code, const wire::ListReply& reply) const;
   Mismatch check_blocks(const wire::GetBlocksRequest& request, ErrorCode code, const wire::GetBlocksReply& reply) const;
+  Mismatch check_trash(const wire::ListTrashRequest& request, ErrorCode code, const wire::ListTrashReply& reply) const;
   Mismatch check_leases(const wire::RenewLeasesRequest& request, ErrorCode code,
                         const wire::RenewLeasesReply& reply) const;
 
   // --- For the comparison with the rows of a node
-  // "/a/b directory 7", "/a/c file 8 length 12 epoch 1 writer 3", …: all that can be reached, in order.
+  // "/a/b directory 7", "/a/c file 8 length 12 epoch 1 writer 3", …: all that can be reached, in order, and then all
+  // that is in the trash.
   std::vector<std::string> describe_tree() const;
   std::vector<uint64_t> sessions() const;
 
@@ -76,10 +80,19 @@ class MetadataModel {
     uint64_t length = 0;   // as it was committed
     uint64_t visible = 0;  // what truncation left of that
   };
+  // Of what can be restored.
+  struct Kept {
+    std::string path;
+    std::string deleted_by;
+    int64_t deleted_ms = 0;  // log time
+    int64_t deleted_wall_ms = 0;
+    int64_t expires_ms = 0;  // log time
+  };
   struct Inode {
     uint64_t id = 0;
     bool directory = false;
-    uint64_t parent = 0;  // 0: deleted, or the root
+    uint64_t parent = 0;       // 0: deleted, or the root
+    std::optional<Kept> kept;  // in the trash, as the top of what was deleted
     std::string name;
     uint32_t mode = 0;
     std::string owner;
@@ -128,6 +141,10 @@ class MetadataModel {
   ModelAnswer create_file(const wire::Command& command, const wire::CreateFile& operation);
   ModelAnswer rename(const wire::Command& command, const wire::Rename& operation);
   ModelAnswer remove(const wire::Command& command, const wire::Delete& operation);
+  ModelAnswer restore_trash(const wire::Command& command, const wire::RestoreTrash& operation);
+  ModelAnswer purge_trash(const wire::PurgeTrash& operation);
+  void expire_trash(const wire::ExpireTrash& operation);
+  void end_keeping(Inode& inode);
   ModelAnswer recover_lease(const wire::RecoverLease& operation);
   ModelAnswer append_file(const wire::Command& command, const wire::AppendFile& operation);
   ModelAnswer truncate_file(const wire::Command& command, const wire::TruncateFile& operation);
@@ -148,7 +165,11 @@ class MetadataModel {
   uint64_t make_parents(const wire::Command& command, const Lookup& lookup, uint32_t mode);
   void detach(const wire::Command& command, uint64_t inode);
   void revoke(Inode& file);
-  bool is_attached(const Inode& inode) const;
+  // The inode itself, or the one above it that has no parent.
+  const Inode& top_of(const Inode& inode) const;
+  bool is_attached(const Inode& inode) const { return top_of(inode).id == kRootId; }
+  // It may be there by its number, or not.
+  bool is_going(const Inode& inode) const { return !is_attached(inode) && !top_of(inode).kept; }
   // What is wrong with the lease; nullopt if it holds.
   std::optional<ModelAnswer> check_lease(uint64_t inode, uint64_t epoch) const;
   ErrorCode check_takes_shards(uint64_t server) const;
@@ -160,11 +181,14 @@ class MetadataModel {
 
   wire::FileStatus status_of(const Inode& inode) const;
   Mismatch check_status(const Inode& inode, const wire::FileStatus& seen) const;
+  Mismatch check_trash_entry(const Inode& inode, const wire::TrashEntry& seen) const;
   Mismatch check_block_list(const Inode& file, const wire::GetBlocksRequest& request,
                             const wire::GetBlocksReply& reply) const;
   void describe(const Inode& inode, const std::string& path, std::vector<std::string>& lines) const;
 
   std::map<uint64_t, Inode> inodes_;
+  std::set<std::pair<int64_t, uint64_t>> trash_;  // (end, inode)
+  int64_t trash_ms_ = 0;
   std::map<uint64_t, ModelSession> sessions_;
   std::map<uint64_t, Server> servers_;
   std::string cluster_uuid_;

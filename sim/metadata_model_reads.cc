@@ -114,8 +114,8 @@ MetadataModel::Mismatch MetadataModel::check_blocks(const wire::GetBlocksRequest
   }
   const auto file = inodes_.find(id);
   if (file == inodes_.end()) return wrong_code(code, ErrorCode::kNotFound);
-  // Its blocks go one after the other, and then itself.
-  if (!is_attached(file->second)) return std::nullopt;
+  // Its blocks go one after the other, and then itself. What is in the trash can be read to its end.
+  if (is_going(file->second)) return std::nullopt;
   if (file->second.directory) return wrong_code(code, ErrorCode::kIsADirectory);
   if (code != ErrorCode::kOk) return wrong_code(code, ErrorCode::kOk);
   if (reply.inode() != id) return fmt::format("inode {} instead of {}", reply.inode(), id);
@@ -132,7 +132,7 @@ MetadataModel::Mismatch MetadataModel::check_leases(const wire::RenewLeasesReque
     const auto file = inodes_.find(id);
     const bool held = file != inodes_.end() && file->second.writer != 0 && file->second.writer == request.session();
     // The lease of a deleted file goes when the file is taken apart.
-    if (held && !is_attached(file->second)) continue;
+    if (held && is_going(file->second)) continue;
     if (held == said_lost) return fmt::format("the lease of inode {} is {}held", id, held ? "" : "not ");
   }
   return lost == reply.lost().end() ? Mismatch() : "a lease that was not asked for";
@@ -151,6 +151,10 @@ void MetadataModel::describe(const Inode& inode, const std::string& path, std::v
 std::vector<std::string> MetadataModel::describe_tree() const {
   std::vector<std::string> lines;
   describe(inodes_.at(kRootId), "", lines);
+  for (const auto& [expires_ms, id] : trash_) {
+    const Kept& kept = *inodes_.at(id).kept;
+    describe(inodes_.at(id), fmt::format("trash until {} {}", expires_ms, printable(kept.path)), lines);
+  }
   return lines;
 }
 

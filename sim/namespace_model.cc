@@ -184,6 +184,30 @@ void NamespaceModel::begin_remove(const std::string& path) {
   }
 }
 
+NamespaceModel::Subtree NamespaceModel::subtree_at(const std::string& path) const {
+  Subtree tree;
+  for (const std::string& each : subtree(path)) tree.certain[each.substr(path.size())] = certain_.at(each);
+  for (const auto& [each, possible] : uncertain_) {
+    if (is_under(each, path)) tree.uncertain[each.substr(path.size())] = possible;
+  }
+  return tree;
+}
+
+void NamespaceModel::begin_restore(const Subtree& tree, const std::string& target) {
+  for (const auto& [behind, entry] : tree.certain) add(uncertain_[target + behind], entry);
+  for (const auto& [behind, possible] : tree.uncertain) {
+    uncertain_[target + behind] = possible;
+    uncertain_[target + behind].absent = true;
+  }
+}
+
+void NamespaceModel::restored(const Subtree& tree, const std::string& target) {
+  for (const auto& [behind, entry] : tree.certain) {
+    uncertain_.erase(target + behind);
+    certain_[target + behind] = entry;
+  }
+}
+
 void NamespaceModel::removed(const std::string& path) {
   forget_uncertain(path);
 }

@@ -66,6 +66,11 @@ class NamespaceModel {
  public:
   using Entries = std::map<std::string, ModelEntry>;
   using Uncertain = std::map<std::string, Possible>;
+  // What is at a path and below it, by what comes behind that path: "" is the top.
+  struct Subtree {
+    Entries certain;
+    Uncertain uncertain;
+  };
 
   const Entries& certain() const { return certain_; }
   const Uncertain& uncertain() const { return uncertain_; }
@@ -75,6 +80,8 @@ class NamespaceModel {
   std::vector<std::string> names_in(std::string_view directory) const;
   // A name that was never used.
   std::string fresh_name() { return "n" + std::to_string(++last_name_); }
+
+  Subtree subtree_at(const std::string& path) const;
 
   // --- Before an operation: it may or may not take effect ---
   void begin_make_directory(const std::string& path);
@@ -89,12 +96,18 @@ class NamespaceModel {
   void created(const std::string& path);
   void begin_rename(const std::string& source, const std::string& target);
   void begin_remove(const std::string& path);
+  // Of what was taken away whole, at a path where nothing is.
+  void begin_restore(const Subtree& tree, const std::string& target);
 
   // --- It has taken effect ---
   void made_directory(const std::string& path);
   void written(const std::string& path, const ModelFile& file);
   void renamed(const std::string& source, const std::string& target);
   void removed(const std::string& path);
+  void restored(const Subtree& tree, const std::string& target);
+
+  // --- It certainly has not
+  void not_restored(const std::string& target) { forget_uncertain(target); }
 
   // Whether `name` may be in a listing of `directory` that lacks it in names_in().
   bool may_contain(std::string_view directory, std::string_view name) const;

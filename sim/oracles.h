@@ -113,6 +113,7 @@ class ShardOracle {
   };
 
   std::vector<Listed> listed_shards();
+  bool was_deleted(const ShardKey& key);
   Task<void> verify_shard(Node& reader, Listed shard);
 
   Cluster& cluster_;

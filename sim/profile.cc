@@ -100,6 +100,7 @@ class ProfileDraw {
     if (!only_data_) draw_looks();
     if (!only_data_) draw_leases();
     draw_departures();
+    draw_trash();
     return std::move(drawn_);
   }
 
@@ -256,6 +257,16 @@ class ProfileDraw {
       fault.mutable_drain_server()->set_remove(true);
       --removable;
     }
+  }
+
+  // A third of the clusters keep what is deleted, for so long that some of it expires while the clients work, and some
+  // does not before the end.
+  void draw_trash() {
+    RandomStream draws = stream("trash");
+    if (draws.below(3) > 0) return;
+    proto::Work& work = *drawn_.mutable_work();
+    work.set_trash_period_ms(static_cast<uint32_t>(draws.between(uint64_t{500}, 20'000)) * pace_);
+    work.set_trash_operations_per_hundred(static_cast<uint32_t>(draws.between(uint64_t{5}, 30)));
   }
 
   // How many chunk servers may go for good, when those that die for good have.

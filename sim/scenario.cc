@@ -132,6 +132,10 @@ Status validate(const proto::Scenario& scenario) {
       work.syncs_per_hundred() > 100) {
     return invalid("work: more than a hundred in a hundred");
   }
+  if (work.trash_operations_per_hundred() > 100) return invalid("work: more than a hundred in a hundred");
+  if (work.trash_operations_per_hundred() > 0 && work.trash_period_ms() == 0) {
+    return invalid("work: operations on the trash without a trash_period_ms");
+  }
   for (const uint32_t nodes : {scenario.meta_nodes(), scenario.chunk_servers(), scenario.clients()}) {
     if (nodes > kMaxNodes) return invalid("too many nodes");
   }

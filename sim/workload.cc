@@ -113,6 +113,8 @@ Task<void> Workload::prepare() {
     co_return;
   }
   state_.model.made_directory(state_.root);
+  const Status kept = co_await set_up_trash();
+  if (!kept.has_value()) fail("prepare", kept.error().to_string());
   RandomStream draws(state_.key.with("prepare"));
   for (uint32_t i = 0; i < context_.scenario.work().files_before_faults(); ++i) {
     record_begin();
@@ -184,6 +186,8 @@ Task<void> Workload::operate(uint64_t number) {
   Status status = ok();
   if (std::optional<Status> done = co_await operate_on_ends(number, draws)) {
     status = *std::move(done);
+  } else if (std::optional<Status> on_trash = co_await operate_on_trash(number)) {
+    status = *std::move(on_trash);
   } else if (choice < 30) {
     status = co_await write_file(draws);
   } else if (choice < 60) {
@@ -500,11 +504,18 @@ Task<Status> Workload::remove_path(RandomStream& draws) {
   const std::string path = pick(paths, draws);
   if (path.empty()) co_return ok();
   const bool recursive = state_.model.certain().at(path).is_directory();
+  NamespaceModel::Subtree tree = state_.model.subtree_at(path);
   state_.model.begin_remove(path);
   record_what("remove", path);
-  Status removed = co_await client_.remove(path, recursive);
+  const bool keeps = context_.scenario.work().trash_period_ms() > 0;
+  RandomStream choices(state_.key.with("skip trash").with(state_.last_drawn));
+  const DeleteOptions options{.recursive = recursive, .skip_trash = keeps && choices.below(5) == 0};
+  Result<wire::DeleteResult> removed = co_await client_.remove(path, options);
   if (!removed.has_value()) co_return judge("remove " + path, std::move(removed).error());
   state_.model.removed(path);
+  const uint64_t inode = removed.value().trashed_inode();
+  if ((inode != 0) != (keeps && !options.skip_trash)) wrong(path + " went the wrong way");
+  if (inode != 0) state_.trash.push_back({inode, path, std::move(tree)});
   co_return ok();
 }
 

@@ -1,9 +1,9 @@
 // What clients do in a run: each works in a directory of its own, and holds every answer against its model.
 //
 // Operations are drawn one by one, each from a stream of its own. Files of all interesting sizes (none, a byte, around
-// a cell, a stripe and a block, several blocks) are written, read whole and in parts, overwritten, renamed, listed and
-// removed. An answer that contradicts the model fails the run; an operation that fails for a reason that faults excuse
-// leaves its paths uncertain.
+// a cell, a stripe and a block, several blocks) are written, read whole and in parts, overwritten, renamed, listed,
+// removed and restored. An answer that contradicts the model fails the run; an operation that fails for a reason that
+// faults excuse leaves its paths uncertain.
 #pragma once
 
 #include <memory>
@@ -22,11 +22,19 @@
 
 namespace dogfs::sim {
 
+// What a client has put into the trash, and has not taken out again.
+struct TrashedTree {
+  uint64_t inode = 0;
+  std::string path;
+  NamespaceModel::Subtree tree;
+};
+
 // What is known of a client over all its lives.
 struct ClientState {
   std::string root;  // "/client-1"
   StreamKey key;
   NamespaceModel model;
+  std::vector<TrashedTree> trash{};
   uint64_t last_drawn = 0;  // the number of the last operation, over all lives
   uint64_t last_look = 0;   // at other clients' directories, likewise
   uint64_t operations = 0;
@@ -71,6 +79,13 @@ class Workload {
   Task<void> operate(uint64_t number);
   // The operations that a scenario asks for beside the usual ones; nullopt where it is one of those.
   Task<std::optional<Status>> operate_on_ends(uint64_t number, RandomStream& draws);
+  // Those on the trash, likewise (workload_trash.cc).
+  Task<std::optional<Status>> operate_on_trash(uint64_t number);
+  Task<Status> set_up_trash();
+  Task<Status> restore_from_trash(RandomStream& draws);
+  Task<Status> purge_trash(RandomStream& draws);
+  Task<Status> list_trash();
+  std::string restore_target(const TrashedTree& trashed, RandomStream& draws);
   Task<Status> make_directory(RandomStream& draws);
   Task<Status> write_file(RandomStream& draws);
   Task<Status> write_to(std::string path, ModelFile file, RandomStream& draws);

@@ -54,6 +54,7 @@ namespace dogfs {
   X(kNotSealed, 320, kFail, "shard is not sealed")                                                \
   X(kWrongCluster, 321, kFail, "node belongs to another cluster")                                 \
   X(kConflict, 322, kFail, "conflicting state")                                                   \
+  X(kQuotaExceeded, 330, kFail, "quota exceeded")                                                 \
   /* corrupt */                                                                                   \
   X(kChecksumMismatch, 400, kCorrupt, "checksum mismatch")                                        \
   X(kCorrupt, 401, kCorrupt, "corrupt data")                                                      \

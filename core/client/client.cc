@@ -34,6 +34,11 @@ class Client::Impl {
     co_return ok();
   }
 
+  // A change whose result the caller wants.
+  Task<Result<wire::MutationResult>> change_for(wire::Mutation mutation) {
+    return context_.session.mutate(std::move(mutation));
+  }
+
   // A read that names a path.
   template <class ReplyMessage, class RequestMessage>
   Task<Result<ReplyMessage>> ask(MessageType type, RequestMessage message) {
@@ -180,13 +185,49 @@ Task<Status> Client::rename(std::string source, std::string target, bool replace
   co_return co_await impl_->change(std::move(mutation));
 }
 
-Task<Status> Client::remove(std::string path, bool recursive) {
+Task<Result<wire::DeleteResult>> Client::remove(std::string path, DeleteOptions options) {
   DOGFS_CO_TRYV(check_path(path));
   wire::Mutation mutation;
   wire::Delete& message = *mutation.mutable_delete_();
   message.set_path(std::move(path));
-  message.set_recursive(recursive);
+  message.set_recursive(options.recursive);
+  message.set_skip_trash(options.skip_trash);
+  DOGFS_CO_TRY(const wire::MutationResult result, co_await impl_->change_for(std::move(mutation)));
+  co_return result.delete_();
+}
+
+Task<Status> Client::restore_trash(uint64_t inode, RestoreOptions options) {
+  DOGFS_CO_TRYV(check_path(options.target));
+  wire::Mutation mutation;
+  wire::RestoreTrash& message = *mutation.mutable_restore_trash();
+  message.set_inode(inode);
+  message.set_target(std::move(options.target));
+  message.set_parents(options.parents);
   co_return co_await impl_->change(std::move(mutation));
+}
+
+Task<Status> Client::purge_trash(uint64_t inode) {
+  wire::Mutation mutation;
+  mutation.mutable_purge_trash()->set_inode(inode);
+  return impl_->change(std::move(mutation));
+}
+
+Task<Status> Client::empty_trash() {
+  for (bool more = true; more;) {
+    wire::Mutation mutation;
+    mutation.mutable_purge_trash()->set_all(true);
+    DOGFS_CO_TRY(const wire::MutationResult result, co_await impl_->change_for(std::move(mutation)));
+    more = result.purge_trash().more();
+  }
+  co_return ok();
+}
+
+Task<Result<wire::ListTrashReply>> Client::list_trash(wire::ListTrashRequest request) {
+  return impl_->ask_leader<wire::ListTrashReply>(MessageType::kListTrash, std::move(request));
+}
+
+Task<Result<wire::AdministerTrashReply>> Client::administer_trash(wire::AdministerTrashRequest request) {
+  return impl_->ask_leader<wire::AdministerTrashReply>(MessageType::kAdministerTrash, std::move(request));
 }
 
 Task<Status> Client::set_policy(std::string path, std::optional<wire::EcPolicy> policy) {

@@ -52,6 +52,16 @@ struct MakeDirectoryOptions {
   const wire::EcPolicy* policy = nullptr;  // none: inherit
 };
 
+struct DeleteOptions {
+  bool recursive = false;
+  bool skip_trash = false;  // gone for good, although the cluster keeps what is deleted
+};
+
+struct RestoreOptions {
+  std::string target;    // empty: the path that it had
+  bool parents = false;  // make the directories that are missing above it
+};
+
 // What was reached for the blocks of a file that was written.
 struct WriteOutcome {
   uint64_t bytes = 0;
@@ -142,7 +152,17 @@ class Client {
   // One page of entries with names greater than `after`.
   Task<Result<wire::ListReply>> list(std::string path, std::string after, uint32_t limit);
   Task<Status> rename(std::string source, std::string target, bool replace);
-  Task<Status> remove(std::string path, bool recursive);
+  // The result says whether it is in the trash.
+  Task<Result<wire::DeleteResult>> remove(std::string path, DeleteOptions options);
+  // Takes the tree whose top is `inode` out of the trash. kNotFound where it is not there (any more).
+  Task<Status> restore_trash(uint64_t inode, RestoreOptions options);
+  // Ends the keeping of one tree in the trash, or of all that are there.
+  Task<Status> purge_trash(uint64_t inode);
+  Task<Status> empty_trash();
+  // One page of what is in the trash, what goes first at the front.
+  Task<Result<wire::ListTrashReply>> list_trash(wire::ListTrashRequest request);
+  // For how long what is deleted is kept: sets it, or only tells.
+  Task<Result<wire::AdministerTrashReply>> administer_trash(wire::AdministerTrashRequest request);
   // Of the files that are made in this directory, and below it, from now on. None: the parent's.
   Task<Status> set_policy(std::string path, std::optional<wire::EcPolicy> policy);
   Task<Status> recover_lease(std::string path);

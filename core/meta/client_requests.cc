@@ -23,7 +23,8 @@ bool needs_placement(const wire::Mutation& mutation) {
 
 bool may_leave_garbage(wire::Mutation::OperationCase operation) {
   return operation == wire::Mutation::kDelete || operation == wire::Mutation::kRename ||
-         operation == wire::Mutation::kCreateFile || operation == wire::Mutation::kReplaceBlocks;
+         operation == wire::Mutation::kCreateFile || operation == wire::Mutation::kReplaceBlocks ||
+         operation == wire::Mutation::kPurgeTrash;
 }
 
 const google::protobuf::RepeatedField<uint64_t>& excluded_servers(const wire::Mutation& mutation) {

@@ -9,6 +9,7 @@
 #include "core/meta/keys.h"
 #include "core/meta/server_commands.h"
 #include "core/meta/session_commands.h"
+#include "core/meta/trash.h"
 #include "core/raft/raft.h"
 #include "core/wire/chunk.pb.h"
 #include "core/wire/rpc.h"
@@ -22,6 +23,9 @@ constexpr Duration kInitializeInterval = milliseconds(200);
 constexpr Duration kReclaimInterval = seconds(1);
 constexpr Duration kConfirmInterval = milliseconds(500);
 constexpr uint32_t kReclaimRowsPerStep = 1000;
+constexpr Duration kTrashInterval = seconds(1);
+constexpr uint32_t kTrashRowsPerStep = 100;
+static_assert(kTrashRowsPerStep <= kMaxTrashRows);
 constexpr size_t kScanPageRows = 1000;
 // How many times within its limit a lease or session is looked at.
 constexpr int kLooksPerLimit = 8;
@@ -58,6 +62,14 @@ Result<bool> has_detached(const MetaTables& tables) {
   return found;
 }
 
+// Whether something in the trash is due once the log time has moved on by `elapsed_ms`.
+Result<bool> has_due_trash(const MetaTables& tables, int64_t elapsed_ms) {
+  DOGFS_TRY(const std::optional<wire::CountersRow> counters, tables.counters());
+  if (!counters || counters->trash_entries() == 0) return false;
+  DOGFS_TRY(const std::optional<int64_t> next, next_trash_expiry(tables));
+  return next && *next <= counters->log_time_ms() + elapsed_ms;
+}
+
 std::string make_uuid(Random& random) {
   std::string uuid;
   append_big_endian(uuid, random.draw("meta.cluster_uuid"));
@@ -72,6 +84,7 @@ Duties::Duties(MetaParts& parts) : parts_(parts), tasks_(parts.env.executor, par
 void Duties::start() {
   tasks_.spawn(repeat(&Duties::initialize, kInitializeInterval, wake_));
   tasks_.spawn(repeat(&Duties::reclaim, kReclaimInterval, parts_.reclaim_wanted));
+  tasks_.spawn(repeat(&Duties::expire_trash, kTrashInterval, wake_));
   tasks_.spawn(repeat(&Duties::expire_leases, parts_.options.lease_limit / kLooksPerLimit, wake_));
   tasks_.spawn(repeat(&Duties::expire_sessions, parts_.options.session_limit / kLooksPerLimit, wake_));
   tasks_.spawn(repeat(&Duties::confirm_deletions, kConfirmInterval, wake_));
@@ -134,6 +147,19 @@ Task<void> Duties::reclaim() {
     wire::Command command;
     command.mutable_reclaim_step()->set_max_rows(kReclaimRowsPerStep);
     if (!co_await propose(std::move(command))) co_return;
+  }
+}
+
+Task<void> Duties::expire_trash() {
+  while (!stopping_ && parts_.is_leader()) {
+    const int64_t elapsed_ms = parts_.proposer.unstamped_ms();
+    const Result<bool> due = co_await parts_.reader.read<bool>(
+        [elapsed_ms](const MetaTables& tables) { return has_due_trash(tables, elapsed_ms); });
+    if (!due || !due.value()) co_return;
+    wire::Command command;
+    command.mutable_expire_trash()->set_max_rows(kTrashRowsPerStep);
+    if (!co_await propose(std::move(command))) co_return;
+    parts_.reclaim_wanted.notify_all();
   }
 }
 

@@ -1,5 +1,6 @@
 // What the leader does unasked: gives a new cluster its identity, reclaims what was deleted, takes leases and sessions
-// from clients that fell silent, writes down which garbage is gone, and tells servers that fell silent who leads.
+// from clients that fell silent, ends the keeping of what is due in the trash, writes down which garbage is gone, and
+// tells servers that fell silent who leads.
 //
 // Each duty is a loop that looks, in a bounded read, whether there is something to do, and proposes one bounded command
 // at a time. A node that does not lead sleeps. Whatever a duty believes is checked again by apply, so a leader that was
@@ -30,6 +31,7 @@ class Duties {
 
   Task<void> initialize();
   Task<void> reclaim();
+  Task<void> expire_trash();
   Task<void> expire_leases();
   Task<void> expire_sessions();
   Task<void> confirm_deletions();

@@ -9,6 +9,7 @@
 #include "core/base/printable.h"
 #include "core/ec/policy_wire.h"
 #include "core/meta/block_commands.h"
+#include "core/meta/path.h"
 #include "core/meta/repair_commands.h"
 #include "core/meta/risk.h"
 #include "core/meta/tables.h"
@@ -27,11 +28,18 @@ struct Entry {
   wire::DirectoryEntryRow row;
 };
 
+struct Kept {
+  int64_t expires_ms = 0;
+  wire::TrashRow row;
+};
+
 struct Rows {
   wire::CountersRow counters;
   std::map<InodeId, wire::InodeRow> inodes;
   std::vector<Entry> entries;
   std::set<InodeId> detached;
+  std::map<InodeId, Kept> trash;
+  size_t trash_rows = 0;
   std::map<InodeId, std::vector<FileBlock>> file_blocks;
   std::map<InodeId, wire::InlineTailRow> inline_tails;
   std::map<BlockId, wire::BlockRow> blocks;
@@ -89,6 +97,11 @@ Result<Rows> load_rows(const MetaTables& tables) {
       }));
   DOGFS_TRYV(scan_keys(reader, keys.detached_after(InodeId()),
                        [&](std::string_view key) { rows.detached.emplace(last_id(key)); }));
+  DOGFS_TRYV(scan_rows<wire::TrashRow>(reader, keys.all_trash(), [&](std::string_view key, wire::TrashRow row) {
+    ++rows.trash_rows;
+    rows.trash[InodeId(last_id(key))] = {trash_expiry(key), std::move(row)};
+    return true;
+  }));
   DOGFS_TRYV(scan_keys(reader, keys.all_replies(), [&](std::string_view key) {
     rows.replies.emplace_back(SessionId(id_before_last(key)), SequenceNumber(last_id(key)));
   }));
@@ -114,6 +127,7 @@ class Checker {
     check_entries();
     check_directories();
     check_attachment();
+    check_trash();
     for (const auto& [id, inode] : rows_.inodes) {
       if (inode.type() == wire::InodeRow::FILE) check_file(id, inode);
     }
@@ -139,6 +153,9 @@ class Checker {
     return found == rows_.inodes.end() ? nullptr : &found->second;
   }
 
+  // Whether it is the top of a tree that was cut off.
+  bool is_cut_off(InodeId id) const { return rows_.detached.contains(id) || rows_.trash.contains(id); }
+
   void check_entries() {
     std::map<InodeId, int> named;
     for (const Entry& entry : rows_.entries) {
@@ -160,10 +177,11 @@ class Checker {
     expect(root != nullptr && root->type() == wire::InodeRow::DIRECTORY, "I1: there is no root directory");
     for (const auto& [id, row] : rows_.inodes) {
       if (id == kRootInode) continue;
-      const bool detached = rows_.detached.contains(id);
-      expect(named[id] == (detached ? 0 : 1), "I1: inode {} has {} entries and is {}", id, named[id],
-             detached ? "detached" : "attached");
-      expect(detached == (row.parent() == 0), "I1: detached inode {} has parent {}", id, row.parent());
+      const bool cut_off = is_cut_off(id);
+      expect(named[id] == (cut_off ? 0 : 1), "I1: inode {} has {} entries and is {}", id, named[id],
+             cut_off ? "cut off" : "attached");
+      expect(cut_off == (row.parent() == 0), "I1: inode {} is {}cut off, with parent {}", id, cut_off ? "" : "not ",
+             row.parent());
     }
     for (const InodeId id : rows_.detached) expect(inode(id) != nullptr, "I1: detached inode {} is missing", id);
   }
@@ -182,14 +200,31 @@ class Checker {
     for (const auto& [id, row] : rows_.inodes) {
       InodeId at = id;
       size_t steps = 0;
-      while (at != kRootInode && !rows_.detached.contains(at) && steps++ <= rows_.inodes.size()) {
+      while (at != kRootInode && !is_cut_off(at) && steps++ <= rows_.inodes.size()) {
         const wire::InodeRow* here = inode(at);
         if (here == nullptr) break;
         at = InodeId(here->parent());
       }
-      expect(at == kRootInode || rows_.detached.contains(at), "I2: inode {} does not lead to the root", id);
+      expect(at == kRootInode || is_cut_off(at), "I2: inode {} does not lead to the root", id);
       expect(at != kRootInode || steps <= kMaxPathDepth, "I2: inode {} is {} levels deep", id, steps);
     }
+  }
+
+  void check_trash() {
+    for (const auto& [id, kept] : rows_.trash) {
+      const wire::InodeRow* top = inode(id);
+      expect(top != nullptr && top->trash_expires_ms() == kept.expires_ms && !rows_.detached.contains(id) &&
+                 kept.expires_ms > kept.row.deleted_ms(),
+             "I13: inode {} and its row in the trash do not agree", id);
+      const Result<Path> path = Path::parse(kept.row.path());
+      expect(path.has_value() && !path.value().is_root(), "I13: inode {} in the trash has had no path", id);
+    }
+    for (const auto& [id, row] : rows_.inodes) {
+      expect((row.trash_expires_ms() != 0) == rows_.trash.contains(id), "I13: inode {} has no row in the trash", id);
+    }
+    expect(rows_.trash_rows == rows_.trash.size(), "I13: an inode is in the trash twice");
+    expect(rows_.counters.trash_entries() == rows_.trash_rows, "I8: {} trees in the trash are counted and {} are there",
+           rows_.counters.trash_entries(), rows_.trash_rows);
   }
 
   void check_file(InodeId id, const wire::InodeRow& file) {

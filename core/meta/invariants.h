@@ -1,7 +1,7 @@
 // What must hold of the rows after every command, checked from scratch: for tests, and for the simulator's oracles.
 //
 //   I1  The root exists and is a directory. Every other inode has exactly one directory entry, which agrees with it,
-//       or is detached and has none.
+//       or is detached or in the trash and has none.
 //   I2  A directory counts its entries, and is higher than each of them. From every attached inode the root is reached, in
 //       kMaxPathDepth steps at most: there are no cycles, and everything has a path.
 //   I3  The blocks of a file follow each other without a gap from 0 on, and its inline tail from there to its length.
@@ -20,6 +20,7 @@
 //       damaged one that is rebuilt in place.
 //   I12 A server is what its operator wants, or dead. One that was removed has no shard and gets none, and once that was
 //       swept there is no garbage on it either.
+//   I13 What is in the trash has one row there, which agrees with it, and is not detached.
 #pragma once
 
 #include <string>

@@ -56,6 +56,10 @@ GarbageShard garbage_shard(std::string_view key) {
           .generation = ShardGeneration(read_big_endian(ids.substr(2 * kIdBytes + 4)))};
 }
 
+int64_t trash_expiry(std::string_view key) {
+  return static_cast<int64_t>(read_big_endian(key.substr(kFirstIdOffset)));
+}
+
 Risk risk_in(std::string_view key) {
   return static_cast<Risk>(key.at(kFirstIdOffset));
 }
@@ -101,6 +105,21 @@ KeyRange MetaKeys::entries(InodeId parent, std::string_view after) const {
   std::string begin = entry(parent, after);
   if (!after.empty()) begin.push_back('\0');
   return {std::move(begin), with_id('e', parent.next().value())};
+}
+
+// Log times are never negative, so that their order is that of their bytes.
+std::string MetaKeys::trash(int64_t expires_ms, InodeId inode) const {
+  std::string key = with_id('t', static_cast<uint64_t>(expires_ms));
+  append_big_endian(key, inode.value());
+  return key;
+}
+
+KeyRange MetaKeys::trash_due(int64_t now_ms) const {
+  return {table('t'), with_id('t', static_cast<uint64_t>(now_ms) + 1)};
+}
+
+KeyRange MetaKeys::trash_after(int64_t expires_ms, InodeId inode) const {
+  return {trash(expires_ms, inode).append(1, '\0'), end_of(table('t'))};
 }
 
 std::string MetaKeys::file_block(InodeId inode, uint64_t offset) const {

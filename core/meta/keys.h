@@ -12,6 +12,7 @@
 //   'n' inode                                    InlineTailRow: the end of a file that is too short for a block
 //   'l' inode                                    LeaseRow: the files that are being written
 //   'd' inode                                    DetachedRow: the deleted trees that are being reclaimed
+//   't' end (log time), inode                    TrashRow: the deleted trees that can be restored
 //   'c' server                                   ChunkServerRow
 //   'u' server uuid                              server id, 8 bytes
 //   's' session                                  SessionRow
@@ -39,6 +40,7 @@ inline constexpr InodeId kRootInode{1};
 uint64_t last_id(std::string_view key);
 InodeId entry_parent(std::string_view key);
 std::string_view entry_name(std::string_view key);
+int64_t trash_expiry(std::string_view key);
 GarbageShard garbage_shard(std::string_view key);
 Risk risk_in(std::string_view key);
 ServerId listing_server(std::string_view key);
@@ -60,6 +62,7 @@ class MetaKeys {
   std::string inline_tail(InodeId inode) const { return with_id('n', inode.value()); }
   std::string lease(InodeId inode) const { return with_id('l', inode.value()); }
   std::string detached(InodeId inode) const { return with_id('d', inode.value()); }
+  std::string trash(int64_t expires_ms, InodeId inode) const;
   std::string server(ServerId server) const { return with_id('c', server.value()); }
   std::string server_uuid(std::string_view uuid) const { return table('u').append(uuid); }
   std::string session(SessionId session) const { return with_id('s', session.value()); }
@@ -85,6 +88,11 @@ class MetaKeys {
   // Rows of ids greater than `after`.
   KeyRange leases(InodeId after) const { return behind('l', after.value()); }
   KeyRange detached_after(InodeId after) const { return behind('d', after.value()); }
+  KeyRange all_trash() const { return whole('t'); }
+  // What is to go at `now_ms` or before.
+  KeyRange trash_due(int64_t now_ms) const;
+  // What goes behind this one.
+  KeyRange trash_after(int64_t expires_ms, InodeId inode) const;
   KeyRange servers() const { return whole('c'); }
   KeyRange server_uuids() const { return whole('u'); }
   KeyRange sessions(SessionId after) const { return behind('s', after.value()); }

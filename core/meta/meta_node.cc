@@ -12,6 +12,7 @@
 #include "core/meta/server_admin.h"
 #include "core/meta/server_requests.h"
 #include "core/meta/state_machine.h"
+#include "core/meta/trash_requests.h"
 #include "core/raft/group_host.h"
 #include "core/wire/message_type.h"
 #include "core/wire/rpc.h"
@@ -53,6 +54,7 @@ class MetaNode::Impl {
         servers_(parts_, repairs_),
         membership_(parts_),
         admin_(parts_),
+        trash_(parts_),
         duties_(parts_),
         balancer_(parts_),
         idle_(env.clock) {}
@@ -132,6 +134,10 @@ class MetaNode::Impl {
         return balancer_.balance(std::move(request), deadline);
       case MessageType::kAdministerServer:
         return admin_.administer(std::move(request), deadline);
+      case MessageType::kListTrash:
+        return trash_.list(std::move(request), deadline);
+      case MessageType::kAdministerTrash:
+        return trash_.administer(std::move(request), deadline);
       case MessageType::kRegisterServer:
         return servers_.register_server(std::move(request), deadline);
       case MessageType::kHeartbeat:
@@ -178,6 +184,7 @@ class MetaNode::Impl {
   ServerRequests servers_;
   MembershipRequests membership_;
   ServerAdmin admin_;
+  TrashRequests trash_;
   Duties duties_;
   Balancer balancer_;
   // Requests under way; stop() waits for them.

@@ -5,6 +5,7 @@
 #include "core/base/limits.h"
 #include "core/base/printable.h"
 #include "core/ec/policy_wire.h"
+#include "core/meta/trash.h"
 
 namespace dogfs {
 namespace {
@@ -77,34 +78,6 @@ Status raise_heights(ApplyContext& context, InodeId directory, uint32_t height) 
   }
 }
 
-// No path may become longer than kMaxPathDepth, or what it leads to could not be named any more. Where a subtree does not
-// move down, none does.
-Status check_depth(const wire::InodeRow& moved, const Path& source, const Path& target) {
-  const size_t depth = target.components().size();
-  if (depth <= source.components().size() || depth + moved.height() <= kMaxPathDepth) return ok();
-  return Error(ErrorCode::kPathTooDeep,
-               fmt::format("\"{}\" would be {} levels deep, and may have {} more below it; the limit is {}",
-                           printable(target.text()), depth, moved.height(), kMaxPathDepth));
-}
-
-// Hangs the inode of `source` in at `target`, whose name is free by now.
-Status move_entry(ApplyContext& context, const Resolution& source, const Path& source_path, InodeId target_parent,
-                  std::string_view target_name) {
-  DOGFS_TRYV(remove_entry(context, source.parent(), source_path.name()));
-  DOGFS_TRY(wire::InodeRow parent, context.tables.required_inode(target_parent));
-  if (parent.entries() >= kMaxDirectoryEntries) return path_error(ErrorCode::kLimitExceeded, "the directory is full");
-  parent.set_entries(parent.entries() + 1);
-  parent.set_mtime_ms(context.wall_ms());
-  context.tables.put(parent);
-  DOGFS_TRY(wire::InodeRow inode, context.tables.required_inode(source.inode()));
-  inode.set_parent(target_parent.value());
-  inode.set_entry_name(std::string(target_name));
-  inode.set_ctime_ms(context.wall_ms());
-  context.tables.put(inode);
-  context.tables.put_entry(target_parent, target_name, entry_of(inode));
-  return raise_heights(context, target_parent, inode.height() + 1);
-}
-
 }  // namespace
 
 wire::InodeRow make_inode(ApplyContext& context, wire::InodeRow::Type type, uint32_t mode) {
@@ -121,6 +94,30 @@ wire::InodeRow make_inode(ApplyContext& context, wire::InodeRow::Type type, uint
 Status add_entry(ApplyContext& context, InodeId parent, std::string_view name, wire::InodeRow child) {
   DOGFS_TRYV(hang_in(context, parent, name, std::move(child)));
   return raise_heights(context, parent, 1);
+}
+
+Status attach(ApplyContext& context, wire::InodeRow inode, InodeId parent_id, std::string_view name) {
+  DOGFS_TRY(wire::InodeRow parent, context.tables.required_inode(parent_id));
+  if (parent.entries() >= kMaxDirectoryEntries) return path_error(ErrorCode::kLimitExceeded, "the directory is full");
+  parent.set_entries(parent.entries() + 1);
+  parent.set_mtime_ms(context.wall_ms());
+  context.tables.put(parent);
+  inode.set_parent(parent_id.value());
+  inode.set_entry_name(std::string(name));
+  inode.set_ctime_ms(context.wall_ms());
+  context.tables.put(inode);
+  context.tables.put_entry(parent_id, name, entry_of(inode));
+  return raise_heights(context, parent_id, inode.height() + 1);
+}
+
+// No path may become longer than kMaxPathDepth, or what it leads to could not be named any more. Where a subtree does
+// not move down, none does.
+Status check_depth(const wire::InodeRow& moved, const Path& source, const Path& target) {
+  const size_t depth = target.components().size();
+  if (depth <= source.components().size() || depth + moved.height() <= kMaxPathDepth) return ok();
+  return Error(ErrorCode::kPathTooDeep,
+               fmt::format("\"{}\" would be {} levels deep, and may have {} more below it; the limit is {}",
+                           printable(target.text()), depth, moved.height(), kMaxPathDepth));
 }
 
 Result<InodeId> make_missing_directories(ApplyContext& context, const Path& path, const Resolution& resolution,
@@ -203,10 +200,11 @@ Status rename(ApplyContext& context, const wire::Rename& operation) {
     DOGFS_TRYV(check_replaceable(context.tables, source, target, target_path.text()));
     DOGFS_TRYV(detach(context, target, target_path.name()));
   }
-  return move_entry(context, source, source_path, target.parent(), target_path.name());
+  DOGFS_TRY(wire::InodeRow cut, cut_off(context, source, source_path.name()));
+  return attach(context, std::move(cut), target.parent(), target_path.name());
 }
 
-Status remove(ApplyContext& context, const wire::Delete& operation) {
+Result<wire::DeleteResult> remove(ApplyContext& context, const wire::Delete& operation) {
   DOGFS_TRY(const Path path, Path::parse(operation.path()));
   if (path.is_root()) return Error(ErrorCode::kInvalidArgument, "the root directory cannot be deleted");
   DOGFS_TRY(const Resolution resolution, resolve_existing(context.tables, path));
@@ -214,14 +212,21 @@ Status remove(ApplyContext& context, const wire::Delete& operation) {
     DOGFS_TRY(const wire::InodeRow directory, context.tables.required_inode(resolution.inode()));
     if (directory.entries() > 0) return path_error(ErrorCode::kDirectoryNotEmpty, path.text());
   }
-  return detach(context, resolution, path.name());
+  if (context.counters.trash_ms() > 0 && !operation.skip_trash()) return put_into_trash(context, resolution, path);
+  DOGFS_TRYV(detach(context, resolution, path.name()));
+  return wire::DeleteResult();
 }
 
-Status detach(ApplyContext& context, const Resolution& resolution, std::string_view name) {
+Result<wire::InodeRow> cut_off(ApplyContext& context, const Resolution& resolution, std::string_view name) {
   DOGFS_TRYV(remove_entry(context, resolution.parent(), name));
   DOGFS_TRY(wire::InodeRow inode, context.tables.required_inode(resolution.inode()));
   inode.set_parent(0);
   inode.clear_entry_name();
+  return inode;
+}
+
+Status detach(ApplyContext& context, const Resolution& resolution, std::string_view name) {
+  DOGFS_TRY(const wire::InodeRow inode, cut_off(context, resolution, name));
   context.tables.put(inode);
   context.tables.put_detached(resolution.inode(), {});
   return ok();

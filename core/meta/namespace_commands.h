@@ -27,9 +27,10 @@ Status set_policy(ApplyContext& context, const wire::SetPolicy& operation);
 // (InodeRow::height is a bound, so a subtree from which its deepest part was taken away may be refused as well).
 Status rename(ApplyContext& context, const wire::Rename& operation);
 
-// kDirectoryNotEmpty without `recursive`. The root: kInvalidArgument. What was deleted is reclaimed in the background
-// (reclaim.h); a writer of it gets kGone.
-Status remove(ApplyContext& context, const wire::Delete& operation);
+// kDirectoryNotEmpty without `recursive`. The root: kInvalidArgument. What was deleted is in the trash (trash.h), where
+// the cluster keeps one and `skip_trash` is not set, or is reclaimed in the background (reclaim.h); a writer of it gets
+// kGone either way.
+Result<wire::DeleteResult> remove(ApplyContext& context, const wire::Delete& operation);
 
 // --- What other commands on the tree share -------------------------------------------------------------------------
 
@@ -43,6 +44,17 @@ Status add_entry(ApplyContext& context, InodeId parent, std::string_view name, w
 // deepest directory then.
 Result<InodeId> make_missing_directories(ApplyContext& context, const Path& path, const Resolution& resolution,
                                          uint32_t mode);
+
+// Hangs `inode`, which has no parent, in at a name that is free, and lets the heights above allow for it.
+// kLimitExceeded when the directory is full.
+Status attach(ApplyContext& context, wire::InodeRow inode, InodeId parent, std::string_view name);
+
+// kPathTooDeep where something in `moved`, which was at `source`, could come to lie too deep at `target`.
+Status check_depth(const wire::InodeRow& moved, const Path& source, const Path& target);
+
+// Takes the entry that `resolution` found out of the tree. Its inode has no parent then, and is the caller's to put,
+// and to keep or have reclaimed.
+Result<wire::InodeRow> cut_off(ApplyContext& context, const Resolution& resolution, std::string_view name);
 
 // Takes the entry that `resolution` found out of the tree and leaves its inode to be reclaimed.
 Status detach(ApplyContext& context, const Resolution& resolution, std::string_view name);

@@ -11,6 +11,7 @@
 #include "core/meta/inline_tail.h"
 #include "core/meta/resolve.h"
 #include "core/meta/risk.h"
+#include "core/meta/trash.h"
 
 namespace dogfs {
 namespace {
@@ -146,6 +147,29 @@ Status fill_blocks(const MetaTables& tables, InodeId file, uint64_t offset, uint
   return ok();
 }
 
+Status fill_trash_entry(const MetaTables& tables, InodeId id, wire::TrashRow row, wire::TrashEntry& entry) {
+  DOGFS_TRY(const wire::InodeRow top, tables.required_inode(id));
+  entry.set_inode(id.value());
+  entry.set_path(std::move(*row.mutable_path()));
+  entry.set_directory(top.type() == wire::InodeRow::DIRECTORY);
+  entry.set_length(top.length());
+  entry.set_entries(top.entries());
+  entry.set_deleted_by(std::move(*row.mutable_deleted_by()));
+  entry.set_deleted_wall_ms(row.deleted_wall_ms());
+  entry.set_deleted_ms(row.deleted_ms());
+  entry.set_expires_ms(top.trash_expires_ms());
+  return ok();
+}
+
+Status fill_one_trash_entry(const MetaTables& tables, InodeId id, wire::ListTrashReply& reply) {
+  const Error absent(ErrorCode::kNotFound, fmt::format("inode {} is not in the trash", id));
+  DOGFS_TRY(const std::optional<wire::InodeRow> top, tables.inode(id));
+  if (!top || top->trash_expires_ms() == 0) return absent;
+  DOGFS_TRY(std::optional<wire::TrashRow> row, tables.trash(top->trash_expires_ms(), id));
+  if (!row) return corrupt_row(tables.keys().trash(top->trash_expires_ms(), id), "is missing");
+  return fill_trash_entry(tables, id, *std::move(row), *reply.add_entries());
+}
+
 }  // namespace
 
 Result<wire::StatReply> query_stat(const MetaTables& tables, const wire::StatRequest& request) {
@@ -195,6 +219,32 @@ Result<wire::GetBlocksReply> query_blocks(const MetaTables& tables, const wire::
   if (end > in_blocks && !reply.more()) {
     DOGFS_TRY(wire::InlineTailRow tail, tables.required_inline_tail(id));
     *reply.mutable_tail() = std::move(*tail.mutable_data());
+  }
+  return reply;
+}
+
+Result<wire::ListTrashReply> query_trash(const MetaTables& tables, const wire::ListTrashRequest& request) {
+  wire::ListTrashReply reply;
+  DOGFS_TRY(const std::optional<wire::CountersRow> counters, tables.counters());
+  if (counters) reply.set_log_time_ms(counters->log_time_ms());
+  if (request.inode() != 0) {
+    DOGFS_TRYV(fill_one_trash_entry(tables, InodeId(request.inode()), reply));
+    return reply;
+  }
+  const size_t page = request.limit() == 0 ? kMaxTrashPageEntries : std::min(request.limit(), kMaxTrashPageEntries);
+  std::vector<std::pair<InodeId, wire::TrashRow>> rows;
+  size_t bytes = 0;
+  const KeyRange range =
+      tables.keys().trash_after(std::max<int64_t>(request.after_expires_ms(), 0), InodeId(request.after_inode()));
+  DOGFS_TRYV(scan_rows<wire::TrashRow>(tables.reader(), range, [&](std::string_view key, wire::TrashRow row) {
+    reply.set_more(rows.size() == page || bytes > kMaxTrashPageBytes);
+    if (reply.more()) return false;
+    bytes += row.ByteSizeLong();
+    rows.emplace_back(last_id(key), std::move(row));
+    return true;
+  }));
+  for (auto& [id, row] : rows) {
+    DOGFS_TRYV(fill_trash_entry(tables, id, std::move(row), *reply.add_entries()));
   }
   return reply;
 }

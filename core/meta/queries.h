@@ -24,6 +24,9 @@ Result<wire::ListReply> query_list(const MetaTables& tables, const wire::ListReq
 // its inode until then.
 Result<wire::GetBlocksReply> query_blocks(const MetaTables& tables, const wire::GetBlocksRequest& request);
 
+// kNotFound for an inode that is not in the trash.
+Result<wire::ListTrashReply> query_trash(const MetaTables& tables, const wire::ListTrashRequest& request);
+
 // Adds up what is under a path, in steps of bounded work over one snapshot. Memory grows with the depth of the tree.
 class SummaryWalk {
  public:

@@ -135,6 +135,9 @@ Task<Reply> ReadRequests::cluster_status(Request request, MonoTime deadline) {
   reply.set_bytes(counters.bytes());
   reply.set_garbage_shards(counters.garbage_shards());
   reply.set_sessions(counters.sessions());
+  reply.set_trash_entries(counters.trash_entries());
+  reply.set_trash_ms(counters.trash_ms());
+  reply.set_quotas(counters.quotas());
   reply.set_open_files(stored.value().open_files);
   reply.set_cluster_uuid(counters.cluster_uuid());
   *reply.mutable_blocks_with_spares() = counters.blocks_with_spares();

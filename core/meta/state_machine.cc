@@ -18,6 +18,7 @@
 #include "core/meta/server_commands.h"
 #include "core/meta/server_states.h"
 #include "core/meta/session_commands.h"
+#include "core/meta/trash.h"
 #include "core/meta/truncate.h"
 #include "core/wire/meta.pb.h"
 
@@ -91,7 +92,7 @@ Status run_mutation(ApplyContext& context, wire::MutationResult& result) {
     case wire::Mutation::kRename:
       return rename(context, mutation.rename());
     case wire::Mutation::kDelete:
-      return remove(context, mutation.delete_());
+      return store_result(remove(context, mutation.delete_()), result.mutable_delete_());
     case wire::Mutation::kAppendFile:
       return store_result(append_file(context, mutation.append_file()), result.mutable_append_file());
     case wire::Mutation::kTruncateFile:
@@ -100,6 +101,11 @@ Status run_mutation(ApplyContext& context, wire::MutationResult& result) {
       return store_result(commit_tail(context, mutation.commit_tail()), result.mutable_commit_tail());
     case wire::Mutation::kReplaceBlocks:
       return replace_blocks(context, mutation.replace_blocks());
+    case wire::Mutation::kRestoreTrash:
+      return restore_trash(context, mutation.restore_trash());
+    case wire::Mutation::kPurgeTrash:
+      return store_result(purge_trash(context, mutation.purge_trash()), result.mutable_purge_trash());
+    case wire::Mutation::kSetQuota:
     case wire::Mutation::OPERATION_NOT_SET:
       break;
   }
@@ -148,6 +154,12 @@ Result<std::string> run_own_command(ApplyContext& context) {
       break;
     case wire::Command::kSetBalancing:
       done = set_balancing(context, command.set_balancing());
+      break;
+    case wire::Command::kSetTrashPeriod:
+      done = set_trash_period(context, command.set_trash_period());
+      break;
+    case wire::Command::kExpireTrash:
+      done = expire_trash(context, command.expire_trash());
       break;
     case wire::Command::kSweepServer:
       done = sweep_server(context, command.sweep_server());

@@ -74,6 +74,10 @@ Result<std::optional<wire::LeaseRow>> MetaTables::lease(InodeId inode) const {
   return get_row<wire::LeaseRow>(keys_.lease(inode));
 }
 
+Result<std::optional<wire::TrashRow>> MetaTables::trash(int64_t expires_ms, InodeId inode) const {
+  return get_row<wire::TrashRow>(keys_.trash(expires_ms, inode));
+}
+
 Result<std::optional<wire::ChunkServerRow>> MetaTables::server(ServerId server) const {
   const std::string key = keys_.server(server);
   DOGFS_TRY(std::optional<wire::ChunkServerRow> row, get_row<wire::ChunkServerRow>(key));

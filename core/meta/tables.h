@@ -74,6 +74,7 @@ class MetaTables {
   // Of a file that has one.
   Result<wire::InlineTailRow> required_inline_tail(InodeId inode) const;
   Result<std::optional<wire::LeaseRow>> lease(InodeId inode) const;
+  Result<std::optional<wire::TrashRow>> trash(int64_t expires_ms, InodeId inode) const;
   Result<std::optional<wire::ChunkServerRow>> server(ServerId server) const;
   Result<std::optional<ServerId>> server_by_uuid(std::string_view uuid) const;
   Result<std::optional<wire::SessionRow>> session(SessionId session) const;
@@ -113,6 +114,9 @@ class MutableTables final : public MetaTables {
   void put_inline_tail(InodeId inode, const wire::InlineTailRow& row) { put_row(keys().inline_tail(inode), row); }
   void put_lease(InodeId inode, const wire::LeaseRow& row) { put_row(keys().lease(inode), row); }
   void put_detached(InodeId inode, const wire::DetachedRow& row) { put_row(keys().detached(inode), row); }
+  void put_trash(int64_t expires_ms, InodeId inode, const wire::TrashRow& row) {
+    put_row(keys().trash(expires_ms, inode), row);
+  }
   void put_reply(SessionId session, SequenceNumber sequence, std::string reply);
   void put_garbage(const GarbageShard& shard, const wire::GarbageRow& row) { put_row(keys().garbage(shard), row); }
   void put_listed(ServerId server, BlockId block, const wire::ListedShardRow& row) {

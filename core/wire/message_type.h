@@ -27,6 +27,9 @@ namespace dogfs {
   X(kReportDamage, 111, ReportDamageRequest, ReportDamageReply)             \
   X(kBalance, 113, BalanceRequest, BalanceReply)                            \
   X(kAdministerServer, 112, AdministerServerRequest, AdministerServerReply) \
+  X(kListTrash, 130, ListTrashRequest, ListTrashReply)                      \
+  X(kAdministerTrash, 131, AdministerTrashRequest, AdministerTrashReply)    \
+  X(kGetQuotas, 132, GetQuotasRequest, GetQuotasReply)                      \
   /* chunk server to metadata */                                            \
   X(kRegisterServer, 200, RegisterServerRequest, RegisterServerReply)       \
   X(kHeartbeat, 201, HeartbeatRequest, HeartbeatReply)                      \

@@ -72,6 +72,10 @@ std::string describe_work(const wire::AdminReport& report) {
   std::string text = fmt::format("repairs      {} shards under way{}\n", status.repairs(),
                                  status.safe_mode() ? "; in safe mode: waiting for the servers" : "");
   text += fmt::format("garbage      {} shards to be deleted\n", status.garbage_shards());
+  text += fmt::format("trash        {} deleted paths are kept; ", status.trash_entries());
+  text += status.trash_ms() == 0
+              ? "off\n"
+              : fmt::format("what is deleted stays for {}\n", format_duration(milliseconds(status.trash_ms())));
   if (!report.has_balance()) return text;
   const uint32_t threshold = report.balance().threshold_percent();
   return text + "balancing    " + (threshold == 0 ? "off" : fmt::format("to within {} % of the mean", threshold)) +

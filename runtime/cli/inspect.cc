@@ -200,6 +200,7 @@ Task<void> print_cluster_status(Session& session, InspectOptions options) {
     print(fmt::format("files: {} files and {} directories, {} bytes in {} blocks; {} shards to be deleted\n",
                       status.files(), status.directories(), human_bytes(status.bytes()), status.blocks(),
                       status.garbage_shards()));
+    if (status.trash_entries() > 0) print(fmt::format("trash: {} deleted paths are kept\n", status.trash_entries()));
   }
   const bool led =
       std::any_of(status.nodes().begin(), status.nodes().end(), [](const auto& node) { return node.leader(); });

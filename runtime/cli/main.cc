@@ -17,6 +17,7 @@
 #include "runtime/cli/policy.h"
 #include "runtime/cli/put.h"
 #include "runtime/cli/session.h"
+#include "runtime/cli/trash.h"
 
 namespace dogfs::cli {
 namespace {
@@ -40,6 +41,7 @@ Examples:
   dogfs cat /data/src.tar | tar t         a file into a pipe
   dogfs append more.log /logs/all         behind the end of a file
   dogfs truncate -s 4k /logs/all          cut to its first 4096 bytes
+  dogfs trash list                        what was deleted and can be restored
   dogfs stat /data/src.tar                its blocks, and on which servers their shards are
   dogfs du -h /data                       how much it is, and how many losses its weakest block survives
   dogfs status                            who leads, which servers live, what is being repaired
@@ -112,8 +114,32 @@ void add_namespace_commands(CLI::App& app, CommandLine& line) {
   command = add_command(app, "rm", "Remove files, or with -r trees", "dogfs rm -r /a/b");
   command->add_flag("-r,-R,--recursive", rm->recursive, "Remove directories with all that is in them");
   command->add_flag("-f,--force", rm->force, "What is not there is no failure");
+  command->add_flag("--skip-trash", rm->skip_trash, "Gone for good, also where the cluster keeps what is deleted");
   command->add_option("PATH", rm->paths, "What to remove")->required();
   on_call(command, line, rm, remove);
+}
+
+void add_trash_commands(CLI::App& app, CommandLine& line) {
+  CLI::App* trash = add_command(app, "trash", "What was deleted and can be restored", "dogfs trash list");
+  trash->require_subcommand(1);
+  auto listing = std::make_shared<TrashListOptions>();
+  CLI::App* command =
+      add_command(*trash, "list", "Show what is in the trash, what goes first at the front", "dogfs trash list");
+  command->add_flag("--json", listing->json, "One JSON object a line, for programs");
+  on_call(command, line, listing, list_trash);
+
+  auto restore = std::make_shared<TrashRestoreOptions>();
+  command = add_command(*trash, "restore", "Put back what was deleted", "dogfs trash restore 17 --to /data/again");
+  command->add_option("ID", restore->ids, "Which, as `list` shows them")->required()->check(CLI::PositiveNumber);
+  command->add_option("--to", restore->target, "Another path than it had, or a directory to put it into");
+  command->add_flag("-p,--parents", restore->parents, "Make the directories that are missing above it");
+  on_call(command, line, restore, restore_trash);
+
+  auto ids = std::make_shared<std::vector<uint64_t>>();
+  command = add_command(*trash, "empty", "Delete what is in the trash for good", "dogfs trash empty 17");
+  command->add_option("ID", *ids, "Which, as `list` shows them; everything if nothing is given")
+      ->check(CLI::PositiveNumber);
+  on_call(command, line, ids, empty_trash);
 }
 
 void add_transfer_commands(CLI::App& app, CommandLine& line) {
@@ -313,6 +339,25 @@ void add_ec_commands(CLI::App& admin, CommandLine& line) {
   on_call(command, line, convert_options, convert);
 }
 
+void add_trash_admin_commands(CLI::App& trash, CommandLine& line) {
+  auto options = std::make_shared<TrashPeriodOptions>();
+  const auto define = [&](const char* name, const char* description, const char* example, auto run) {
+    CLI::App* command = add_command(trash, name, description, example);
+    command->add_flag("--json", options->json, "One JSON object, for programs");
+    on_call(command, line, options, run);
+    return command;
+  };
+  CLI::App* on =
+      define("on", "Keep what is deleted from now on for a while", "dogfs admin trash on --period 7d", keep_trash);
+  on->add_option("--period", options->period_seconds, "How long, such as 90s, 30m, 2h or 1d")
+      ->transform(CLI::AsNumberWithUnit(std::map<std::string, uint64_t>{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}},
+                                        CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME"))
+      ->check(CLI::Range(uint64_t{1}, uint64_t{3650 * 86400}))
+      ->default_str("1d");
+  define("off", "Keep nothing that is deleted from now on", "dogfs admin trash off", keep_no_trash);
+  define("status", "Show for how long what is deleted is kept", "dogfs admin trash status", show_trash_period);
+}
+
 void add_admin_commands(CLI::App& app, CommandLine& line) {
   CLI::App* admin = add_command(app, "admin", "Operate the cluster", "dogfs admin meta status");
   admin->require_subcommand(1);
@@ -332,6 +377,10 @@ void add_admin_commands(CLI::App& app, CommandLine& line) {
   balance->require_subcommand(1);
   add_balance_commands(*balance, line);
   add_ec_commands(*admin, line);
+  CLI::App* trash =
+      add_command(*admin, "trash", "For how long what is deleted is kept", "dogfs admin trash on --period 24h");
+  trash->require_subcommand(1);
+  add_trash_admin_commands(*trash, line);
 }
 
 Result<std::vector<Address>> find_meta_nodes(const CommandLine& line) {
@@ -355,6 +404,7 @@ int run(int argc, char** argv) {
   app.add_option("--cluster", line.cluster_file, "File that lists the metadata nodes")->envname("DOGFS_CLUSTER");
   app.add_flag("-v,--verbose", line.verbose, "Say more of what happens, on standard error");
   add_namespace_commands(app, line);
+  add_trash_commands(app, line);
   add_transfer_commands(app, line);
   add_append_commands(app, line);
   add_inspection_commands(app, line);

@@ -1,6 +1,9 @@
 #include "runtime/cli/namespace.h"
 
+#include <fmt/format.h>
+
 #include "runtime/cli/paths.h"
+#include "runtime/cli/units.h"
 
 namespace dogfs::cli {
 namespace {
@@ -26,7 +29,13 @@ Task<Status> remove_one(Session& session, std::string text, const RemoveOptions&
     DOGFS_CO_TRY(const wire::FileStatus status, co_await session.client().stat(path));
     if (status.directory()) co_return Error(ErrorCode::kIsADirectory, "use rm -r");
   }
-  co_return co_await session.client().remove(path, options.recursive);
+  const DeleteOptions how{.recursive = options.recursive, .skip_trash = options.skip_trash};
+  DOGFS_CO_TRY(const wire::DeleteResult result, co_await session.client().remove(path, how));
+  if (result.trashed_inode() != 0) {
+    print(fmt::format("{}: in the trash as {}, for {}\n", session.shown_name(path), result.trashed_inode(),
+                      format_duration(milliseconds(result.kept_ms()))));
+  }
+  co_return ok();
 }
 
 }  // namespace

@@ -28,7 +28,8 @@ Task<void> move(Session& session, MoveOptions options);
 struct RemoveOptions {
   std::vector<std::string> paths;
   bool recursive = false;
-  bool force = false;  // what is not there is no failure
+  bool force = false;       // what is not there is no failure
+  bool skip_trash = false;  // gone for good
 };
 Task<void> remove(Session& session, RemoveOptions options);
 

@@ -43,7 +43,8 @@ std::string temporary_beside(Session& session, std::string_view path) {
 Task<void> remove_incomplete(Session& session, std::string path, Error failure) {
   // Where nobody answers there is nobody to remove it either.
   const bool reachable = exit_code_of(failure.code) != ExitCode::kTryAgain;
-  const Status removed = reachable ? co_await session.client().remove(path, false) : Status(failure);
+  const Result<wire::DeleteResult> removed =
+      reachable ? co_await session.client().remove(path, {.skip_trash = true}) : Result<wire::DeleteResult>(failure);
   if (!removed && removed.error().code != ErrorCode::kNotFound) {
     session.warn(fmt::format("{}: is incomplete, and could not be removed", printable(path)));
   }

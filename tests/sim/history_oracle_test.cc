@@ -24,7 +24,7 @@ Task<Status> work(Client& client, bool leave_open) {
   DOGFS_CO_TRYV(co_await writer->close());
   DOGFS_CO_TRYV(co_await client.rename("/d", "/e", false));
   DOGFS_CO_TRYV(co_await client.stat("/e/f"));
-  DOGFS_CO_TRYV(co_await client.remove("/e/f", false));
+  DOGFS_CO_TRYV(co_await client.remove("/e/f", {}));
   co_return ok();
 }
 

@@ -135,6 +135,32 @@ TEST(NamespaceModel, ARemovalTakesTheWholeTree) {
   EXPECT_TRUE(model.uncertain().empty());
 }
 
+TEST(NamespaceModel, WhatWasRemovedComesBackWhole) {
+  NamespaceModel model = with_tree();
+  model.begin_write("/r/d/doubtful", kOther);
+  const NamespaceModel::Subtree tree = model.subtree_at("/r/d");
+  model.begin_remove("/r/d");
+  model.removed("/r/d");
+  model.begin_restore(tree, "/r/g");
+  EXPECT_TRUE(can_be(model, "/r/g/f", file_of(100)));
+  EXPECT_TRUE(can_be(model, "/r/g/f", kAbsent));
+  model.restored(tree, "/r/g");
+  EXPECT_EQ(model.files(), (std::vector<std::string>{"/r/g/f"}));
+  EXPECT_TRUE(can_be(model, "/r/g/doubtful", file_of(50)));
+  EXPECT_TRUE(can_be(model, "/r/g/doubtful", kAbsent));
+}
+
+TEST(NamespaceModel, WhatDidNotComeBackIsNotThere) {
+  NamespaceModel model = with_tree();
+  const NamespaceModel::Subtree tree = model.subtree_at("/r/d");
+  model.begin_remove("/r/d");
+  model.removed("/r/d");
+  model.begin_restore(tree, "/r/g");
+  model.not_restored("/r/g");
+  EXPECT_EQ(model.directories(), (std::vector<std::string>{"/r"}));
+  EXPECT_TRUE(model.uncertain().empty());
+}
+
 TEST(Content, IsToldFromOtherContentAtEveryOffset) {
   const Bytes whole = make_content(1, 0, 100);
   for (const size_t offset : {0, 1, 7, 8, 33}) {

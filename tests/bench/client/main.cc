@@ -92,7 +92,10 @@ Task<Status> run_command(Env& env, std::string command, std::vector<Client*> cli
   Status status = ok();
   if (command == "put") status = co_await run_put(client, options);
   if (command == "get") status = co_await run_get(client, options);
-  if (command == "remove") status = co_await client.remove(options.path, false);
+  if (command == "remove") {
+    const Result<wire::DeleteResult> removed = co_await client.remove(options.path, {});
+    if (!removed) status = removed.error();
+  }
   if (command == "metadata") status = co_await run_metadata(env, clients, options);
   co_await stop_all(clients);
   co_return status;

@@ -26,6 +26,21 @@ class FileSystemModel {
     std::set<uint64_t> pending;
   };
 
+  // What is at a path and below it, by what comes behind the path.
+  std::map<std::string, Node> subtree(const std::string& path) const {
+    std::map<std::string, Node> tree;
+    for (const auto& [each, node] : nodes) {
+      if (each == path || is_below(each, path)) tree[each.substr(path.size())] = node;
+    }
+    return tree;
+  }
+
+  // What restoring something to `path` answers: the caller puts it there.
+  ErrorCode restore(const std::string& path, bool parents) const {
+    if (const auto wrong = check_parents(path, parents)) return *wrong;
+    return path == "/" || nodes.contains(path) ? ErrorCode::kAlreadyExists : ErrorCode::kOk;
+  }
+
   // What each operation answers. On success the caller tells the inodes that were made with note_*.
   ErrorCode mkdir(const std::string& path, bool parents) const {
     if (const auto wrong = check_parents(path, parents)) return *wrong;

@@ -128,6 +128,20 @@ TEST_F(Invariants, AnIdThatWasNotGivenOut) {
   EXPECT_THAT(check(), Contains(StartsWith("I8")));
 }
 
+TEST_F(Invariants, ATreeInTheTrashWithoutItsRow) {
+  ASSERT_EQ(machine.set_trash_period(1000), ErrorCode::kOk);
+  ASSERT_EQ(machine.remove("/d", true).code, ErrorCode::kOk);
+  EXPECT_THAT(check(), IsEmpty());
+  const uint64_t directory = file.inode() - 1;
+  change_inode(directory, [](auto& row) { row.set_trash_expires_ms(row.trash_expires_ms() + 1); });
+  EXPECT_THAT(check(), Contains(StartsWith("I13")));
+  change_inode(directory, [](auto& row) { row.clear_trash_expires_ms(); });
+  EXPECT_THAT(check(), Contains(StartsWith("I13")));
+  change_inode(directory, [](auto& row) { row.set_trash_expires_ms(row.trash_expires_ms() - 1); });
+  machine.rows.rows.erase(machine.rows.rows.lower_bound(machine.tables().keys().all_trash().begin));
+  EXPECT_THAT(check(), Contains(StartsWith("I1")));
+}
+
 TEST_F(Invariants, AReplyBeyondItsWindow) {
   machine.rows.rows[machine.tables().keys().reply(machine.session, SequenceNumber(1))] = "";
   EXPECT_THAT(check(), Contains(StartsWith("I9")));

@@ -213,6 +213,47 @@ class MachineHarness {
     return mutate(mutation);
   }
 
+  Outcome remove_for_good(const std::string& path) {
+    wire::Mutation mutation;
+    mutation.mutable_delete_()->set_path(path);
+    mutation.mutable_delete_()->set_recursive(true);
+    mutation.mutable_delete_()->set_skip_trash(true);
+    return mutate(mutation);
+  }
+
+  ErrorCode set_trash_period(int64_t period_ms) {
+    wire::Command command;
+    command.mutable_set_trash_period()->set_period_ms(period_ms);
+    return error_code_from_wire(apply(command).error());
+  }
+
+  // After so much more of log time.
+  ErrorCode expire_trash(int64_t elapsed_ms, uint32_t max_rows) {
+    wire::Command command;
+    command.set_elapsed_ms(elapsed_ms);
+    command.mutable_expire_trash()->set_max_rows(max_rows);
+    return error_code_from_wire(apply(command).error());
+  }
+
+  Outcome restore(uint64_t inode, const std::string& target = {}, bool parents = false) {
+    wire::Mutation mutation;
+    mutation.mutable_restore_trash()->set_inode(inode);
+    mutation.mutable_restore_trash()->set_target(target);
+    mutation.mutable_restore_trash()->set_parents(parents);
+    return mutate(mutation);
+  }
+
+  Outcome purge(uint64_t inode) {
+    wire::Mutation mutation;
+    mutation.mutable_purge_trash()->set_inode(inode);
+    return mutate(mutation);
+  }
+  Outcome purge_all() {
+    wire::Mutation mutation;
+    mutation.mutable_purge_trash()->set_all(true);
+    return mutate(mutation);
+  }
+
   Outcome allocate(const wire::CreateFileResult& file, uint64_t length, std::vector<uint64_t> placed) {
     wire::Mutation mutation;
     mutation.mutable_allocate_block()->set_inode(file.inode());
@@ -279,6 +320,19 @@ class MachineHarness {
     wire::Command command;
     command.mutable_reclaim_step()->set_max_rows(max_rows);
     EXPECT_EQ(apply(command).error(), 0u);
+  }
+
+  // A closed file of full blocks, and the directories above it.
+  void write_file(const std::string& path, int blocks) {
+    const wire::CreateFileResult file = create(path, {.parents = true}).result.create_file();
+    const uint64_t block_bytes = file.policy().block_bytes();
+    for (int i = 0; i < blocks; ++i) {
+      const Outcome block = allocate(file, 0, {1, 2, 3, 4, 5});
+      ASSERT_EQ(block.code, ErrorCode::kOk) << block.detail;
+      const uint64_t offset = static_cast<uint64_t>(i) * block_bytes;
+      ASSERT_EQ(commit(full_commit(file, block.result.allocate_block(), offset, block_bytes)).code, ErrorCode::kOk);
+    }
+    ASSERT_EQ(close(file, static_cast<uint64_t>(blocks) * block_bytes).code, ErrorCode::kOk);
   }
 
   // Steps until nothing is left; returns how many it took.

@@ -11,6 +11,7 @@
 #include "core/base/limits.h"
 #include "core/meta/block_commands.h"
 #include "core/meta/invariants.h"
+#include "core/meta/queries.h"
 #include "tests/core/meta/file_system_model.h"
 #include "tests/core/meta/machine_harness.h"
 
@@ -18,7 +19,7 @@ namespace dogfs {
 namespace {
 
 constexpr int kServers = 8;
-constexpr int kSteps = 80;
+constexpr int kSteps = 100;
 
 int below(int bound) {
   return *rc::gen::inRange(0, bound);
@@ -61,7 +62,7 @@ class History {
   History() { machine_.add_servers(kServers); }
 
   void step() {
-    switch (below(15)) {
+    switch (below(19)) {
       case 0:
       case 1:
         return make_directory();
@@ -88,6 +89,13 @@ class History {
         return append();
       case 13:
         return truncate();
+      case 14:
+        return set_trash_period();
+      case 15:
+      case 16:
+        return restore();
+      case 17:
+        return below(4) == 0 ? purge() : expire();
       default:
         return close();
     }
@@ -105,12 +113,21 @@ class History {
       RC_ASSERT((row.writer_session() != 0) == file.open);
       RC_ASSERT(row.pending_blocks_size() == static_cast<int>(file.pending.size()));
     }
+    std::map<uint64_t, std::string> kept;
+    const wire::ListTrashReply reply = query_trash(machine_.tables(), {}).value();
+    for (const wire::TrashEntry& entry : reply.entries()) kept[entry.inode()] = entry.path();
+    RC_ASSERT(kept.size() == trash_.size());
+    for (const auto& [inode, tree] : trash_) RC_ASSERT(kept[inode] == tree.path);
     const auto violations = check_meta_invariants(machine_.rows, GroupId()).value();
     RC_ASSERT(violations == std::vector<std::string>());
   }
 
   // Deletes everything: nothing may be left but the root, the counters, the servers and the session.
   void check_nothing_is_left() {
+    trash_ms_ = 0;
+    RC_ASSERT(machine_.set_trash_period(0) == ErrorCode::kOk);
+    RC_ASSERT(machine_.purge_all().result.purge_trash().purged() == trash_.size());
+    trash_.clear();
     while (!model_.nodes.empty()) {
       const std::string path = model_.nodes.begin()->first;
       RC_ASSERT(machine_.remove(path, true).code == ErrorCode::kOk);
@@ -234,7 +251,66 @@ class History {
     wire::Mutation mutation;
     mutation.mutable_delete_()->set_path(path);
     mutation.mutable_delete_()->set_recursive(recursive);
-    RC_ASSERT(send(mutation).code == model_.remove(path, recursive));
+    mutation.mutable_delete_()->set_skip_trash(below(4) == 0);
+    const bool keeps = trash_ms_ > 0 && !mutation.delete_().skip_trash();
+    const std::map<std::string, FileSystemModel::Node> tree = model_.subtree(path);
+    const Outcome outcome = send(mutation);
+    RC_ASSERT(outcome.code == model_.remove(path, recursive));
+    if (outcome.code != ErrorCode::kOk) return;
+    const uint64_t inode = outcome.result.delete_().trashed_inode();
+    RC_ASSERT(inode == (keeps ? tree.at("").inode : 0));
+    if (keeps) trash_[inode] = {path, tree, machine_.counters().log_time_ms() + trash_ms_};
+  }
+
+  void set_trash_period() {
+    trash_ms_ = below(40);
+    RC_ASSERT(machine_.set_trash_period(trash_ms_) == ErrorCode::kOk);
+  }
+
+  // One that is in the trash, or hardly ever.
+  uint64_t pick_trashed() const {
+    if (trash_.empty() || below(8) == 0) return static_cast<uint64_t>(below(30));
+    return std::next(trash_.begin(), below(static_cast<int>(trash_.size())))->first;
+  }
+
+  void restore() {
+    const uint64_t inode = pick_trashed();
+    const bool elsewhere = coin();
+    const bool parents = coin();
+    const std::string target = elsewhere ? random_path() : std::string();
+    wire::Mutation mutation;
+    mutation.mutable_restore_trash()->set_inode(inode);
+    mutation.mutable_restore_trash()->set_target(target);
+    mutation.mutable_restore_trash()->set_parents(parents);
+    const Outcome outcome = send(mutation);
+    const auto kept = trash_.find(inode);
+    if (kept == trash_.end()) {
+      RC_ASSERT(outcome.code == ErrorCode::kNotFound);
+      return;
+    }
+    const std::string path = elsewhere ? target : kept->second.path;
+    RC_ASSERT(outcome.code == model_.restore(path, parents));
+    if (outcome.code != ErrorCode::kOk) return;
+    note_parents(path);
+    for (const auto& [behind, node] : kept->second.tree) model_.nodes[path + behind] = node;
+    trash_.erase(kept);
+  }
+
+  void purge() {
+    const uint64_t inode = pick_trashed();
+    wire::Mutation mutation;
+    mutation.mutable_purge_trash()->set_inode(inode);
+    const ErrorCode expected = inode == 0               ? ErrorCode::kInvalidArgument
+                               : trash_.contains(inode) ? ErrorCode::kOk
+                                                        : ErrorCode::kNotFound;
+    RC_ASSERT(send(mutation).code == expected);
+    trash_.erase(inode);
+  }
+
+  void expire() {
+    RC_ASSERT(machine_.expire_trash(below(10), 1000) == ErrorCode::kOk);
+    const int64_t now = machine_.counters().log_time_ms();
+    std::erase_if(trash_, [now](const auto& kept) { return kept.second.expires_ms <= now; });
   }
 
   void recover() {
@@ -390,6 +466,12 @@ class History {
     file.open = false;
   }
 
+  struct Kept {
+    std::string path;
+    std::map<std::string, FileSystemModel::Node> tree;
+    int64_t expires_ms = 0;
+  };
+
   struct Sent {
     wire::Command command;
     std::string reply;
@@ -397,6 +479,8 @@ class History {
 
   MachineHarness machine_;
   FileSystemModel model_;
+  std::map<uint64_t, Kept> trash_;  // by inode
+  int64_t trash_ms_ = 0;
   std::vector<Writer> writers_;
   std::vector<Sent> sent_;
   uint64_t low_water_ = 1;

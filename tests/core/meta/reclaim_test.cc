@@ -14,27 +14,14 @@ namespace {
 
 using ::testing::IsEmpty;
 
-void write_file(MachineHarness& machine, const std::string& path, int blocks) {
-  const wire::CreateFileResult file = machine.create(path, {.parents = true}).result.create_file();
-  for (int i = 0; i < blocks; ++i) {
-    const Outcome block = machine.allocate(file, 0, {1, 2, 3, 4, 5});
-    ASSERT_EQ(block.code, ErrorCode::kOk);
-    const auto commit =
-        MachineHarness::full_commit(file, block.result.allocate_block(),
-                                    static_cast<uint64_t>(i) * kTestGeometry.block_bytes, kTestGeometry.block_bytes);
-    ASSERT_EQ(machine.commit(commit).code, ErrorCode::kOk);
-  }
-  ASSERT_EQ(machine.close(file, static_cast<uint64_t>(blocks) * kTestGeometry.block_bytes).code, ErrorCode::kOk);
-}
-
 class Reclaim : public ::testing::TestWithParam<uint32_t> {};
 
 TEST_P(Reclaim, TakesATreeApartWhateverTheStep) {
   MachineHarness machine;
   machine.add_servers(5);
   const size_t rows_before = machine.rows.rows.size();
-  write_file(machine, "/a/b/c/d/f", 7);
-  write_file(machine, "/a/b/g", 3);
+  machine.write_file("/a/b/c/d/f", 7);
+  machine.write_file("/a/b/g", 3);
   for (int i = 0; i < 20; ++i) machine.mkdir("/a/wide/" + std::to_string(i), true);
   machine.remove("/a", true);
   const wire::CountersRow deleted = machine.counters();
@@ -70,7 +57,7 @@ TEST(ReclaimSteps, AreBounded) {
 TEST(ReclaimSteps, DoNotTouchWhatIsAttached) {
   MachineHarness machine;
   machine.add_servers(5);
-  write_file(machine, "/keep/f", 2);
+  machine.write_file("/keep/f", 2);
   machine.reclaim_step(1000);
   EXPECT_EQ(machine.counters().blocks(), 2u);
   EXPECT_THAT(machine.garbage(), IsEmpty());

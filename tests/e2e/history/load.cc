@@ -53,7 +53,7 @@ Task<void> operate(Client& client, Choices& choices, std::string directory) {
       co_return;
     }
     case 5:
-      (void)co_await client.remove(std::move(path), choices.below(2) == 0);
+      (void)co_await client.remove(std::move(path), {.recursive = choices.below(2) == 0});
       co_return;
     case 6:
       (void)co_await client.stat(std::move(path));

@@ -41,6 +41,8 @@ wire::AdminReport report() {
   status.set_blocks_lost(1);
   status.set_open_files(6);
   status.set_sessions(8);
+  status.set_trash_entries(9);
+  status.set_trash_ms(3'600'000);
   wire::MembershipReply group;
   group.set_leader(2);
   for (const uint64_t id : {1, 2}) {
@@ -80,6 +82,11 @@ TEST(AdminReport, BlocksAreCountedByWhatTheyCanBear) {
   EXPECT_THAT(describe_report(report()),
               HasSubstr("90 as they should be, 0 short with 2 spares, 3 short with 1 spares, 2 short with 0 spares, "
                         "4 to move, 1 LOST\n"));
+}
+
+TEST(AdminReport, TheTrashIsShown) {
+  EXPECT_THAT(describe_report(report()), HasSubstr("9 deleted paths are kept; what is deleted stays for 1:00:00\n"));
+  EXPECT_THAT(describe_report(sum_up({}, {})), HasSubstr("0 deleted paths are kept; off\n"));
 }
 
 TEST(AdminReport, MembersAndTheirLeaderAreNamed) {
