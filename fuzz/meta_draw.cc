@@ -54,7 +54,7 @@ void draw_commit(Input& input, wire::CommitBlock& commit) {
 }  // namespace
 
 void draw_mutation(Input& input, wire::Mutation& mutation) {
-  switch (input.below(18)) {
+  switch (input.below(19)) {
     case 0: {
       wire::MakeDirectory& make = *mutation.mutable_make_directory();
       make.set_path(draw_path(input));
@@ -133,6 +133,14 @@ void draw_mutation(Input& input, wire::Mutation& mutation) {
       if (input.flag()) mutation.mutable_restore_trash()->set_target(draw_path(input));
       mutation.mutable_restore_trash()->set_parents(input.flag());
       return;
+    case 17: {
+      wire::SetQuota& quota = *mutation.mutable_set_quota();
+      quota.set_path(draw_path(input));
+      if (input.flag()) quota.set_max_names(input.number());
+      if (input.flag()) quota.set_max_bytes(input.number() * 4096);
+      quota.set_clear(input.byte() < 0x20);
+      return;
+    }
     case 16:
       if (input.flag()) mutation.mutable_purge_trash()->set_inode(input.id());
       mutation.mutable_purge_trash()->set_all(input.byte() < 0x20);

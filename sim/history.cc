@@ -19,6 +19,7 @@ bool is_recorded(MessageType type) {
     case MessageType::kGetBlocks:
     case MessageType::kRenewLeases:
     case MessageType::kListTrash:
+    case MessageType::kGetQuotas:
       return true;
     default:
       return false;

@@ -34,6 +34,16 @@ void describe_inode(const MetaTables& tables, InodeId id, const std::string& pat
   for (const auto& [name, child] : children) describe_inode(tables, child, path + "/" + name, lines);
 }
 
+void describe_quotas(const MetaTables& tables, std::vector<std::string>& lines) {
+  const Status scanned = scan_rows<wire::QuotaRow>(
+      tables.reader(), tables.keys().all_quotas(), [&lines](std::string_view key, const wire::QuotaRow& row) {
+        lines.push_back(fmt::format("quota of inode {}: {} of {} names, {} of {} bytes", last_id(key), row.names(),
+                                    row.max_names(), row.bytes(), row.max_bytes()));
+        return true;
+      });
+  DOGFS_CHECK(scanned.has_value());
+}
+
 // The first line in which the two differ.
 template <class Line>
 std::string first_difference(const std::vector<Line>& seen, const std::vector<Line>& expected) {
@@ -57,6 +67,7 @@ std::vector<std::string> describe_rows(const KvReader& store) {
         return true;
       });
   DOGFS_CHECK(scanned.has_value());
+  describe_quotas(tables, lines);
   return lines;
 }
 

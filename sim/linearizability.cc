@@ -37,11 +37,13 @@ struct Read {
   wire::GetBlocksRequest blocks;
   wire::RenewLeasesRequest leases;
   wire::ListTrashRequest trash;
+  wire::GetQuotasRequest quotas;
   wire::StatReply stat_reply;
   wire::ListReply list_reply;
   wire::GetBlocksReply blocks_reply;
   wire::RenewLeasesReply leases_reply;
   wire::ListTrashReply trash_reply;
+  wire::GetQuotasReply quotas_reply;
   uint64_t first = 0;  // the positions that real time leaves it
   uint64_t last = 0;
   bool placed = false;
@@ -73,6 +75,8 @@ const google::protobuf::Message& request_of(const Read& read) {
       return read.blocks;
     case MessageType::kListTrash:
       return read.trash;
+    case MessageType::kGetQuotas:
+      return read.quotas;
     default:
       return read.leases;
   }
@@ -177,6 +181,10 @@ class Checker {
       case MessageType::kListTrash:
         parse(read.trash, operation.request);
         if (good) parse(read.trash_reply, reply);
+        return;
+      case MessageType::kGetQuotas:
+        parse(read.quotas, operation.request);
+        if (good) parse(read.quotas_reply, reply);
         return;
       default:
         reads_.pop_back();
@@ -393,6 +401,8 @@ class Checker {
         return model.check_blocks(read.blocks, code, read.blocks_reply);
       case MessageType::kListTrash:
         return model.check_trash(read.trash, code, read.trash_reply);
+      case MessageType::kGetQuotas:
+        return model.check_quotas(read.quotas, code, read.quotas_reply);
       default:
         return model.check_leases(read.leases, code, read.leases_reply);
     }

@@ -36,6 +36,12 @@ Geometry geometry_of(const wire::EcPolicy& policy) {
   return geometry_from_wire(policy).value();
 }
 
+uint64_t bytes_of(const BlockLayout& layout) {
+  uint64_t bytes = 0;
+  for (const ShardIndex index : layout.stored_indices()) bytes += layout.shard_length(index);
+  return bytes;
+}
+
 }  // namespace
 
 MetadataModel::MetadataModel() {
@@ -117,13 +123,14 @@ ModelAnswer MetadataModel::run(const wire::Command& command, const wire::Mutatio
     case wire::Mutation::kPurgeTrash:
       return purge_trash(mutation.purge_trash());
     case wire::Mutation::kSetQuota:
+      return set_quota(mutation.set_quota());
     case wire::Mutation::OPERATION_NOT_SET:
       break;
   }
   return refused(ErrorCode::kUnsupported);
 }
 
-// Reclaiming, reports and repairs change nothing that is asked of the model.
+// Reports and repairs change nothing that is asked of the model.
 void MetadataModel::apply_own(const wire::Command& command, Applied& applied) {
   switch (command.body_case()) {
     case wire::Command::kInitializeCluster: {
@@ -153,6 +160,8 @@ void MetadataModel::apply_own(const wire::Command& command, Applied& applied) {
       if (period_ms >= 0 && period_ms <= kMaxTrashPeriodMs) trash_ms_ = period_ms;
       return;
     }
+    case wire::Command::kReclaimStep:
+      return reclaim(command.reclaim_step());
     case wire::Command::kExpireTrash:
       return expire_trash(command.expire_trash());
     case wire::Command::kExpireLease: {
@@ -274,8 +283,9 @@ uint64_t MetadataModel::make_parents(const wire::Command& command, const Lookup&
   return directory;
 }
 
-void MetadataModel::detach(const wire::Command& command, uint64_t id) {
+void MetadataModel::cut_off(const wire::Command& command, uint64_t id) {
   Inode& inode = inodes_.at(id);
+  inode.charges = charges_of(inodes_.at(inode.parent));
   Inode& parent = inodes_.at(inode.parent);
   parent.children.erase(inode.name);
   parent.mtime_ms = command.wall_ms();
@@ -302,6 +312,9 @@ ModelAnswer MetadataModel::make_directory(const wire::Command& command, const wi
     return answer;
   }
   if (lookup.missing() > 1 && !operation.parents()) return refused(ErrorCode::kNotFound);
+  if (!has_room(charges_of(inodes_.at(lookup.directories.back())), {.names = lookup.missing()})) {
+    return refused(ErrorCode::kQuotaExceeded);
+  }
   const uint64_t parent = make_parents(command, lookup, operation.mode());
   Inode& made = add_child(command, parent, lookup.names.back(), true, operation.mode());
   if (operation.has_policy()) made.policy = operation.policy();
@@ -334,6 +347,8 @@ ModelAnswer MetadataModel::create_file(const wire::Command& command, const wire:
     detach(command, lookup.inode);
   } else if (lookup.missing() > 1 && !operation.parents()) {
     return refused(ErrorCode::kNotFound);
+  } else if (!has_room(charges_of(inodes_.at(lookup.directories.back())), {.names = lookup.missing()})) {
+    return refused(ErrorCode::kQuotaExceeded);
   }
   const wire::EcPolicy policy = policy_at(inodes_.at(lookup.directories.back()));
   const uint64_t parent = make_parents(command, lookup, kParentMode);
@@ -367,9 +382,14 @@ ModelAnswer MetadataModel::rename(const wire::Command& command, const wire::Rena
     if (there.directory && !moved.directory) return refused(ErrorCode::kIsADirectory);
     if (!there.directory && moved.directory) return refused(ErrorCode::kNotADirectory);
     if (!there.children.empty()) return refused(ErrorCode::kDirectoryNotEmpty);
-    detach(command, target.inode);
   }
-  detach(command, moved.id);
+  const Charges from = charges_of(inodes_.at(moved.parent));
+  if (!has_room_for(moved, from, charges_of(inodes_.at(target.directories.back())))) {
+    return refused(ErrorCode::kQuotaExceeded);
+  }
+  if (target.inode != 0) detach(command, target.inode);
+  cut_off(command, moved.id);
+  moved.charges.clear();
   moved.parent = target.directories.back();
   moved.name = target.names.back();
   inodes_.at(moved.parent).children[moved.name] = moved.id;
@@ -384,10 +404,13 @@ ModelAnswer MetadataModel::remove(const wire::Command& command, const wire::Dele
   if (lookup.inode == 0) return refused(ErrorCode::kNotFound);
   const bool full = !inodes_.at(lookup.inode).children.empty();
   if (full && !operation.recursive()) return refused(ErrorCode::kDirectoryNotEmpty);
-  detach(command, lookup.inode);
   ModelAnswer answer;
   wire::DeleteResult& result = *answer.result.mutable_delete_();
-  if (trash_ms_ == 0 || operation.skip_trash()) return answer;
+  if (trash_ms_ == 0 || operation.skip_trash()) {
+    detach(command, lookup.inode);
+    return answer;
+  }
+  cut_off(command, lookup.inode);
   const int64_t expires_ms = log_time_ms_ + trash_ms_;
   inodes_.at(lookup.inode).kept = {.path = operation.path(),
                                    .deleted_by = command.principal(),
@@ -518,10 +541,14 @@ ModelAnswer MetadataModel::allocate_block(const wire::Command& command, const wi
     const ErrorCode takes = check_takes_shards(server);
     if (takes != ErrorCode::kOk) return refused(takes);
   }
+  const uint64_t stored_bytes = bytes_of(layout);
+  if (!has_room(charges_of(file), {.bytes = stored_bytes})) return refused(ErrorCode::kQuotaExceeded);
   ModelAnswer answer;
   answer.generations_open = true;
   const uint64_t block = next_block_++;
-  file.pending[block].policy = *file.policy;
+  PendingBlock& pending = file.pending[block];
+  pending.policy = *file.policy;
+  pending.stored_bytes = stored_bytes;
   wire::AllocateBlockResult& result = *answer.result.mutable_allocate_block();
   result.set_block(block);
   const std::vector<ShardIndex> indices = layout.stored_indices();
@@ -598,16 +625,31 @@ ErrorCode MetadataModel::check_commit(const Inode& file, const wire::CommitBlock
   return check_shards(block->second.attempts, block->second.policy, operation);
 }
 
+ErrorCode MetadataModel::take_pending(Inode& file, const wire::CommitBlock& operation, CommittedBlock& block) const {
+  const ErrorCode fits = check_commit(file, operation);
+  if (fits != ErrorCode::kOk) return fits;
+  const PendingBlock& pending = file.pending.at(operation.block());
+  block = {.block = operation.block(),
+           .stored_bytes = bytes_of(BlockLayout(geometry_of(pending.policy), operation.length())),
+           .offset = operation.offset(),
+           .length = operation.length(),
+           .visible = operation.length()};
+  const uint64_t more = block.stored_bytes - std::min(pending.stored_bytes, block.stored_bytes);
+  if (!has_room(charges_of(file), {.bytes = more})) return ErrorCode::kQuotaExceeded;
+  file.pending.erase(operation.block());
+  return ErrorCode::kOk;
+}
+
 ModelAnswer MetadataModel::commit_block(const wire::Command& command, const wire::CommitBlock& operation) {
   if (const auto wrong = check_lease(operation.inode(), operation.lease_epoch())) return *wrong;
   Inode& file = inodes_.at(operation.inode());
   const uint64_t end = file.length - file.tail.size();
   if (operation.offset() != end || operation.length() < file.tail.size()) return refused(ErrorCode::kConflict);
   if (operation.length() > kMaxFileBytes - end) return refused(ErrorCode::kLimitExceeded);
-  const ErrorCode fits = check_commit(file, operation);
-  if (fits != ErrorCode::kOk) return refused(fits);
-  file.pending.erase(operation.block());
-  file.blocks.push_back({operation.block(), operation.offset(), operation.length(), operation.length()});
+  CommittedBlock block;
+  const ErrorCode taken = take_pending(file, operation, block);
+  if (taken != ErrorCode::kOk) return refused(taken);
+  file.blocks.push_back(block);
   file.tail.clear();
   file.length = end + operation.length();
   file.mtime_ms = command.wall_ms();
@@ -616,10 +658,11 @@ ModelAnswer MetadataModel::commit_block(const wire::Command& command, const wire
   return answer;
 }
 
-ErrorCode MetadataModel::put_tail(Inode& file, uint64_t offset, const std::string& data) {
+ErrorCode MetadataModel::put_tail(Inode& file, uint64_t offset, const std::string& data) const {
   if (data.empty() || data.size() > kMaxInlineTailBytes) return ErrorCode::kInvalidArgument;
   if (offset != file.length - file.tail.size() || data.size() < file.tail.size()) return ErrorCode::kConflict;
   if (data.size() > kMaxFileBytes - offset) return ErrorCode::kLimitExceeded;
+  if (!has_room(charges_of(file), {.bytes = data.size() - file.tail.size()})) return ErrorCode::kQuotaExceeded;
   file.tail = data;
   file.length = offset + data.size();
   return ErrorCode::kOk;
@@ -651,25 +694,24 @@ ModelAnswer MetadataModel::replace_blocks(const wire::ReplaceBlocks& operation) 
           [](uint64_t block, const CommittedBlock& there) { return block == there.block; })) {
     return refused(ErrorCode::kConflict);
   }
-  const CommittedBlock& last = *(first + count - 1);
-  Inode changed = file;
-  std::vector<CommittedBlock> blocks;
+  const uint64_t stop = (first + count - 1)->offset + (first + count - 1)->visible;
   uint64_t end = first->offset;
   for (const wire::CommitBlock& block : operation.blocks()) {
-    if (block.offset() != end || block.length() > last.offset + last.visible - end)
-      return refused(ErrorCode::kConflict);
-    blocks.push_back({block.block(), block.offset(), block.length(), block.length()});
+    if (block.offset() != end || block.length() > stop - end) return refused(ErrorCode::kConflict);
     end += block.length();
   }
-  if (end != last.offset + last.visible) return refused(ErrorCode::kConflict);
-  for (const wire::CommitBlock& block : operation.blocks()) {
-    const ErrorCode fits = check_commit(changed, block);
-    if (fits != ErrorCode::kOk) return refused(fits);
-    changed.pending.erase(block.block());
+  if (end != stop) return refused(ErrorCode::kConflict);
+  const Inode before = file;
+  auto at = file.blocks.erase(first, first + count);
+  for (const wire::CommitBlock& each : operation.blocks()) {
+    CommittedBlock block;
+    const ErrorCode taken = take_pending(file, each, block);
+    if (taken != ErrorCode::kOk) {
+      file = before;
+      return refused(taken);
+    }
+    at = std::next(file.blocks.insert(at, block));
   }
-  const auto at = changed.blocks.begin() + (first - file.blocks.begin());
-  changed.blocks.insert(changed.blocks.erase(at, at + count), blocks.begin(), blocks.end());
-  file = std::move(changed);
   return {};
 }
 

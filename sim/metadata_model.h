@@ -3,8 +3,8 @@
 // have models of their own), and kept simple rather than quick.
 //
 // The model leaves two things open. Where shards lie once a block is committed is not followed: repair moves them, and
-// the ShardOracle checks them. And a deleted file stays here for ever, whereas the metadata takes it apart in the
-// background: what is asked about it by inode may be answered either way.
+// the ShardOracle checks them. And what is asked by its inode about a file that is being taken apart may be answered
+// either way.
 #pragma once
 
 #include <cstdint>
@@ -52,13 +52,14 @@ class MetadataModel {
   Mismatch check_stat(const wire::StatRequest& request, ErrorCode code, const wire::StatReply& reply) const;
   Mismatch check_list(const wire::ListRequest& request, ErrorCode code, const wire::ListReply& reply) const;
   Mismatch check_blocks(const wire::GetBlocksRequest& request, ErrorCode code, const wire::GetBlocksReply& reply) const;
+  Mismatch check_quotas(const wire::GetQuotasRequest& request, ErrorCode code, const wire::GetQuotasReply& reply) const;
   Mismatch check_trash(const wire::ListTrashRequest& request, ErrorCode code, const wire::ListTrashReply& reply) const;
   Mismatch check_leases(const wire::RenewLeasesRequest& request, ErrorCode code,
                         const wire::RenewLeasesReply& reply) const;
 
   // --- For the comparison with the rows of a node
-  // "/a/b directory 7", "/a/c file 8 length 12 epoch 1 writer 3", …: all that can be reached, in order, and then all
-  // that is in the trash.
+  // "/a/b directory 7", "/a/c file 8 length 12 epoch 1 writer 3", …: all that can be reached, in order, then all that
+  // is in the trash, and the quotas.
   std::vector<std::string> describe_tree() const;
   std::vector<uint64_t> sessions() const;
 
@@ -73,9 +74,11 @@ class MetadataModel {
   struct PendingBlock {
     wire::EcPolicy policy;
     std::vector<Attempt> attempts;
+    uint64_t stored_bytes = 0;
   };
   struct CommittedBlock {
     uint64_t block = 0;
+    uint64_t stored_bytes = 0;
     uint64_t offset = 0;
     uint64_t length = 0;   // as it was committed
     uint64_t visible = 0;  // what truncation left of that
@@ -88,11 +91,24 @@ class MetadataModel {
     int64_t deleted_wall_ms = 0;
     int64_t expires_ms = 0;  // log time
   };
+  struct Quota {
+    uint64_t id = 0;
+    uint64_t max_names = 0;
+    uint64_t max_bytes = 0;
+  };
+  // (inode, quota) of those that something is charged to, whether they are still there or not.
+  using Charges = std::set<std::pair<uint64_t, uint64_t>>;
+  struct Amount {
+    uint64_t names = 0;
+    uint64_t bytes = 0;
+  };
   struct Inode {
     uint64_t id = 0;
     bool directory = false;
     uint64_t parent = 0;       // 0: deleted, or the root
     std::optional<Kept> kept;  // in the trash, as the top of what was deleted
+    std::optional<Quota> quota;
+    Charges charges;  // of the directories above it, when it was cut off
     std::string name;
     uint32_t mode = 0;
     std::string owner;
@@ -163,7 +179,24 @@ class MetadataModel {
   Inode& add_child(const wire::Command& command, uint64_t parent, const std::string& name, bool directory,
                    uint32_t mode);
   uint64_t make_parents(const wire::Command& command, const Lookup& lookup, uint32_t mode);
+  void cut_off(const wire::Command& command, uint64_t inode);
   void detach(const wire::Command& command, uint64_t inode);
+  void give_to_reclaim(Inode& inode);
+  void reclaim(const wire::ReclaimStep& operation);
+  uint32_t take_apart_directory(uint64_t id, uint32_t budget);
+  uint32_t take_apart_file(uint64_t id, uint32_t budget);
+  ModelAnswer set_quota(const wire::SetQuota& operation);
+  Charges charges_of(const Inode& inode) const;
+  Amount amount_of(const Inode& inode) const;
+  Amount amount_below(const Inode& top) const;
+  Amount used_of(const Inode& directory) const;
+  // Whether all quotas among `charges` that are there have room for so much more.
+  bool has_room(const Charges& charges, Amount more) const;
+  // Whether a tree may come to be charged to others than before, and `beside` to all of these.
+  bool has_room_for(const Inode& top, const Charges& from, const Charges& to, Amount beside) const;
+  bool has_room_for(const Inode& top, const Charges& from, const Charges& to) const {
+    return has_room_for(top, from, to, Amount());
+  }
   void revoke(Inode& file);
   // The inode itself, or the one above it that has no parent.
   const Inode& top_of(const Inode& inode) const;
@@ -173,7 +206,10 @@ class MetadataModel {
   // What is wrong with the lease; nullopt if it holds.
   std::optional<ModelAnswer> check_lease(uint64_t inode, uint64_t epoch) const;
   ErrorCode check_takes_shards(uint64_t server) const;
-  static ErrorCode put_tail(Inode& file, uint64_t offset, const std::string& data);
+  // `file`: one of the model, or a copy of it.
+  ErrorCode put_tail(Inode& file, uint64_t offset, const std::string& data) const;
+  // The pending block becomes a committed one, which is yet to be put into the file; or what forbids that.
+  ErrorCode take_pending(Inode& file, const wire::CommitBlock& operation, CommittedBlock& block) const;
   // What forbids that the pending block becomes one of the file's.
   ErrorCode check_commit(const Inode& file, const wire::CommitBlock& operation) const;
   ErrorCode check_shards(const std::vector<Attempt>& attempts, const wire::EcPolicy& policy,
@@ -189,6 +225,9 @@ class MetadataModel {
   std::map<uint64_t, Inode> inodes_;
   std::set<std::pair<int64_t, uint64_t>> trash_;  // (end, inode)
   int64_t trash_ms_ = 0;
+  std::set<uint64_t> reclaiming_;
+  uint64_t quotas_ = 0;  // that are there
+  uint64_t next_quota_ = 1;
   std::map<uint64_t, ModelSession> sessions_;
   std::map<uint64_t, Server> servers_;
   std::string cluster_uuid_;

@@ -155,6 +155,12 @@ std::vector<std::string> MetadataModel::describe_tree() const {
     const Kept& kept = *inodes_.at(id).kept;
     describe(inodes_.at(id), fmt::format("trash until {} {}", expires_ms, printable(kept.path)), lines);
   }
+  for (const auto& [id, inode] : inodes_) {
+    if (!inode.quota) continue;
+    const Amount used = used_of(inode);
+    lines.push_back(fmt::format("quota of inode {}: {} of {} names, {} of {} bytes", id, used.names,
+                                inode.quota->max_names, used.bytes, inode.quota->max_bytes));
+  }
   return lines;
 }
 

@@ -22,10 +22,11 @@ ModelAnswer refused(ErrorCode code) {
 
 }  // namespace
 
-// From here on it may be taken apart.
+// From here on it is taken apart.
 void MetadataModel::end_keeping(Inode& inode) {
   trash_.erase({inode.kept->expires_ms, inode.id});
   inode.kept.reset();
+  give_to_reclaim(inode);
 }
 
 ModelAnswer MetadataModel::restore_trash(const wire::Command& command, const wire::RestoreTrash& operation) {
@@ -36,7 +37,12 @@ ModelAnswer MetadataModel::restore_trash(const wire::Command& command, const wir
   if (lookup.code != ErrorCode::kOk) return refused(lookup.code);
   if (lookup.missing() == 0) return refused(ErrorCode::kAlreadyExists);
   if (lookup.missing() > 1 && !operation.parents()) return refused(ErrorCode::kNotFound);
-  end_keeping(inode);
+  const Charges to = charges_of(inodes_.at(lookup.directories.back()));
+  const bool fits = has_room_for(inode, inode.charges, to, {.names = lookup.missing() - 1});
+  if (!fits) return refused(ErrorCode::kQuotaExceeded);
+  trash_.erase({inode.kept->expires_ms, inode.id});
+  inode.kept.reset();
+  inode.charges.clear();
   inode.parent = make_parents(command, lookup, kParentMode);
   inode.name = lookup.names.back();
   Inode& parent = inodes_.at(inode.parent);

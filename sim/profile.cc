@@ -101,6 +101,7 @@ class ProfileDraw {
     if (!only_data_) draw_leases();
     draw_departures();
     draw_trash();
+    draw_quotas();
     return std::move(drawn_);
   }
 
@@ -267,6 +268,13 @@ class ProfileDraw {
     proto::Work& work = *drawn_.mutable_work();
     work.set_trash_period_ms(static_cast<uint32_t>(draws.between(uint64_t{500}, 20'000)) * pace_);
     work.set_trash_operations_per_hundred(static_cast<uint32_t>(draws.between(uint64_t{5}, 30)));
+  }
+
+  // A quarter of the clusters have directories with quotas.
+  void draw_quotas() {
+    RandomStream draws = stream("quotas");
+    if (draws.below(4) > 0) return;
+    drawn_.mutable_work()->set_quota_operations_per_hundred(static_cast<uint32_t>(draws.between(uint64_t{3}, 15)));
   }
 
   // How many chunk servers may go for good, when those that die for good have.

@@ -133,6 +133,7 @@ Status validate(const proto::Scenario& scenario) {
     return invalid("work: more than a hundred in a hundred");
   }
   if (work.trash_operations_per_hundred() > 100) return invalid("work: more than a hundred in a hundred");
+  if (work.quota_operations_per_hundred() > 100) return invalid("work: more than a hundred in a hundred");
   if (work.trash_operations_per_hundred() > 0 && work.trash_period_ms() == 0) {
     return invalid("work: operations on the trash without a trash_period_ms");
   }

@@ -62,9 +62,15 @@ std::string Workload::pick(const std::vector<std::string>& paths, RandomStream& 
   return paths.empty() ? std::string() : paths[reduce64(choice, paths.size())];
 }
 
+// Whether a client may be told so here: by faults, or by quotas, about whose answers HistoryOracle knows more.
+bool Workload::is_excused(ErrorCode code) const {
+  if (code == ErrorCode::kQuotaExceeded) return context_.scenario.work().quota_operations_per_hundred() > 0;
+  return is_excusable(code) && !context_.scenario.must_stay_available();
+}
+
 Status Workload::judge(const std::string& what, Error error) {
-  const bool excused = is_excusable(error.code) && !context_.scenario.must_stay_available();
-  if (!excused) fail(is_excusable(error.code) ? "availability" : "file", what + ": " + error.to_string());
+  if (!is_excused(error.code))
+    fail(is_excusable(error.code) ? "availability" : "file", what + ": " + error.to_string());
   return error;
 }
 
@@ -188,6 +194,8 @@ Task<void> Workload::operate(uint64_t number) {
     status = *std::move(done);
   } else if (std::optional<Status> on_trash = co_await operate_on_trash(number)) {
     status = *std::move(on_trash);
+  } else if (std::optional<Status> on_quotas = co_await operate_on_quotas(number)) {
+    status = *std::move(on_quotas);
   } else if (choice < 30) {
     status = co_await write_file(draws);
   } else if (choice < 60) {
@@ -550,6 +558,9 @@ Task<void> Workload::verify() {
   }
   const NamespaceModel::Uncertain uncertain = state_.model.uncertain();
   for (const auto& [path, possible] : uncertain) co_await verify_uncertain(path, possible);
+  for (bool again = context_.scenario.work().quota_operations_per_hundred() > 0; again;) {
+    again = co_await pause_before_retry(co_await clear_quota(state_.root), "the end of the quota");
+  }
   for (bool again = !context_.verdict.failed(); again;) {
     RandomStream draws(state_.key.with("last"));
     const std::string path = state_.root + "/" + state_.model.fresh_name();

@@ -79,6 +79,11 @@ class Workload {
   Task<void> operate(uint64_t number);
   // The operations that a scenario asks for beside the usual ones; nullopt where it is one of those.
   Task<std::optional<Status>> operate_on_ends(uint64_t number, RandomStream& draws);
+  // Those on quotas, likewise (workload_quota.cc).
+  Task<std::optional<Status>> operate_on_quotas(uint64_t number);
+  Task<Status> set_quota(RandomStream& draws);
+  Task<Status> clear_quota(std::string path);
+  Task<Status> show_quotas(RandomStream& draws);
   // Those on the trash, likewise (workload_trash.cc).
   Task<std::optional<Status>> operate_on_trash(uint64_t number);
   Task<Status> set_up_trash();
@@ -132,6 +137,7 @@ class Workload {
   // The same for a read that began at `begun`: what was stored within reach then and until now decides.
   Status judge_read(const std::string& path, VirtualTime begun, Error error);
   bool is_lost(const std::string& path) const;
+  bool is_excused(ErrorCode code) const;
   void wrong(const std::string& what) { fail("file", what); }
   void fail(std::string_view oracle, const std::string& what) {
     context_.verdict.fail(oracle, state_.root + ": " + what);

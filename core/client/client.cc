@@ -239,6 +239,19 @@ Task<Status> Client::set_policy(std::string path, std::optional<wire::EcPolicy> 
   co_return co_await impl_->change(std::move(mutation));
 }
 
+Task<Status> Client::set_quota(wire::SetQuota quota) {
+  DOGFS_CO_TRYV(check_path(quota.path()));
+  wire::Mutation mutation;
+  *mutation.mutable_set_quota() = std::move(quota);
+  co_return co_await impl_->change(std::move(mutation));
+}
+
+Task<Result<wire::GetQuotasReply>> Client::quotas(std::string path) {
+  wire::GetQuotasRequest request;
+  request.set_path(std::move(path));
+  co_return co_await impl_->ask<wire::GetQuotasReply>(MessageType::kGetQuotas, std::move(request));
+}
+
 Task<Status> Client::recover_lease(std::string path) {
   DOGFS_CO_TRYV(check_path(path));
   wire::Mutation mutation;

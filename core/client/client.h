@@ -165,6 +165,10 @@ class Client {
   Task<Result<wire::AdministerTrashReply>> administer_trash(wire::AdministerTrashRequest request);
   // Of the files that are made in this directory, and below it, from now on. None: the parent's.
   Task<Status> set_policy(std::string path, std::optional<wire::EcPolicy> policy);
+  // Sets, changes or clears how much there may be in a directory and below it.
+  Task<Status> set_quota(wire::SetQuota quota);
+  // The quotas that bind a path, with what is used of them, the root's first.
+  Task<Result<wire::GetQuotasReply>> quotas(std::string path);
   Task<Status> recover_lease(std::string path);
   Task<Result<wire::GetBlocksReply>> blocks(std::string path, uint64_t offset, uint64_t length);
   // Reads every stored shard of a block, all at once and a MiB of each at a time, at the pace of background work. One

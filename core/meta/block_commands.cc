@@ -11,6 +11,7 @@
 #include "core/meta/file_commands.h"
 #include "core/meta/garbage.h"
 #include "core/meta/inline_tail.h"
+#include "core/meta/quota.h"
 
 namespace dogfs {
 namespace {
@@ -33,6 +34,13 @@ Result<wire::BlockRow> pending_block(const MetaTables& tables, const wire::Inode
     return refusal(ErrorCode::kConflict, "block {} is not pending in inode {}", id, file.inode());
   }
   return tables.required_block(id);
+}
+
+// Of all shards that a block is to have, wherever they are.
+uint64_t bytes_of(const BlockLayout& layout) {
+  uint64_t bytes = 0;
+  for (const ShardIndex index : layout.stored_indices()) bytes += layout.shard_length(index);
+  return bytes;
 }
 
 void remove_pending(wire::InodeRow& file, BlockId block) {
@@ -161,6 +169,7 @@ Result<wire::Shard::Condition> condition_on(const MetaTables& tables, uint64_t s
 
 Status put_committed(ApplyContext& context, wire::BlockRow block, const wire::CommitBlock& operation) {
   block.set_state(wire::BlockRow::COMMITTED);
+  block.clear_reserved_bytes();
   block.set_offset(operation.offset());
   block.set_length(operation.length());
   *block.mutable_shards() = operation.shards();
@@ -217,6 +226,8 @@ Result<wire::AllocateBlockResult> allocate_block(ApplyContext& context, const wi
   for (int i = 0; i < context.command.placed_servers_size(); ++i) {
     *block.add_shards() = new_attempt(context, indices[static_cast<size_t>(i)], context.command.placed_servers(i));
   }
+  block.set_reserved_bytes(bytes_of(layout));
+  DOGFS_TRYV(set_stored_bytes(context, file, file.stored_bytes() + block.reserved_bytes()));
   context.tables.put(block);
   file.add_pending_blocks(block.block());
   context.tables.put(file);
@@ -265,6 +276,7 @@ Status publish_block(ApplyContext& context, wire::InodeRow& file, const wire::Co
   const BlockLayout layout(geometry, operation.length());
   DOGFS_TRYV(check_shards(layout, operation));
   DOGFS_TRYV(check_durable(layout, block, operation));
+  DOGFS_TRYV(set_stored_bytes(context, file, file.stored_bytes() - block.reserved_bytes() + bytes_of(layout)));
   discard_unused_attempts(context, block, operation);
   DOGFS_TRYV(put_committed(context, std::move(block), operation));
   remove_pending(file, BlockId(operation.block()));
@@ -288,15 +300,17 @@ Result<wire::CommitBlockResult> commit_block(ApplyContext& context, const wire::
   return result;
 }
 
-Status forget_block(ApplyContext& context, BlockId id) {
+Result<uint64_t> forget_block(ApplyContext& context, BlockId id) {
   DOGFS_TRY(const wire::BlockRow block, context.tables.required_block(id));
   discard_shards(context, block);
+  uint64_t bytes = block.reserved_bytes();
   if (block.state() == wire::BlockRow::COMMITTED) {
     unindex(context, block);
     context.counters.set_blocks(context.counters.blocks() - 1);
+    for (const wire::Shard& shard : block.shards()) bytes += shard.length();
   }
   context.tables.erase(context.tables.keys().block(id));
-  return ok();
+  return bytes;
 }
 
 Status abandon_block(ApplyContext& context, const wire::AbandonBlock& operation) {
@@ -306,6 +320,7 @@ Status abandon_block(ApplyContext& context, const wire::AbandonBlock& operation)
   DOGFS_TRY(const wire::BlockRow block, pending_block(context.tables, file, id));
   discard_shards(context, block);
   context.tables.erase(context.tables.keys().block(id));
+  DOGFS_TRYV(drop_stored_bytes(context, file, block.reserved_bytes()));
   remove_pending(file, id);
   context.tables.put(file);
   return ok();

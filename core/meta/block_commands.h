@@ -20,7 +20,7 @@ namespace dogfs {
 inline constexpr int kMaxShardAttempts = 256;
 
 // Errors of leased_file, and kLimitExceeded, kInvalidArgument (length), kConflict (placement by the leader does not
-// fit: it is proposed again).
+// fit: it is proposed again), kQuotaExceeded: its bytes are reserved.
 Result<wire::AllocateBlockResult> allocate_block(ApplyContext& context, const wire::AllocateBlock& operation);
 
 // One more attempt at a shard of a pending block, on a server that holds none of its present targets. The earlier
@@ -28,8 +28,10 @@ Result<wire::AllocateBlockResult> allocate_block(ApplyContext& context, const wi
 Result<wire::ReplaceTargetResult> replace_target(ApplyContext& context, const wire::ReplaceTarget& operation);
 
 // The block takes the place of an inline tail, whose bytes it begins with. kConflict unless the block is pending in this
-// file, `offset` is where its blocks end, and the tail is not longer; kInvalidArgument unless the shards are exactly those of the geometry, each durable one on a server of its own and an attempt that was issued for
-// this very index; kInsufficientServers with fewer than d + 1 durable.
+// file, `offset` is where its blocks end, and the tail is not longer; kInvalidArgument unless the shards are exactly
+// those of the geometry, each durable one on a server of its own and an attempt that was issued for this very index;
+// kInsufficientServers with fewer than d + 1 durable; kQuotaExceeded for a block that came out longer than it was said
+// to be, and has no room.
 Result<wire::CommitBlockResult> commit_block(ApplyContext& context, const wire::CommitBlock& operation);
 
 // The part of a commit that is about the block itself: a pending block becomes one of the file's, at its offset. The
@@ -48,7 +50,8 @@ inline uint32_t durable_minimum(uint32_t stored_data) {
 // The targets of an allocated block: the last attempt of each index, ascending.
 std::vector<wire::Shard> current_targets(const wire::BlockRow& block);
 
-// The block's shards become garbage, and its rows go, whether it is committed or pending. What lists it is the caller's.
-Status forget_block(ApplyContext& context, BlockId id);
+// The block's shards become garbage, and its rows go, whether it is committed or pending. What lists it is the
+// caller's, and to release the bytes that it counted for, which are the result.
+Result<uint64_t> forget_block(ApplyContext& context, BlockId id);
 
 }  // namespace dogfs

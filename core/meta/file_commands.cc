@@ -7,6 +7,7 @@
 #include "core/meta/garbage.h"
 #include "core/meta/inline_tail.h"
 #include "core/meta/namespace_commands.h"
+#include "core/meta/quota.h"
 #include "core/meta/resolve.h"
 
 namespace dogfs {
@@ -34,6 +35,7 @@ Status revoke_lease(ApplyContext& context, wire::InodeRow file) {
     DOGFS_TRY(const wire::BlockRow row, context.tables.required_block(BlockId(block)));
     discard_shards(context, row);
     context.tables.erase(context.tables.keys().block(BlockId(block)));
+    DOGFS_TRYV(drop_stored_bytes(context, file, row.reserved_bytes()));
   }
   file.clear_pending_blocks();
   file.set_lease_epoch(file.lease_epoch() + 1);
@@ -69,7 +71,7 @@ Result<wire::CreateFileResult> create_file(ApplyContext& context, const wire::Cr
   result.set_inode(file.inode());
   result.set_lease_epoch(file.lease_epoch());
   *result.mutable_policy() = file.file_policy();
-  DOGFS_TRYV(add_entry(context, parent, path.name(), std::move(file)));
+  DOGFS_TRYV(add_entry(context, parent, path.name(), std::move(file), {.replaces = resolution.entry.has_value()}));
   return result;
 }
 

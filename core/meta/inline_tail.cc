@@ -6,16 +6,19 @@
 
 #include "core/base/limits.h"
 #include "core/meta/file_commands.h"
+#include "core/meta/quota.h"
 
 namespace dogfs {
 namespace {
 
-void set_tail_bytes(ApplyContext& context, wire::InodeRow& file, uint32_t bytes) {
+Status set_tail_bytes(ApplyContext& context, wire::InodeRow& file, uint32_t bytes) {
+  DOGFS_TRYV(set_stored_bytes(context, file, file.stored_bytes() - file.tail_bytes() + bytes));
   const uint64_t before = file.length();
   file.set_length(blocks_end(file) + bytes);
   file.set_tail_bytes(bytes);
   file.set_mtime_ms(context.wall_ms());
   context.counters.set_bytes(context.counters.bytes() - before + file.length());
+  return ok();
 }
 
 }  // namespace
@@ -36,10 +39,10 @@ Status put_tail(ApplyContext& context, wire::InodeRow& file, uint64_t offset, co
   if (data.size() > kMaxFileBytes - offset) {
     return Error(ErrorCode::kLimitExceeded, fmt::format("a file has at most {} bytes", kMaxFileBytes));
   }
+  DOGFS_TRYV(set_tail_bytes(context, file, static_cast<uint32_t>(data.size())));
   wire::InlineTailRow row;
   row.set_data(data);
   context.tables.put_inline_tail(InodeId(file.inode()), row);
-  set_tail_bytes(context, file, static_cast<uint32_t>(data.size()));
   return ok();
 }
 
@@ -53,8 +56,7 @@ Status cut_tail(ApplyContext& context, wire::InodeRow& file, uint32_t kept) {
     row.mutable_data()->resize(kept);
     context.tables.put_inline_tail(id, row);
   }
-  set_tail_bytes(context, file, kept);
-  return ok();
+  return set_tail_bytes(context, file, kept);
 }
 
 Result<wire::CommitTailResult> commit_tail(ApplyContext& context, const wire::CommitTail& operation) {

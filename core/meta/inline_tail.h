@@ -27,7 +27,7 @@ Result<wire::CommitTailResult> commit_tail(ApplyContext& context, const wire::Co
 
 // Makes `data` what lies behind the blocks of `file`. The row of the file is the caller's to write. kInvalidArgument:
 // no bytes, or more than kMaxInlineTailBytes; kConflict: `offset` is not where the blocks end, or the tail that is there
-// is longer.
+// is longer; kQuotaExceeded.
 Status put_tail(ApplyContext& context, wire::InodeRow& file, uint64_t offset, const std::string& data);
 
 // The same for what the tail loses: it keeps its first `kept` bytes. Precondition: it has as many.

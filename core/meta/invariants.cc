@@ -37,7 +37,8 @@ struct Rows {
   wire::CountersRow counters;
   std::map<InodeId, wire::InodeRow> inodes;
   std::vector<Entry> entries;
-  std::set<InodeId> detached;
+  std::map<InodeId, wire::DetachedRow> detached;
+  std::map<InodeId, wire::QuotaRow> quotas;
   std::map<InodeId, Kept> trash;
   size_t trash_rows = 0;
   std::map<InodeId, std::vector<FileBlock>> file_blocks;
@@ -95,8 +96,8 @@ Result<Rows> load_rows(const MetaTables& tables) {
         rows.file_blocks[InodeId(id_before_last(key))].push_back({last_id(key), std::move(row)});
         return true;
       }));
-  DOGFS_TRYV(scan_keys(reader, keys.detached_after(InodeId()),
-                       [&](std::string_view key) { rows.detached.emplace(last_id(key)); }));
+  DOGFS_TRYV(load_by_id(reader, keys.detached_after(InodeId()), rows.detached));
+  DOGFS_TRYV(load_by_id(reader, keys.all_quotas(), rows.quotas));
   DOGFS_TRYV(scan_rows<wire::TrashRow>(reader, keys.all_trash(), [&](std::string_view key, wire::TrashRow row) {
     ++rows.trash_rows;
     rows.trash[InodeId(last_id(key))] = {trash_expiry(key), std::move(row)};
@@ -128,6 +129,7 @@ class Checker {
     check_directories();
     check_attachment();
     check_trash();
+    check_quotas();
     for (const auto& [id, inode] : rows_.inodes) {
       if (inode.type() == wire::InodeRow::FILE) check_file(id, inode);
     }
@@ -183,7 +185,9 @@ class Checker {
       expect(cut_off == (row.parent() == 0), "I1: inode {} is {}cut off, with parent {}", id, cut_off ? "" : "not ",
              row.parent());
     }
-    for (const InodeId id : rows_.detached) expect(inode(id) != nullptr, "I1: detached inode {} is missing", id);
+    for (const auto& [id, row] : rows_.detached) {
+      expect(inode(id) != nullptr, "I1: detached inode {} is missing", id);
+    }
   }
 
   void check_directories() {
@@ -227,6 +231,64 @@ class Checker {
            rows_.counters.trash_entries(), rows_.trash_rows);
   }
 
+  // All quotas that an inode is charged to, those that are gone too.
+  std::set<std::pair<InodeId, uint64_t>> charges_of(InodeId id) const {
+    std::set<std::pair<InodeId, uint64_t>> charges;
+    const auto add = [&charges](const auto& kept) {
+      for (const wire::QuotaCharge& charge : kept) charges.emplace(charge.inode(), charge.id());
+    };
+    const wire::InodeRow* at = inode(id);
+    for (size_t steps = 0; at != nullptr && steps <= rows_.inodes.size(); ++steps) {
+      if (at->quota() != 0) charges.emplace(at->inode(), at->quota());
+      id = InodeId(at->inode());
+      at = inode(InodeId(at->parent()));
+    }
+    if (const auto kept = rows_.trash.find(id); kept != rows_.trash.end()) add(kept->second.row.charges());
+    if (const auto kept = rows_.detached.find(id); kept != rows_.detached.end()) add(kept->second.charges());
+    return charges;
+  }
+
+  void check_quotas() {
+    std::map<std::pair<InodeId, uint64_t>, std::pair<uint64_t, uint64_t>> used;
+    if (!rows_.quotas.empty()) {
+      for (const auto& [id, row] : rows_.inodes) {
+        for (const auto& charge : charges_of(id)) {
+          ++used[charge].first;
+          used[charge].second += row.stored_bytes();
+        }
+      }
+    }
+    for (const auto& [id, row] : rows_.quotas) {
+      const auto& [names, bytes] = used[{id, row.id()}];
+      expect(row.names() == names && row.bytes() == bytes,
+             "I14: the quota of inode {} is charged with {} names and {} bytes, and there are {} and {}", id,
+             row.names(), row.bytes(), names, bytes);
+    }
+    for (const auto& [id, row] : rows_.inodes) {
+      const auto quota = rows_.quotas.find(id);
+      expect(row.quota() == (quota == rows_.quotas.end() ? 0 : quota->second.id()), "I14: inode {} has another quota",
+             id);
+    }
+    expect(rows_.counters.quotas() == rows_.quotas.size(), "I8: {} quotas are counted and {} are there",
+           rows_.counters.quotas(), rows_.quotas.size());
+  }
+
+  // What a file's blocks and its tail count for.
+  void check_stored_bytes(InodeId id, const wire::InodeRow& file, const std::vector<FileBlock>& blocks) {
+    uint64_t bytes = file.tail_bytes();
+    const auto add = [&](uint64_t block) {
+      const auto row = rows_.blocks.find(BlockId(block));
+      if (row == rows_.blocks.end()) return;
+      bytes += row->second.reserved_bytes();
+      if (row->second.state() != wire::BlockRow::COMMITTED) return;
+      for (const wire::Shard& shard : row->second.shards()) bytes += shard.length();
+    };
+    for (const FileBlock& each : blocks) add(each.row.block());
+    for (const uint64_t pending : file.pending_blocks()) add(pending);
+    expect(file.stored_bytes() == bytes, "I14: file {} counts {} stored bytes and has {}", id, file.stored_bytes(),
+           bytes);
+  }
+
   void check_file(InodeId id, const wire::InodeRow& file) {
     static const std::vector<FileBlock> kNone;
     const auto found = rows_.file_blocks.find(id);
@@ -249,6 +311,7 @@ class Checker {
       expect(blocks.size() == file.block_count(), "I3: file {} counts {} blocks and has {}", id, file.block_count(),
              blocks.size());
     }
+    check_stored_bytes(id, file, blocks);
     for (const uint64_t pending : file.pending_blocks()) {
       const auto block = rows_.blocks.find(BlockId(pending));
       expect(block != rows_.blocks.end() && block->second.state() == wire::BlockRow::ALLOCATED &&

@@ -21,6 +21,8 @@
 //   I12 A server is what its operator wants, or dead. One that was removed has no shard and gets none, and once that was
 //       swept there is no garbage on it either.
 //   I13 What is in the trash has one row there, which agrees with it, and is not detached.
+//   I14 A file's stored bytes are those of its blocks. A quota is its directory's, and is charged with exactly what is
+//       there of that, or was and is not reclaimed.
 #pragma once
 
 #include <string>

@@ -13,6 +13,7 @@
 //   'l' inode                                    LeaseRow: the files that are being written
 //   'd' inode                                    DetachedRow: the deleted trees that are being reclaimed
 //   't' end (log time), inode                    TrashRow: the deleted trees that can be restored
+//   'o' inode                                    QuotaRow: the directories that have one
 //   'c' server                                   ChunkServerRow
 //   'u' server uuid                              server id, 8 bytes
 //   's' session                                  SessionRow
@@ -63,6 +64,7 @@ class MetaKeys {
   std::string lease(InodeId inode) const { return with_id('l', inode.value()); }
   std::string detached(InodeId inode) const { return with_id('d', inode.value()); }
   std::string trash(int64_t expires_ms, InodeId inode) const;
+  std::string quota(InodeId inode) const { return with_id('o', inode.value()); }
   std::string server(ServerId server) const { return with_id('c', server.value()); }
   std::string server_uuid(std::string_view uuid) const { return table('u').append(uuid); }
   std::string session(SessionId session) const { return with_id('s', session.value()); }
@@ -93,6 +95,7 @@ class MetaKeys {
   KeyRange trash_due(int64_t now_ms) const;
   // What goes behind this one.
   KeyRange trash_after(int64_t expires_ms, InodeId inode) const;
+  KeyRange all_quotas() const { return whole('o'); }
   KeyRange servers() const { return whole('c'); }
   KeyRange server_uuids() const { return whole('u'); }
   KeyRange sessions(SessionId after) const { return behind('s', after.value()); }

@@ -134,6 +134,8 @@ class MetaNode::Impl {
         return balancer_.balance(std::move(request), deadline);
       case MessageType::kAdministerServer:
         return admin_.administer(std::move(request), deadline);
+      case MessageType::kGetQuotas:
+        return reads_.quotas(std::move(request), deadline);
       case MessageType::kListTrash:
         return trash_.list(std::move(request), deadline);
       case MessageType::kAdministerTrash:

@@ -5,6 +5,7 @@
 #include "core/base/limits.h"
 #include "core/base/printable.h"
 #include "core/ec/policy_wire.h"
+#include "core/meta/quota.h"
 #include "core/meta/trash.h"
 
 namespace dogfs {
@@ -32,12 +33,16 @@ Status remove_entry(ApplyContext& context, InodeId parent_id, std::string_view n
 }
 
 // The heights above are the caller's to raise.
-Status hang_in(ApplyContext& context, InodeId parent_id, std::string_view name, wire::InodeRow child) {
+Status hang_in(ApplyContext& context, InodeId parent_id, std::string_view name, wire::InodeRow child,
+               NewEntry entry = {}) {
   DOGFS_TRY(wire::InodeRow parent, context.tables.required_inode(parent_id));
   if (parent.entries() >= kMaxDirectoryEntries) {
     return Error(ErrorCode::kLimitExceeded,
                  fmt::format("the directory of \"{}\" has {} entries already", printable(name), parent.entries()));
   }
+  DOGFS_TRY(const Charges charges, charges_of(context, parent));
+  DOGFS_TRYV(entry.replaces ? charge_unchecked(context, charges, {.names = 1})
+                            : charge(context, charges, {.names = 1}));
   parent.set_entries(parent.entries() + 1);
   parent.set_mtime_ms(context.wall_ms());
   context.tables.put(parent);
@@ -91,8 +96,8 @@ wire::InodeRow make_inode(ApplyContext& context, wire::InodeRow::Type type, uint
   return row;
 }
 
-Status add_entry(ApplyContext& context, InodeId parent, std::string_view name, wire::InodeRow child) {
-  DOGFS_TRYV(hang_in(context, parent, name, std::move(child)));
+Status add_entry(ApplyContext& context, InodeId parent, std::string_view name, wire::InodeRow child, NewEntry entry) {
+  DOGFS_TRYV(hang_in(context, parent, name, std::move(child), entry));
   return raise_heights(context, parent, 1);
 }
 
@@ -200,6 +205,9 @@ Status rename(ApplyContext& context, const wire::Rename& operation) {
     DOGFS_TRYV(check_replaceable(context.tables, source, target, target_path.text()));
     DOGFS_TRYV(detach(context, target, target_path.name()));
   }
+  DOGFS_TRY(const Charges from, charges_of(context, source.parent()));
+  DOGFS_TRY(const Charges to, charges_of(context, target.parent()));
+  DOGFS_TRYV(recharge(context, moved, from, to));
   DOGFS_TRY(wire::InodeRow cut, cut_off(context, source, source_path.name()));
   return attach(context, std::move(cut), target.parent(), target_path.name());
 }
@@ -228,7 +236,9 @@ Result<wire::InodeRow> cut_off(ApplyContext& context, const Resolution& resoluti
 Status detach(ApplyContext& context, const Resolution& resolution, std::string_view name) {
   DOGFS_TRY(const wire::InodeRow inode, cut_off(context, resolution, name));
   context.tables.put(inode);
-  context.tables.put_detached(resolution.inode(), {});
+  wire::DetachedRow row;
+  DOGFS_TRY(*row.mutable_charges(), charges_of(context, resolution.parent()));
+  context.tables.put_detached(resolution.inode(), row);
   return ok();
 }
 

@@ -24,7 +24,8 @@ Status set_policy(ApplyContext& context, const wire::SetPolicy& operation);
 // POSIX with `replace`: a file replaces a file, a directory an empty directory; else kIsADirectory, kNotADirectory,
 // kDirectoryNotEmpty. Without: kAlreadyExists. Onto itself: nothing happens. Of or onto the root, or into itself:
 // kInvalidArgument. kPathTooDeep when something in a subtree that moves down could come to lie deeper than kMaxPathDepth
-// (InodeRow::height is a bound, so a subtree from which its deepest part was taken away may be refused as well).
+// (InodeRow::height is a bound, so a subtree from which its deepest part was taken away may be refused as well). Under
+// other quotas than it was: kQuotaExceeded, kLimitExceeded as of recharge (quota.h).
 Status rename(ApplyContext& context, const wire::Rename& operation);
 
 // kDirectoryNotEmpty without `recursive`. The root: kInvalidArgument. What was deleted is in the trash (trash.h), where
@@ -37,8 +38,13 @@ Result<wire::DeleteResult> remove(ApplyContext& context, const wire::Delete& ope
 // A row of a new inode: id, times, owner. The group is the parent's, as in BSD and HDFS.
 wire::InodeRow make_inode(ApplyContext& context, wire::InodeRow::Type type, uint32_t mode);
 
-// Puts `child` under `parent` and counts it. kLimitExceeded when the directory is full.
-Status add_entry(ApplyContext& context, InodeId parent, std::string_view name, wire::InodeRow child);
+struct NewEntry {
+  bool replaces =
+      false;  // what was detached just before, and is charged to the quotas for a moment yet: they let it pass
+};
+// Puts `child` under `parent` and counts it. kLimitExceeded when the directory is full, kQuotaExceeded.
+Status add_entry(ApplyContext& context, InodeId parent, std::string_view name, wire::InodeRow child,
+                 NewEntry entry = {});
 
 // Makes the directories of `path` that `resolution` found missing, less the last `spare` components; returns the
 // deepest directory then.

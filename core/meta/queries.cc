@@ -147,6 +147,18 @@ Status fill_blocks(const MetaTables& tables, InodeId file, uint64_t offset, uint
   return ok();
 }
 
+Status add_quota(const MetaTables& tables, InodeId directory, std::string_view path, wire::GetQuotasReply& reply) {
+  DOGFS_TRY(const std::optional<wire::QuotaRow> row, tables.quota(directory));
+  if (!row) return ok();
+  wire::GetQuotasReply::Quota& quota = *reply.add_quotas();
+  quota.set_path(std::string(path));
+  quota.set_max_names(row->max_names());
+  quota.set_max_bytes(row->max_bytes());
+  quota.set_names(row->names());
+  quota.set_bytes(row->bytes());
+  return ok();
+}
+
 Status fill_trash_entry(const MetaTables& tables, InodeId id, wire::TrashRow row, wire::TrashEntry& entry) {
   DOGFS_TRY(const wire::InodeRow top, tables.required_inode(id));
   entry.set_inode(id.value());
@@ -220,6 +232,17 @@ Result<wire::GetBlocksReply> query_blocks(const MetaTables& tables, const wire::
     DOGFS_TRY(wire::InlineTailRow tail, tables.required_inline_tail(id));
     *reply.mutable_tail() = std::move(*tail.mutable_data());
   }
+  return reply;
+}
+
+Result<wire::GetQuotasReply> query_quotas(const MetaTables& tables, const wire::GetQuotasRequest& request) {
+  DOGFS_TRY(const Path path, Path::parse(request.path()));
+  DOGFS_TRY(const Resolution resolution, resolve_existing(tables, path));
+  wire::GetQuotasReply reply;
+  for (size_t depth = 0; depth < resolution.directories.size(); ++depth) {
+    DOGFS_TRYV(add_quota(tables, resolution.directories[depth], path.prefix(depth), reply));
+  }
+  DOGFS_TRYV(add_quota(tables, resolution.inode(), path.text(), reply));
   return reply;
 }
 

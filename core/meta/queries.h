@@ -24,6 +24,8 @@ Result<wire::ListReply> query_list(const MetaTables& tables, const wire::ListReq
 // its inode until then.
 Result<wire::GetBlocksReply> query_blocks(const MetaTables& tables, const wire::GetBlocksRequest& request);
 
+Result<wire::GetQuotasReply> query_quotas(const MetaTables& tables, const wire::GetQuotasRequest& request);
+
 // kNotFound for an inode that is not in the trash.
 Result<wire::ListTrashReply> query_trash(const MetaTables& tables, const wire::ListTrashRequest& request);
 

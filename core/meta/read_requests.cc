@@ -85,6 +85,10 @@ Task<Reply> ReadRequests::list(Request request, MonoTime deadline) {
   return answer<wire::ListRequest, wire::ListReply>(std::move(request), deadline, query_list);
 }
 
+Task<Reply> ReadRequests::quotas(Request request, MonoTime deadline) {
+  return answer<wire::GetQuotasRequest, wire::GetQuotasReply>(std::move(request), deadline, query_quotas);
+}
+
 Task<Reply> ReadRequests::get_blocks(Request request, MonoTime deadline) {
   return answer<wire::GetBlocksRequest, wire::GetBlocksReply>(std::move(request), deadline, query_blocks);
 }

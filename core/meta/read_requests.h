@@ -13,6 +13,7 @@ class ReadRequests {
 
   Task<Reply> stat(Request request, MonoTime deadline);
   Task<Reply> list(Request request, MonoTime deadline);
+  Task<Reply> quotas(Request request, MonoTime deadline);
   Task<Reply> get_blocks(Request request, MonoTime deadline);
   Task<Reply> summary(Request request, MonoTime deadline);
   // Answered by every node; by one that does not lead, or cannot reach a majority, as far as it knows.

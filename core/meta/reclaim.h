@@ -4,7 +4,8 @@
 // nothing is detached any more. A step turns the first detached directory's entries into detached inodes of their own
 // (so the depth of a tree never matters, there is no recursion), or the first detached file's blocks into garbage
 // shards, a bounded number of rows at a time. A cursor in the detached row keeps a step from passing again over all
-// that earlier ones erased, which in a log-structured store would make the whole quadratic.
+// that earlier ones erased, which in a log-structured store would make the whole quadratic. What is taken apart is
+// released from the quotas that it is charged to, and until then its parts inherit these.
 #pragma once
 
 #include "core/base/result.h"

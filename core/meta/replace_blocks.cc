@@ -7,6 +7,7 @@
 #include "core/base/limits.h"
 #include "core/meta/block_commands.h"
 #include "core/meta/file_commands.h"
+#include "core/meta/quota.h"
 
 namespace dogfs {
 namespace {
@@ -52,7 +53,8 @@ Status check_blocks(const wire::ReplaceBlocks& operation, const Stretch& stretch
   return Error(ErrorCode::kConflict, fmt::format("the new blocks end at {} and the old ones at {}", end, stretch.end));
 }
 
-Status erase_replaced(ApplyContext& context, const wire::ReplaceBlocks& operation, const Stretch& stretch) {
+Status erase_replaced(ApplyContext& context, wire::InodeRow& file, const wire::ReplaceBlocks& operation,
+                      const Stretch& stretch) {
   const MetaKeys& keys = context.tables.keys();
   std::vector<std::string> rows;
   const KeyRange range{keys.file_block(InodeId(operation.inode()), stretch.begin),
@@ -63,7 +65,8 @@ Status erase_replaced(ApplyContext& context, const wire::ReplaceBlocks& operatio
   }));
   for (std::string& row : rows) context.tables.erase(std::move(row));
   for (const uint64_t block : operation.replaced()) {
-    DOGFS_TRYV(forget_block(context, BlockId(block)));
+    DOGFS_TRY(const uint64_t freed, forget_block(context, BlockId(block)));
+    DOGFS_TRYV(drop_stored_bytes(context, file, freed));
   }
   return ok();
 }
@@ -81,7 +84,7 @@ Status replace_blocks(ApplyContext& context, const wire::ReplaceBlocks& operatio
   }
   DOGFS_TRY(const Stretch stretch, find_replaced(context.tables, operation));
   DOGFS_TRYV(check_blocks(operation, stretch));
-  DOGFS_TRYV(erase_replaced(context, operation, stretch));
+  DOGFS_TRYV(erase_replaced(context, file, operation, stretch));
   file.set_block_count(file.block_count() - static_cast<uint64_t>(operation.replaced_size()));
   for (const wire::CommitBlock& block : operation.blocks()) {
     DOGFS_TRYV(publish_block(context, file, block));

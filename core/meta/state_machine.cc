@@ -11,6 +11,7 @@
 #include "core/meta/file_commands.h"
 #include "core/meta/inline_tail.h"
 #include "core/meta/namespace_commands.h"
+#include "core/meta/quota.h"
 #include "core/meta/reclaim.h"
 #include "core/meta/repair_commands.h"
 #include "core/meta/replace_blocks.h"
@@ -106,6 +107,7 @@ Status run_mutation(ApplyContext& context, wire::MutationResult& result) {
     case wire::Mutation::kPurgeTrash:
       return store_result(purge_trash(context, mutation.purge_trash()), result.mutable_purge_trash());
     case wire::Mutation::kSetQuota:
+      return set_quota(context, mutation.set_quota());
     case wire::Mutation::OPERATION_NOT_SET:
       break;
   }

@@ -74,6 +74,14 @@ Result<std::optional<wire::LeaseRow>> MetaTables::lease(InodeId inode) const {
   return get_row<wire::LeaseRow>(keys_.lease(inode));
 }
 
+Result<std::optional<wire::DetachedRow>> MetaTables::detached(InodeId inode) const {
+  return get_row<wire::DetachedRow>(keys_.detached(inode));
+}
+
+Result<std::optional<wire::QuotaRow>> MetaTables::quota(InodeId inode) const {
+  return get_row<wire::QuotaRow>(keys_.quota(inode));
+}
+
 Result<std::optional<wire::TrashRow>> MetaTables::trash(int64_t expires_ms, InodeId inode) const {
   return get_row<wire::TrashRow>(keys_.trash(expires_ms, inode));
 }

@@ -74,7 +74,9 @@ class MetaTables {
   // Of a file that has one.
   Result<wire::InlineTailRow> required_inline_tail(InodeId inode) const;
   Result<std::optional<wire::LeaseRow>> lease(InodeId inode) const;
+  Result<std::optional<wire::DetachedRow>> detached(InodeId inode) const;
   Result<std::optional<wire::TrashRow>> trash(int64_t expires_ms, InodeId inode) const;
+  Result<std::optional<wire::QuotaRow>> quota(InodeId inode) const;
   Result<std::optional<wire::ChunkServerRow>> server(ServerId server) const;
   Result<std::optional<ServerId>> server_by_uuid(std::string_view uuid) const;
   Result<std::optional<wire::SessionRow>> session(SessionId session) const;
@@ -117,6 +119,7 @@ class MutableTables final : public MetaTables {
   void put_trash(int64_t expires_ms, InodeId inode, const wire::TrashRow& row) {
     put_row(keys().trash(expires_ms, inode), row);
   }
+  void put_quota(InodeId inode, const wire::QuotaRow& row) { put_row(keys().quota(inode), row); }
   void put_reply(SessionId session, SequenceNumber sequence, std::string reply);
   void put_garbage(const GarbageShard& shard, const wire::GarbageRow& row) { put_row(keys().garbage(shard), row); }
   void put_listed(ServerId server, BlockId block, const wire::ListedShardRow& row) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/meta/namespace_commands.h"
+#include "core/meta/quota.h"
 
 namespace dogfs {
 namespace {
@@ -82,6 +83,7 @@ Result<wire::DeleteResult> put_into_trash(ApplyContext& context, const Resolutio
   row.set_deleted_by(context.command.principal());
   row.set_deleted_ms(context.log_time_ms());
   row.set_deleted_wall_ms(context.wall_ms());
+  DOGFS_TRY(*row.mutable_charges(), charges_of(context, resolution.parent()));
   context.tables.put_trash(top.trash_expires_ms(), resolution.inode(), row);
   context.counters.set_trash_entries(context.counters.trash_entries() + 1);
   wire::DeleteResult result;
@@ -105,6 +107,8 @@ Status restore_trash(ApplyContext& context, const wire::RestoreTrash& operation)
   }
   DOGFS_TRYV(check_depth(trashed.top, original.value(), path));
   DOGFS_TRY(const InodeId parent, make_missing_directories(context, path, resolution, kParentMode));
+  DOGFS_TRY(const Charges charges, charges_of(context, parent));
+  DOGFS_TRYV(recharge(context, trashed.top, trashed.row.charges(), charges));
   take_out(context, trashed.top);
   return attach(context, std::move(trashed.top), parent, path.name());
 }

@@ -38,7 +38,8 @@ Status set_trash_period(ApplyContext& context, const wire::SetTrashPeriod& opera
 Result<wire::DeleteResult> put_into_trash(ApplyContext& context, const Resolution& resolution, const Path& path);
 
 // kNotFound where the inode is not the top of a tree in the trash (any more), or the target's directory is missing and
-// is not to be made; kAlreadyExists where the target is there; kPathTooDeep, kLimitExceeded as of rename and mkdir.
+// is not to be made; kAlreadyExists where the target is there; kPathTooDeep, kLimitExceeded, kQuotaExceeded as of
+// rename and mkdir.
 Status restore_trash(ApplyContext& context, const wire::RestoreTrash& operation);
 
 // kNotFound as restore_trash. kInvalidArgument unless exactly one of inode and all is given.

@@ -9,6 +9,7 @@
 #include "core/meta/block_commands.h"
 #include "core/meta/file_commands.h"
 #include "core/meta/inline_tail.h"
+#include "core/meta/quota.h"
 
 namespace dogfs {
 namespace {
@@ -45,7 +46,8 @@ Status shorten_block(ApplyContext& context, wire::InodeRow& file, FileTail& tail
     context.tables.put_file_block(id, tail.offset, tail.row);
     return ok();
   }
-  DOGFS_TRYV(forget_block(context, BlockId(tail.row.block())));
+  DOGFS_TRY(const uint64_t freed, forget_block(context, BlockId(tail.row.block())));
+  DOGFS_TRYV(drop_stored_bytes(context, file, freed));
   context.tables.erase(context.tables.keys().file_block(id, tail.offset));
   file.set_block_count(file.block_count() - 1);
   return ok();

@@ -76,6 +76,7 @@ std::string describe_work(const wire::AdminReport& report) {
   text += status.trash_ms() == 0
               ? "off\n"
               : fmt::format("what is deleted stays for {}\n", format_duration(milliseconds(status.trash_ms())));
+  text += fmt::format("quotas       {} directories have one\n", status.quotas());
   if (!report.has_balance()) return text;
   const uint32_t threshold = report.balance().threshold_percent();
   return text + "balancing    " + (threshold == 0 ? "off" : fmt::format("to within {} % of the mean", threshold)) +

@@ -16,6 +16,7 @@
 #include "runtime/cli/node_admin.h"
 #include "runtime/cli/policy.h"
 #include "runtime/cli/put.h"
+#include "runtime/cli/quota.h"
 #include "runtime/cli/session.h"
 #include "runtime/cli/trash.h"
 
@@ -41,6 +42,7 @@ Examples:
   dogfs cat /data/src.tar | tar t         a file into a pipe
   dogfs append more.log /logs/all         behind the end of a file
   dogfs truncate -s 4k /logs/all          cut to its first 4096 bytes
+  dogfs quota set /data --bytes 10G       no more than that on disk, with parity
   dogfs trash list                        what was deleted and can be restored
   dogfs stat /data/src.tar                its blocks, and on which servers their shards are
   dogfs du -h /data                       how much it is, and how many losses its weakest block survives
@@ -117,6 +119,34 @@ void add_namespace_commands(CLI::App& app, CommandLine& line) {
   command->add_flag("--skip-trash", rm->skip_trash, "Gone for good, also where the cluster keeps what is deleted");
   command->add_option("PATH", rm->paths, "What to remove")->required();
   on_call(command, line, rm, remove);
+}
+
+void add_quota_commands(CLI::App& app, CommandLine& line) {
+  CLI::App* quota = add_command(app, "quota", "How much there may be in a directory and below it",
+                                "dogfs quota set /data --names 1000000 --bytes 10T");
+  quota->require_subcommand(1);
+  auto set = std::make_shared<QuotaOptions>();
+  CLI::App* command = add_command(*quota, "set", "Limit a directory; a limit that is not given stays as it is",
+                                  "dogfs quota set /data --bytes 500G");
+  command->add_option("PATH", set->path, "Which directory")->required();
+  CLI::Option* names = command->add_option("--names", set->max_names, "Files and directories, itself among them");
+  names->check(CLI::Range(uint64_t{1}, kMaxQuotaLimit));
+  CLI::Option* bytes =
+      command->add_option("--bytes", set->max_bytes, "Bytes as they are stored, with parity; 4k is 4096");
+  bytes->transform(CLI::AsSizeValue(false))->check(CLI::Range(uint64_t{1}, kMaxQuotaLimit));
+  on_call(command, line, set, set_quota);
+
+  auto clear = std::make_shared<QuotaOptions>();
+  command = add_command(*quota, "clear", "Take both limits away", "dogfs quota clear /data");
+  command->add_option("PATH", clear->path, "Which directory")->required();
+  on_call(command, line, clear, clear_quota);
+
+  auto show = std::make_shared<QuotaOptions>();
+  command = add_command(*quota, "show", "Show the quotas that bind a path, and how much of them is used",
+                        "dogfs quota show /data/raw");
+  command->add_option("PATH", show->path, "Which path")->required();
+  command->add_flag("--json", show->json, "One JSON object, for programs");
+  on_call(command, line, show, show_quotas);
 }
 
 void add_trash_commands(CLI::App& app, CommandLine& line) {
@@ -404,6 +434,7 @@ int run(int argc, char** argv) {
   app.add_option("--cluster", line.cluster_file, "File that lists the metadata nodes")->envname("DOGFS_CLUSTER");
   app.add_flag("-v,--verbose", line.verbose, "Say more of what happens, on standard error");
   add_namespace_commands(app, line);
+  add_quota_commands(app, line);
   add_trash_commands(app, line);
   add_transfer_commands(app, line);
   add_append_commands(app, line);

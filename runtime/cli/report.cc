@@ -95,7 +95,8 @@ Error local_error(int error_number) {
 }
 
 bool ends_transfer(ErrorCode code) {
-  const bool cluster_is_full = code == ErrorCode::kInsufficientServers || code == ErrorCode::kNoSpace;
+  const bool cluster_is_full =
+      code == ErrorCode::kInsufficientServers || code == ErrorCode::kNoSpace || code == ErrorCode::kQuotaExceeded;
   const ExitCode exit = exit_code_of(code);
   return cluster_is_full || exit == ExitCode::kTryAgain || exit == ExitCode::kInterrupted ||
          code == ErrorCode::kSessionExpired || code == ErrorCode::kWrongCluster;

@@ -35,6 +35,11 @@ class FileSystemModel {
     return tree;
   }
 
+  ErrorCode resolve(const std::string& path) const {
+    if (const auto wrong = check_parents(path, false)) return *wrong;
+    return path == "/" || nodes.contains(path) ? ErrorCode::kOk : ErrorCode::kNotFound;
+  }
+
   // What restoring something to `path` answers: the caller puts it there.
   ErrorCode restore(const std::string& path, bool parents) const {
     if (const auto wrong = check_parents(path, parents)) return *wrong;

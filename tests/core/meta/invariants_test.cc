@@ -142,6 +142,22 @@ TEST_F(Invariants, ATreeInTheTrashWithoutItsRow) {
   EXPECT_THAT(check(), Contains(StartsWith("I1")));
 }
 
+TEST_F(Invariants, AQuotaThatIsChargedWithSomethingElse) {
+  ASSERT_EQ(machine.set_quota("/d", 10, 0).code, ErrorCode::kOk);
+  EXPECT_THAT(check(), IsEmpty());
+  const std::string key = machine.tables().keys().quota(InodeId(file.inode() - 1));
+  const std::string before = machine.rows.rows[key];
+  wire::QuotaRow row;
+  ASSERT_TRUE(row.ParseFromString(before));
+  EXPECT_EQ(row.names(), 2u);
+  row.set_names(1);
+  machine.rows.rows[key] = row.SerializeAsString();
+  EXPECT_THAT(check(), Contains(StartsWith("I14")));
+  machine.rows.rows[key] = before;
+  change_inode(file.inode(), [](auto& inode) { inode.set_stored_bytes(inode.stored_bytes() - 1); });
+  EXPECT_THAT(check(), Contains(StartsWith("I14")));
+}
+
 TEST_F(Invariants, AReplyBeyondItsWindow) {
   machine.rows.rows[machine.tables().keys().reply(machine.session, SequenceNumber(1))] = "";
   EXPECT_THAT(check(), Contains(StartsWith("I9")));

@@ -254,6 +254,20 @@ class MachineHarness {
     return mutate(mutation);
   }
 
+  Outcome set_quota(const std::string& path, uint64_t max_names, uint64_t max_bytes) {
+    wire::Mutation mutation;
+    mutation.mutable_set_quota()->set_path(path);
+    mutation.mutable_set_quota()->set_max_names(max_names);
+    mutation.mutable_set_quota()->set_max_bytes(max_bytes);
+    return mutate(mutation);
+  }
+  Outcome clear_quota(const std::string& path) {
+    wire::Mutation mutation;
+    mutation.mutable_set_quota()->set_path(path);
+    mutation.mutable_set_quota()->set_clear(true);
+    return mutate(mutation);
+  }
+
   Outcome allocate(const wire::CreateFileResult& file, uint64_t length, std::vector<uint64_t> placed) {
     wire::Mutation mutation;
     mutation.mutable_allocate_block()->set_inode(file.inode());

@@ -12,6 +12,7 @@
 #include "core/meta/block_commands.h"
 #include "core/meta/invariants.h"
 #include "core/meta/queries.h"
+#include "core/meta/quota.h"
 #include "tests/core/meta/file_system_model.h"
 #include "tests/core/meta/machine_harness.h"
 
@@ -62,7 +63,7 @@ class History {
   History() { machine_.add_servers(kServers); }
 
   void step() {
-    switch (below(19)) {
+    switch (below(21)) {
       case 0:
       case 1:
         return make_directory();
@@ -91,6 +92,9 @@ class History {
         return truncate();
       case 14:
         return set_trash_period();
+      case 18:
+      case 19:
+        return set_quota();
       case 15:
       case 16:
         return restore();
@@ -124,6 +128,7 @@ class History {
 
   // Deletes everything: nothing may be left but the root, the counters, the servers and the session.
   void check_nothing_is_left() {
+    RC_ASSERT(machine_.clear_quota("/").code == ErrorCode::kOk);
     trash_ms_ = 0;
     RC_ASSERT(machine_.set_trash_period(0) == ErrorCode::kOk);
     RC_ASSERT(machine_.purge_all().result.purge_trash().purged() == trash_.size());
@@ -265,6 +270,21 @@ class History {
   void set_trash_period() {
     trash_ms_ = below(40);
     RC_ASSERT(machine_.set_trash_period(trash_ms_) == ErrorCode::kOk);
+  }
+
+  // So high that nothing is refused for it: what is charged is held against what is there by the invariants.
+  void set_quota() {
+    const std::string path = random_path();
+    wire::Mutation mutation;
+    mutation.mutable_set_quota()->set_path(path);
+    if (below(4) == 0) {
+      mutation.mutable_set_quota()->set_clear(true);
+    } else {
+      mutation.mutable_set_quota()->set_max_bytes(kMaxQuota);
+    }
+    const ErrorCode resolved = model_.resolve(path);
+    const bool file = resolved == ErrorCode::kOk && !model_.is_directory(path);
+    RC_ASSERT(send(mutation).code == (file ? ErrorCode::kNotADirectory : resolved));
   }
 
   // One that is in the trash, or hardly ever.

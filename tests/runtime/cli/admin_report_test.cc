@@ -42,6 +42,7 @@ wire::AdminReport report() {
   status.set_open_files(6);
   status.set_sessions(8);
   status.set_trash_entries(9);
+  status.set_quotas(3);
   status.set_trash_ms(3'600'000);
   wire::MembershipReply group;
   group.set_leader(2);
@@ -82,6 +83,10 @@ TEST(AdminReport, BlocksAreCountedByWhatTheyCanBear) {
   EXPECT_THAT(describe_report(report()),
               HasSubstr("90 as they should be, 0 short with 2 spares, 3 short with 1 spares, 2 short with 0 spares, "
                         "4 to move, 1 LOST\n"));
+}
+
+TEST(AdminReport, QuotasAreCounted) {
+  EXPECT_THAT(describe_report(report()), HasSubstr("quotas       3 directories have one\n"));
 }
 
 TEST(AdminReport, TheTrashIsShown) {
