@@ -28,7 +28,7 @@ namespace dogfs {
 // The highest limit. Sums of two such do not overflow.
 inline constexpr uint64_t kMaxQuota = uint64_t{1} << 60;
 // Inodes that one command counts: for the first quota of a directory that has content, or to move a tree from under
-// some quotas to under others. It takes about a quarter of a second, in which no other command is applied.
+// some quotas to under others. It takes about half a second, in which no other command is applied.
 inline constexpr uint64_t kMaxCountedInodes = 50'000;
 
 struct Usage {

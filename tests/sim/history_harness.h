@@ -75,6 +75,15 @@ class HistoryHarness {
     request.set_path(path);
     return read(MessageType::kList, request, query_list(tables(), request), times);
   }
+  size_t list_trash(Times times) {
+    const wire::ListTrashRequest request;
+    return read(MessageType::kListTrash, request, query_trash(tables(), request), times);
+  }
+  size_t quotas(const std::string& path, Times times) {
+    wire::GetQuotasRequest request;
+    request.set_path(path);
+    return read(MessageType::kGetQuotas, request, query_quotas(tables(), request), times);
+  }
   size_t blocks(const std::string& path, Times times) {
     wire::GetBlocksRequest request;
     request.set_path(path);

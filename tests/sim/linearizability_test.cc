@@ -97,6 +97,63 @@ TEST(Linearizability, ReadsThatGoBackAreFound) {
   EXPECT_THAT(harness.violation(), HasSubstr("fits nowhere"));
 }
 
+// What is in the trash at the end of the harness's own log, and how it came back.
+size_t delete_and_look(HistoryHarness& harness) {
+  EXPECT_EQ(harness.machine.set_trash_period(1000), ErrorCode::kOk);
+  harness.make_directory("/a", {1, 2});
+  harness.remove("/a", {3, 4});
+  const size_t look = harness.list_trash({5, 6});
+  wire::Mutation restore;
+  restore.mutable_restore_trash()->set_inode(2);
+  harness.change(restore, {7, 8});
+  harness.list_trash({9, 10});
+  harness.stat("/a", {11, 12});
+  return look;
+}
+
+TEST(Linearizability, WhatWasDeletedAndRestoredIsGood) {
+  HistoryHarness harness;
+  delete_and_look(harness);
+  EXPECT_EQ(harness.violation(), "");
+  EXPECT_EQ(check_linearizability(harness.history, harness.machine.log).reads, 3u);
+}
+
+TEST(Linearizability, AWrongLookIntoTheTrashIsFound) {
+  HistoryHarness harness;
+  const size_t look = delete_and_look(harness);
+  wire::ListTrashReply reply;
+  ASSERT_TRUE(reply.ParseFromString(harness.history[look].reply));
+  ASSERT_EQ(reply.entries_size(), 1);
+  reply.mutable_entries(0)->set_expires_ms(reply.entries(0).expires_ms() + 1);
+  harness.history[look].reply = reply.SerializeAsString();
+  EXPECT_THAT(harness.violation(), HasSubstr("instead of"));
+  reply.clear_entries();
+  harness.history[look].reply = reply.SerializeAsString();
+  EXPECT_THAT(harness.violation(), HasSubstr("something is missing"));
+}
+
+TEST(Linearizability, AQuotaThatIsChargedWrongIsFound) {
+  HistoryHarness harness;
+  harness.make_directory("/a", {1, 2});
+  wire::Mutation quota;
+  quota.mutable_set_quota()->set_path("/a");
+  quota.mutable_set_quota()->set_max_names(2);
+  harness.change(quota, {3, 4});
+  harness.make_directory("/a/b", {5, 6});
+  const size_t refused = harness.make_directory("/a/c", {7, 8});
+  EXPECT_EQ(harness.history[refused].code, ErrorCode::kQuotaExceeded);
+  const size_t shown = harness.quotas("/a/b", {9, 10});
+  EXPECT_EQ(harness.violation(), "");
+  wire::GetQuotasReply reply;
+  ASSERT_TRUE(reply.ParseFromString(harness.history[shown].reply));
+  reply.mutable_quotas(0)->set_names(1);
+  harness.history[shown].reply = reply.SerializeAsString();
+  EXPECT_THAT(harness.violation(), HasSubstr("instead of"));
+  harness.history.pop_back();
+  harness.history[refused].code = ErrorCode::kOk;
+  EXPECT_THAT(harness.violation(), HasSubstr("must answer QuotaExceeded"));
+}
+
 TEST(Linearizability, AWrongListingIsFound) {
   HistoryHarness harness;
   harness.make_directory("/a", {1, 2});
