@@ -49,6 +49,10 @@ static_assert(kAppendWindowBytes >= kMaxTransferBytes, "the window must let any 
 inline constexpr size_t kUuidBytes = 16;
 // Most shards that one heartbeat confirms as deleted, or one reply to it asks to delete.
 inline constexpr int kMaxShardsPerHeartbeat = 2'000;
+// Disks of one chunk server, and what is said of each.
+inline constexpr int kMaxDisksPerServer = 64;
+inline constexpr size_t kMaxDiskNameBytes = 255;
+inline constexpr size_t kMaxDiskAlarmBytes = 255;
 inline constexpr uint32_t kMaxRackBytes = 255;
 inline constexpr uint32_t kMaxAddressBytes = 255;
 
