@@ -120,6 +120,51 @@ TEST_F(Quota, ATruncationReleasesWholeBlocks) {
   EXPECT_EQ(bytes("/q"), 2 * kFullBlock) << "of the second all shards are kept";
 }
 
+TEST_F(Quota, AnInlineTailCountsForItsOwnBytes) {
+  set("/q", 0, 300);
+  const wire::CreateFileResult file = machine.create("/q/f").result.create_file();
+  EXPECT_EQ(machine.commit_tail(file, 0, std::string(301, 'x')).code, ErrorCode::kQuotaExceeded);
+  ASSERT_EQ(machine.commit_tail(file, 0, std::string(100, 'x')).code, ErrorCode::kOk);
+  EXPECT_EQ(bytes("/q"), 100u);
+  const Outcome block = machine.allocate(file, 60, {1, 2, 3});
+  ASSERT_EQ(block.code, ErrorCode::kOk);
+  EXPECT_EQ(bytes("/q"), 280u);
+  EXPECT_EQ(machine.commit_tail(file, 0, std::string(121, 'x')).code, ErrorCode::kQuotaExceeded);
+  EXPECT_EQ(machine.abandon(file, block.result.allocate_block().block()).code, ErrorCode::kOk);
+  EXPECT_EQ(machine.truncate(file, 40).code, ErrorCode::kOk);
+  EXPECT_EQ(bytes("/q"), 40u);
+  const Outcome longer = machine.allocate(file, 50, {1, 2, 3});
+  ASSERT_EQ(machine.commit(MachineHarness::full_commit(file, longer.result.allocate_block(), 0, 50)).code,
+            ErrorCode::kOk);
+  EXPECT_EQ(bytes("/q"), 150u) << "the block took its place";
+  EXPECT_EQ(machine.close(file, 60, std::string(10, 'y')).code, ErrorCode::kOk);
+  EXPECT_EQ(machine.remove("/q/f", false).code, ErrorCode::kOk);
+  machine.reclaim_all(1);
+  EXPECT_EQ(bytes("/q"), 0u);
+}
+
+TEST_F(Quota, BlocksThatAreReplacedAreReleasedForThoseThatReplaceThem) {
+  set("/q", 0, 600);
+  const wire::CreateFileResult file = machine.create("/q/f").result.create_file();
+  std::vector<uint64_t> ids;
+  for (const uint64_t offset : {0, 50}) {
+    const Outcome block = machine.allocate(file, 50, {1, 2, 3});
+    ids.push_back(block.result.allocate_block().block());
+    ASSERT_EQ(machine.commit(MachineHarness::full_commit(file, block.result.allocate_block(), offset, 50)).code,
+              ErrorCode::kOk);
+  }
+  EXPECT_EQ(bytes("/q"), 300u);
+  const Outcome joined = machine.allocate(file, 100, {1, 2, 3});
+  ASSERT_EQ(joined.code, ErrorCode::kOk);
+  EXPECT_EQ(bytes("/q"), 600u) << "old and new are there for a while";
+  EXPECT_EQ(machine.allocate(file, 1, {1, 2, 3}).code, ErrorCode::kQuotaExceeded);
+  EXPECT_EQ(
+      machine.replace_blocks(file, ids, {MachineHarness::full_commit(file, joined.result.allocate_block(), 0, 100)})
+          .code,
+      ErrorCode::kOk);
+  EXPECT_EQ(bytes("/q"), 300u);
+}
+
 TEST_F(Quota, ALimitThatIsLoweredKeepsWhatIsThere) {
   machine.write_file("/q/f", 2);
   ASSERT_EQ(set("/q", 1, 1).code, ErrorCode::kOk);
