@@ -21,6 +21,7 @@
 #include "sim/swarm.h"
 #include "sim/swarm_report.h"
 #include "sim/trace_diff.h"
+#include "sim/years_command.h"
 
 namespace dogfs::sim {
 namespace {
@@ -52,6 +53,7 @@ struct Flags {
   uint64_t most_failures = 10;
   bool coverage = false;
   std::string report;
+  YearsFlags years;
 };
 
 int complain(const std::string& what) {
@@ -324,6 +326,13 @@ int run_mutants(const Flags& flags) {
   return std::ranges::all_of(hunts, [](const MutantHunt& hunt) { return hunt.caught.has_value(); }) ? 0 : 1;
 }
 
+int run_years(const Flags& flags) {
+  const auto seeds = parse_seeds(flags.years.seeds);
+  if (!seeds.has_value()) return complain(seeds.error().detail);
+  const Status done = print_years(flags.years, seeds.value().first, seeds.value().second);
+  return done.has_value() ? 0 : complain(done.error().detail);
+}
+
 int list(const Flags& flags) {
   const Result<std::vector<NamedScenario>> scenarios = load_all(flags.directory, {});
   if (!scenarios.has_value()) return complain(scenarios.error().detail);
@@ -389,6 +398,8 @@ int main(int argc, char** argv) {
   mutants->add_option("--seeds", flags.hunt_seeds, "A..B")->capture_default_str();
   mutants->add_option("-j,--jobs", flags.workers, "Worker processes")->check(CLI::Range(1, 256))->capture_default_str();
 
+  CLI::App* years = add_years_command(app, flags.years);
+
   CLI::App* show = app.add_subcommand("list", "The scenarios and the mutants.");
   CLI11_PARSE(app, argc, argv);
 
@@ -399,6 +410,7 @@ int main(int argc, char** argv) {
   if (shrinker->parsed()) return shrink_one(flags);
   if (swarm->parsed()) return run_many(flags);
   if (mutants->parsed()) return run_mutants(flags);
+  if (years->parsed()) return run_years(flags);
   return show->parsed() ? list(flags) : 2;
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "core/base/ids.h"
 #include "core/base/result.h"
@@ -16,6 +17,8 @@
 #include "core/raft/replica.h"
 
 namespace dogfs {
+
+class MetaTables;
 
 struct MetaOptions {
   NodeId self;
@@ -40,6 +43,9 @@ struct MetaOptions {
   // A chunk server that has not been heard of for this long is declared dead.
   Duration server_dead_limit = seconds(30);
   RepairLimits repair_limits;
+  // The blocks that repair is planned for, in the order of the work; none: those at most risk. Only for comparing
+  // orders in the simulator: a real node has that one.
+  std::function<Result<std::vector<wire::BlockRow>>(const MetaTables&)> repair_candidates;
   // How long the target of a repair may take (log time).
   milliseconds repair_validity = std::chrono::minutes(10);
   // What the root directory of a new cluster prescribes. An existing cluster keeps what it has.

@@ -25,14 +25,16 @@ class Planner {
   Planner(RepairSituation situation, const RepairLimits& limits)
       : situation_(std::move(situation)),
         limits_(limits),
-        cautious_(many_vanished(situation_.servers, situation_.now_ms, limits)) {}
+        cautious_(many_vanished(situation_.servers, situation_.now_ms, limits)),
+        targets_(std::ranges::count_if(situation_.servers, [this](const auto& entry) { return takes(entry.second); })) {
+  }
 
   std::vector<PlannedRepair> plan() {
     for (wire::BlockRow& block : situation_.blocks) {
       const Risk risk = risk_of(block);
       if (risk == Risk::kLost || risk == Risk::kWhole) continue;
       for (const wire::Shard& shard : block.shards()) {
-        if (situation_.under_way >= limits_.cluster) return std::move(planned_);
+        if (situation_.under_way >= limits_.cluster || targets_ == 0) return std::move(planned_);
         if (is_due(block, shard, risk)) plan_shard(block, shard);
       }
     }
@@ -40,6 +42,10 @@ class Planner {
   }
 
  private:
+  bool takes(const RepairServer& server) const {
+    return server.state == wire::LIVE && server.reachable && server.rebuilding < limits_.per_target;
+  }
+
   bool is_due(const wire::BlockRow& block, const wire::Shard& shard, Risk risk) const {
     if (is_reserved(block, shard.index())) return false;
     const bool leaving = shard.condition() == wire::Shard::LEAVING;
@@ -73,7 +79,9 @@ class Planner {
   // What was planned counts for what is planned next.
   void note_load(wire::BlockRow& block, uint32_t index, ServerId target, const std::vector<wire::Shard>& read) {
     ++situation_.under_way;
-    ++situation_.servers.at(target).rebuilding;
+    RepairServer& server = situation_.servers.at(target);
+    ++server.rebuilding;
+    if (!takes(server)) --targets_;
     for (const wire::Shard& source : read) ++situation_.servers.at(ServerId(source.server())).reading;
     wire::RepairReservation& reservation = *block.add_reservations();
     reservation.set_index(index);
@@ -91,8 +99,7 @@ class Planner {
     const auto failed = situation_.failed_targets.find(BlockId(block.block()));
     if (failed != situation_.failed_targets.end()) excluded = failed->second;
     for (const auto& [id, server] : situation_.servers) {
-      const bool takes = server.state == wire::LIVE && server.reachable && server.rebuilding < limits_.per_target;
-      if (!takes || !may_host(block, shard.index(), id.value())) excluded.push_back(id);
+      if (!takes(server) || !may_host(block, shard.index(), id.value())) excluded.push_back(id);
       candidates.push_back(
           {.server = id, .rack = server.rack, .free_bytes = server.free_bytes, .load = server.rebuilding});
     }
@@ -105,6 +112,7 @@ class Planner {
   RepairSituation situation_;
   const RepairLimits& limits_;
   bool cautious_;
+  ptrdiff_t targets_;  // servers that take another repair: without one there is no use in looking further
   std::vector<PlannedRepair> planned_;
 };
 

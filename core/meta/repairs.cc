@@ -218,6 +218,10 @@ Result<Repairs::Picture> Repairs::look_at_repairs(const MetaTables& tables) {
 
 Result<Repairs::Picture> Repairs::look(const MetaTables& tables) const {
   DOGFS_TRY(Picture picture, look_at_repairs(tables));
+  if (parts_.options.repair_candidates) {
+    DOGFS_TRY(picture.at_risk, parts_.options.repair_candidates(tables));
+    return picture;
+  }
   std::string next;
   // What cannot be decoded stands last.
   const KeyRange repairable{tables.keys().all_at_risk().begin, tables.keys().at_risk(Risk::kLost).begin};
