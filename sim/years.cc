@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/hash.h"
 #include "core/env/sync.h"
 #include "core/meta/invariants.h"
 #include "core/meta/tables.h"
@@ -157,6 +158,11 @@ YearsResult Years::run() {
                      .beats = beats_,
                      .events = simulator_.events(),
                      .digest = simulator_.digest()};
+  const Status hashed = meta_->store().scan({}, {}, [&result](std::string_view key, std::string_view value) {
+    result.digest = combine64(combine64(result.digest, hash64(key)), hash64(value));
+    return true;
+  });
+  DOGFS_CHECK(hashed.has_value());
   const Result<LogIndex> applied = MetaTables(meta_->store(), kGroup).applied();
   if (applied.has_value()) result.commands = applied.value().value();
   return result;
