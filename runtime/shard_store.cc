@@ -120,7 +120,8 @@ Status FileShardStore::Disk::sync_directory() const {
 Result<DiskSpace> FileShardStore::Disk::space() const {
   struct statvfs status{};
   if (::fstatvfs(directory.get(), &status) != 0) return system_error("shard directory");
-  return DiskSpace{uint64_t{status.f_blocks} * status.f_frsize, uint64_t{status.f_bavail} * status.f_frsize};
+  return DiskSpace{uint64_t{status.f_blocks} * status.f_frsize, uint64_t{status.f_bavail} * status.f_frsize,
+                   (status.f_flag & ST_RDONLY) != 0};
 }
 
 Result<std::unique_ptr<FileShardStore>> FileShardStore::open(const std::string& directory, FileShardOptions options) {

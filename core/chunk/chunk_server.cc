@@ -103,7 +103,7 @@ ChunkServer::Impl::Impl(Env& env, const std::vector<ChunkDisk>& disks, ChunkOpti
       identity_(env, disks_),
       reporter_(env, options_, identity_, table_, remover_, stop_),
       membership_(
-          env, options_, identity_, {remover_, repairs_, scrubber_, reporter_, table_}, stop_,
+          env, options_, identity_, {remover_, repairs_, scrubber_, reporter_, table_, disks_}, stop_,
           [this] { return load(); }, [this](const Error& error) { end(error); }),
       request_ended_(env.clock) {}
 
@@ -122,19 +122,25 @@ Task<Status> ChunkServer::Impl::start(ChunkServer& handler) {
 }
 
 Task<Status> ChunkServer::Impl::recover() {
-  DOGFS_CO_TRYV(co_await identity_.load());
+  DOGFS_CO_TRYV(co_await identity_.load(options_.accept_disks));
+  size_t readable = 0;
+  Status failure = ok();
   for (const auto& disk : disks_) {
-    const Status loaded = co_await recovery_.load(disk.get());
-    if (loaded.has_value()) {
-      co_await disk->refresh_space();
-      continue;
+    const wire::DiskInfo::State state = disk->describe().state();
+    // Nothing is there that is ours.
+    if (state == wire::DiskInfo::EMPTY) continue;
+    Status loaded = ok();
+    if (state != wire::DiskInfo::UNREADABLE) {
+      loaded = co_await recovery_.load(disk.get());
+      if (loaded.has_value() && ++readable > 0) continue;
+      disk->take_out(wire::DiskInfo::UNREADABLE, "cannot be read: " + loaded.error().to_string());
+      failure = loaded;
     }
     remover_.set_incomplete();
     reporter_.set_incomplete();
-    disk->mark_bad(loaded.error());
-    if (fatal_) co_return loaded;
   }
-  co_return ok();
+  if (readable > 0) co_return ok();
+  co_return failure.has_value() ? Status(Error(ErrorCode::kIoError, "no disk can be read")) : failure;
 }
 
 void ChunkServer::Impl::inspect_disks() {
@@ -170,10 +176,17 @@ void ChunkServer::Impl::end(const Error& error) {
 }
 
 Membership::Load ChunkServer::Impl::load() const {
-  Membership::Load load{.space = {}, .shards = table_.sealed(), .active_transfers = active_requests_};
+  Membership::Load load{
+      .space = {}, .shards = table_.sealed(), .active_transfers = active_requests_, .disks = identity_.missing()};
   for (const auto& disk : disks_) {
-    load.space.total_bytes += disk->total_bytes();
-    if (!disk->bad()) load.space.free_bytes += disk->free_bytes();
+    wire::DiskInfo info = disk->describe();
+    info.set_shards(table_.sealed_on(disk->number()));
+    // What a disk that is taken out holds is on its way elsewhere.
+    if (!disk->bad()) {
+      load.space.total_bytes += info.total_bytes();
+      load.space.free_bytes += info.free_bytes();
+    }
+    load.disks.push_back(std::move(info));
   }
   return load;
 }

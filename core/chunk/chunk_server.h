@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,10 @@ namespace dogfs {
 struct ChunkDisk {
   ShardStore& files;
   KvStore& records;
+  // For people, and to tell an empty disk in the place of another from one that is new: at most kMaxDiskNameBytes.
+  std::string name = {};
+  // Why it could not be opened. Then its ports fail.
+  std::optional<Error> unreadable = {};
 };
 
 struct ChunkOptions {
@@ -39,6 +44,8 @@ struct ChunkOptions {
   // Each disk is read through again and again at this rate, not more often than this.
   uint64_t scrub_bytes_per_s = 8 * kMiB;
   Duration scrub_interval = std::chrono::hours(24);
+  // The disks are as their operator wants them: what is empty is new, what is not here is gone, of whatever size they are.
+  bool accept_disks = false;
   // How often the leader is told which shards are here.
   Duration report_interval = std::chrono::minutes(10);
 };

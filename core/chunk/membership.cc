@@ -15,6 +15,9 @@ constexpr Duration kMinHeartbeatTimeout = seconds(1);
 constexpr int kMaxRedirects = 4;
 constexpr size_t kDamagePerHeartbeat = 100;
 constexpr size_t kMaxOutcomesPerHeartbeat = 500;
+constexpr int kLeavingPerHeartbeat = 200;
+static_assert(kLeavingPerHeartbeat <= kMaxShardsPerHeartbeat);
+constexpr size_t kLookedAtPerHeartbeat = 20'000;
 
 bool is_address(const std::string& text) {
   return !text.empty() && text.size() <= kMaxAddressBytes;
@@ -134,7 +137,32 @@ wire::HeartbeatRequest Membership::make_heartbeat(const Said& said) {
   for (const wire::RepairOutcome& outcome : said.repairs) *message.add_repairs() = outcome;
   message.set_last_scrub_ms(workers_.scrubber.last_pass_ms());
   add_damage(message);
+  add_disks(load.disks, message);
+  add_leaving(message);
   return message;
+}
+
+// Those that are missing stand first, and are cut off last.
+void Membership::add_disks(const std::vector<wire::DiskInfo>& disks, wire::HeartbeatRequest& message) const {
+  for (const wire::DiskInfo& disk : disks) {
+    if (message.disks_size() == kMaxDisksPerServer) break;
+    *message.add_disks() = disk;
+  }
+}
+
+// The next few of the whole shards on disks that are to be emptied, less those that the metadata has replaced already.
+void Membership::add_leaving(wire::HeartbeatRequest& message) {
+  if (std::ranges::none_of(workers_.disks, &ShardDisk::is_leaving)) return;
+  const std::map<ShardKey, ShardEntry>& entries = workers_.table.entries();
+  auto next = entries.upper_bound(last_leaving_);
+  const size_t steps = std::min(entries.size(), kLookedAtPerHeartbeat);
+  for (size_t i = 0; i < steps && message.leaving_size() < kLeavingPerHeartbeat; ++i) {
+    if (next == entries.end()) next = entries.begin();
+    const auto& [key, entry] = *next++;
+    last_leaving_ = key;
+    const bool leaves = entry.state == ShardState::kSealed && workers_.disks[entry.disk]->is_leaving();
+    if (leaves && !workers_.remover.is_requested(key)) *message.add_leaving() = shard_name_to_wire(key);
+  }
 }
 
 // The next few of the damaged shards, and after the last the first again: nobody asks for them.

@@ -26,6 +26,7 @@ class Membership {
     DiskSpace space;
     uint64_t shards = 0;
     uint32_t active_transfers = 0;
+    std::vector<wire::DiskInfo> disks;
   };
 
   // Who does what the leader asks for with its heartbeats, and knows what to say in them.
@@ -35,6 +36,7 @@ class Membership {
     Scrubber& scrubber;
     BlockReporter& reporter;
     const ShardTable& table;
+    const std::vector<std::unique_ptr<ShardDisk>>& disks;
   };
   // What is passed must outlive this object. `on_fatal`: this server must not take part, and must end.
   Membership(Env& env, const ChunkOptions& options, Identity& identity, Workers workers, StopSignal& stop,
@@ -63,6 +65,8 @@ class Membership {
   };
   wire::HeartbeatRequest make_heartbeat(const Said& said);
   void add_damage(wire::HeartbeatRequest& message);
+  void add_disks(const std::vector<wire::DiskInfo>& disks, wire::HeartbeatRequest& message) const;
+  void add_leaving(wire::HeartbeatRequest& message);
   void take_reply(const wire::HeartbeatReply& reply, const Said& said);
   std::vector<ShardKey> named_shards(const google::protobuf::RepeatedPtrField<wire::ShardName>& names) const;
 
@@ -83,6 +87,8 @@ class Membership {
   uint64_t incarnation_ = 0;
   // Damage is reported a part at a time: the last that was.
   ShardKey last_damage_;
+  // So are the shards of disks that are to be emptied.
+  ShardKey last_leaving_;
   bool registered_ = false;
 };
 

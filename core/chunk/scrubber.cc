@@ -131,8 +131,10 @@ Task<void> Scrubber::verify(ShardKey key) {
   for (int attempt = 1; attempt <= kReadAttempts; ++attempt) {
     const ShardEntry* entry = table_.find(key);
     if (entry == nullptr || entry->state != ShardState::kSealed) co_return;
-    found = co_await verify_shard(env_, disks_[entry->disk].get(), key, *entry);
+    const size_t disk = entry->disk;
+    found = co_await verify_shard(env_, disks_[disk].get(), key, *entry);
     if (found.has_value()) co_return;
+    note_read_failure(disks_, *disks_[disk], found.error());
     if (error_class(found.error().code) == ErrorClass::kCorrupt && ++corrupt == kLooksAtDamage) break;
     if (!co_await stop_.sleep(kReadRetryPause)) co_return;
   }

@@ -1,8 +1,12 @@
 #include "core/chunk/shard_disk.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/limits.h"
 
 namespace dogfs {
 
@@ -12,11 +16,15 @@ ShardDisk::ShardDisk(Env& env, ChunkDisk ports, size_t number, std::function<voi
       number_(number),
       on_bad_(std::move(on_bad)),
       synced_(env.clock),
-      tasks_(env.executor, env.clock) {}
+      tasks_(env.executor, env.clock) {
+  if (ports_.name.empty()) ports_.name = fmt::format("disk {}", number);
+  ports_.name.resize(std::min(ports_.name.size(), kMaxDiskNameBytes));
+}
 
 void ShardDisk::mark_bad(const Error& error) {
-  if (std::exchange(bad_, true)) return;
-  env_.log.error("chunk", "disk {} takes no more shards: {}", number_, error.to_string());
+  ++errors_;
+  if (bad()) return;
+  take_out(wire::DiskInfo::FAILING, error.to_string());
   on_bad_(error);
 }
 
@@ -24,10 +32,54 @@ void ShardDisk::note_failure(const Error& error) {
   if (error.code == ErrorCode::kIoError) mark_bad(error);
 }
 
+bool ShardDisk::count_read_failure(const Error& error) {
+  if (error.code != ErrorCode::kIoError) return false;
+  ++errors_;
+  const MonoTime now = env_.clock.now();
+  read_errors_.push_back(now);
+  while (read_errors_.front() < now - kReadErrorsWithin || read_errors_.size() > kMaxReadErrors) {
+    read_errors_.pop_front();
+  }
+  return read_errors_.size() == kMaxReadErrors;
+}
+
+void ShardDisk::take_out(State state, std::string alarm) {
+  if (bad()) return;
+  state_ = state;
+  env_.log.error("chunk", "disk {} ({}) takes no more shards: {}", number_, name(), alarm);
+  alarm_ = std::move(alarm);
+}
+
+void ShardDisk::raise_alarm(std::string alarm) {
+  if (!alarm_.empty()) return;
+  env_.log.error("chunk", "disk {} ({}): {}", number_, name(), alarm);
+  alarm_ = std::move(alarm);
+}
+
+bool ShardDisk::is_full() const {
+  const bool tight = space_.free_bytes < kFullBytes && space_.free_bytes / kFullPercent < space_.total_bytes / 100;
+  return space_.total_bytes > 0 && tight;
+}
+
+wire::DiskInfo ShardDisk::describe() const {
+  wire::DiskInfo info;
+  info.set_id(id_);
+  info.set_name(name());
+  info.set_state(!bad() && is_full() ? wire::DiskInfo::FULL : state_);
+  info.set_total_bytes(total_bytes());
+  info.set_free_bytes(bad() ? 0 : free_bytes());
+  info.set_errors(errors_);
+  std::string alarm = alarm_;
+  if (alarm.empty() && info.state() == wire::DiskInfo::FULL) alarm = "full";
+  info.set_alarm(alarm.substr(0, kMaxDiskAlarmBytes));
+  return info;
+}
+
 Task<void> ShardDisk::refresh_space() {
   const Result<DiskSpace> space = co_await ports_.files.space();
   if (space.has_value()) {
     space_ = space.value();
+    if (space_.read_only) take_out(wire::DiskInfo::READ_ONLY, "its file system is read-only");
   } else {
     env_.log.warning("chunk", "disk {} does not tell its space: {}", number_, space.error().to_string());
   }
@@ -54,7 +106,7 @@ Task<void> ShardDisk::run_directory_syncs() {
     const std::shared_ptr<DirectorySync> sync = std::exchange(next_sync_, nullptr);
     // After one failed sync the next says nothing about what the failed one was to cover.
     Status status = Error(ErrorCode::kIoError, "the disk is bad");
-    if (!bad_) status = co_await ports_.files.sync_directory();
+    if (!bad()) status = co_await ports_.files.sync_directory();
     if (!status.has_value()) mark_bad(status.error());
     sync->result = std::move(status);
     synced_.notify_all();
@@ -71,6 +123,18 @@ Task<Status> ShardDisk::write_records(WriteBatch batch) {
   Status status = co_await ports_.records.write(std::move(batch), Durability::kSynced);
   if (!status.has_value()) mark_bad(status.error());
   co_return status;
+}
+
+void note_read_failure(const std::vector<std::unique_ptr<ShardDisk>>& disks, ShardDisk& disk, const Error& error) {
+  if (!disk.count_read_failure(error) || disk.bad()) return;
+  const bool others = std::ranges::any_of(
+      disks, [&](const auto& other) { return other.get() != &disk && !other->bad() && !other->is_full(); });
+  std::string alarm = fmt::format("{} reads failed of late, the last: {}", kMaxReadErrors, error.to_string());
+  if (others) {
+    disk.take_out(wire::DiskInfo::FAILING, std::move(alarm));
+  } else {
+    disk.raise_alarm(std::move(alarm));
+  }
 }
 
 void put_shard_record(WriteBatch& batch, const ShardKey& key, const wire::ShardRecord& record) {

@@ -1,17 +1,25 @@
 // One disk of a chunk server: its files and records, whether it can still be trusted with new shards, and how much room
 // it has.
+//
+// A disk takes itself out, for good until the process starts again: when something that was to be durable may not be
+// (kFailing), when it fails reads again and again (kFailing), or when its file system has become read-only. Its shards
+// are then moved elsewhere by the metadata; it serves them as long as it can. A full disk takes no shards until there is
+// room again. Whatever is found is an alarm for the operator, and no reason to delete anything.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/chunk/chunk_server.h"
 #include "core/chunk/shard_key.h"
 #include "core/env/sync.h"
 #include "core/wire/chunk.pb.h"
+#include "core/wire/common.pb.h"
 
 namespace dogfs {
 
@@ -20,21 +28,48 @@ struct DirectorySync {
   std::optional<Status> result;
 };
 
+// So many failed reads within the time, and a disk that is not the last takes itself out.
+inline constexpr size_t kMaxReadErrors = 16;
+inline constexpr Duration kReadErrorsWithin = std::chrono::minutes(10);
+// A disk with less room than both counts as full.
+inline constexpr uint64_t kFullBytes = 256 * kMiB;
+inline constexpr uint64_t kFullPercent = 1;
+
 class ShardDisk {
  public:
-  // `on_bad` is called when this disk is found to be bad, once.
+  using State = wire::DiskInfo::State;
+
+  // `on_bad` is called when this disk is found to be bad by a write, once.
   ShardDisk(Env& env, ChunkDisk ports, size_t number, std::function<void(const Error&)> on_bad);
 
   size_t number() const { return number_; }
+  // Never empty.
+  const std::string& name() const { return ports_.name; }
+  // Empty: not known.
+  const std::string& id() const { return id_; }
+  void set_id(std::string id) { id_ = std::move(id); }
   ShardStore& files() { return ports_.files; }
   KvStore& records() { return ports_.records; }
 
   // Bad: something that was to be durable may not be. What is on the disk is still served, each byte checked by its
   // reader; nothing new is put there.
-  bool bad() const { return bad_; }
+  bool bad() const { return state_ != wire::DiskInfo::WORKING; }
   void mark_bad(const Error& error);
   // For an operation that failed: marks the disk bad unless the disk is merely full or the bytes are wrong.
   void note_failure(const Error& error);
+  // For a read that failed. True while there were too many of late.
+  bool count_read_failure(const Error& error);
+  // As mark_bad, for what does not speak against what is durable: nobody need end for it.
+  void take_out(State state, std::string alarm);
+  // Whether what it has is to be moved elsewhere.
+  bool is_leaving() const { return state_ == wire::DiskInfo::FAILING || state_ == wire::DiskInfo::READ_ONLY; }
+  // Why it could not be opened, if so.
+  const std::optional<Error>& unreadable() const { return ports_.unreadable; }
+  bool is_full() const;
+  // What the operator should know, until the process starts again. The first thing stays.
+  void raise_alarm(std::string alarm);
+  // All but the number of shards.
+  wire::DiskInfo describe() const;
 
   // Asks the disk for its room. Between two calls free_bytes() falls by what is reserved, so that many shards that are
   // opened at once don't all count on the same room.
@@ -62,7 +97,11 @@ class ShardDisk {
   ChunkDisk ports_;
   size_t number_;
   std::function<void(const Error&)> on_bad_;
-  bool bad_ = false;
+  std::string id_;
+  State state_ = wire::DiskInfo::WORKING;
+  std::string alarm_;
+  uint64_t errors_ = 0;
+  std::deque<MonoTime> read_errors_;
   DiskSpace space_;
   uint64_t reserved_ = 0;
   std::shared_ptr<DirectorySync> next_sync_;
@@ -70,6 +109,10 @@ class ShardDisk {
   Notifier synced_;
   TaskGroup tasks_;
 };
+
+// For a read of `disk` that failed: takes the disk out if it fails too often. The last disk that takes shards stays, with
+// an alarm: it is better than none.
+void note_read_failure(const std::vector<std::unique_ptr<ShardDisk>>& disks, ShardDisk& disk, const Error& error);
 
 // Adds to `batch` the record of a shard.
 void put_shard_record(WriteBatch& batch, const ShardKey& key, const wire::ShardRecord& record);

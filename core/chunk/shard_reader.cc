@@ -33,7 +33,9 @@ Task<Result<ShardRead>> ShardReader::read(ShardKey key, ShardRange range) {
   }
   if (!budget_.try_take(pieces.length)) co_return Error(ErrorCode::kBusy, "too many bytes are being read");
   ++active_;
+  const size_t disk = table_.find(key)->disk;
   Result<ShardRead> result = co_await read_pieces(key, pieces);
+  if (!result.has_value()) note_read_failure(disks_, *disks_[disk], result.error());
   --active_;
   budget_.give_back(pieces.length);
   co_return result;

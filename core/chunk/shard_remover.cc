@@ -79,6 +79,7 @@ Task<void> ShardRemover::remove_batch(std::vector<ShardKey> keys) {
 }
 
 Task<void> ShardRemover::remove_sealed(ShardDisk* disk, std::vector<ShardKey> keys) {
+  if (disk->bad()) co_return give_up(keys);
   WriteBatch marks;
   for (const ShardKey& key : keys) {
     wire::ShardRecord record;
@@ -108,6 +109,15 @@ Task<void> ShardRemover::remove_sealed(ShardDisk* disk, std::vector<ShardKey> ke
   for (const ShardKey& key : removed) {
     table_.erase(key);
     confirm(key);
+  }
+}
+
+// Nothing can be removed from a disk that takes no writes, and nothing is confirmed. But the metadata has no use for these
+// any more: they do not count as what is left on the disk.
+void ShardRemover::give_up(const std::vector<ShardKey>& keys) {
+  for (const ShardKey& key : keys) {
+    table_.set_state(key, ShardState::kDeleting);
+    reader_.forget(key);
   }
 }
 

@@ -43,6 +43,7 @@ class ShardRemover {
  private:
   Task<void> remove_batch(std::vector<ShardKey> keys);
   Task<void> remove_sealed(ShardDisk* disk, std::vector<ShardKey> keys);
+  void give_up(const std::vector<ShardKey>& keys);
   void confirm(const ShardKey& key);
 
   Env& env_;

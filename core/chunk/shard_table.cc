@@ -12,7 +12,10 @@ const ShardEntry* ShardTable::find(const ShardKey& key) const {
 void ShardTable::put(const ShardKey& key, const ShardEntry& entry) {
   erase(key);
   entries_[key] = entry;
-  if (entry.state == ShardState::kSealed) ++sealed_;
+  if (entry.state == ShardState::kSealed) {
+    ++sealed_;
+    ++sealed_by_disk_[entry.disk];
+  }
   if (entry.state == ShardState::kDamaged) damaged_.insert(key);
 }
 
@@ -27,9 +30,17 @@ void ShardTable::set_state(const ShardKey& key, ShardState state) {
 void ShardTable::erase(const ShardKey& key) {
   const auto found = entries_.find(key);
   if (found == entries_.end()) return;
-  if (found->second.state == ShardState::kSealed) --sealed_;
+  if (found->second.state == ShardState::kSealed) {
+    --sealed_;
+    --sealed_by_disk_[found->second.disk];
+  }
   damaged_.erase(key);
   entries_.erase(found);
+}
+
+uint64_t ShardTable::sealed_on(size_t disk) const {
+  const auto found = sealed_by_disk_.find(disk);
+  return found == sealed_by_disk_.end() ? 0 : found->second;
 }
 
 Error ShardTable::missing(const ShardKey& key) const {

@@ -39,6 +39,7 @@ class ShardTable {
   Error missing(const ShardKey& key) const;
 
   uint64_t sealed() const { return sealed_; }
+  uint64_t sealed_on(size_t disk) const;
   const std::set<ShardKey>& damaged() const { return damaged_; }
   const std::map<ShardKey, ShardEntry>& entries() const { return entries_; }
 
@@ -46,6 +47,7 @@ class ShardTable {
   std::map<ShardKey, ShardEntry> entries_;
   std::set<ShardKey> damaged_;
   uint64_t sealed_ = 0;
+  std::map<size_t, uint64_t> sealed_by_disk_;
 };
 
 }  // namespace dogfs

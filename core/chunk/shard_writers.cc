@@ -90,10 +90,11 @@ Result<ShardDisk*> ShardWriters::choose_disk(uint64_t bytes) const {
   ShardDisk* best = nullptr;
   for (const auto& disk : disks_) {
     if (disk->bad()) continue;
-    if (best == nullptr || disk->free_bytes() > best->free_bytes()) best = disk.get();
+    const auto room = [](const ShardDisk& each) { return std::pair(!each.is_full(), each.free_bytes()); };
+    if (best == nullptr || room(*disk) > room(*best)) best = disk.get();
   }
   if (best == nullptr) return Error(ErrorCode::kIoError, "no disk takes shards");
-  if (best->free_bytes() < bytes) {
+  if (best->is_full() || best->free_bytes() < bytes) {
     return Error(ErrorCode::kNoSpace,
                  fmt::format("{} bytes are free; the shard may take {}", best->free_bytes(), bytes));
   }

@@ -196,6 +196,7 @@ void ReadRequests::add_servers(const std::vector<wire::ChunkServerRow>& rows, in
     info.set_shards(server->shards);
     info.set_damaged_shards(server->damaged_shards);
     info.set_last_scrub_ms(server->last_scrub_ms);
+    for (const wire::DiskInfo& disk : server->disks) *info.add_disks() = disk;
     info.set_alive(silent <= parts_.options.server_silence_limit);
     info.set_last_heartbeat_ms(count_ms(silent));
   }

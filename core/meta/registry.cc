@@ -35,6 +35,7 @@ void ServerRegistry::heard(const wire::HeartbeatRequest& heartbeat, MonoTime now
   server.placed_since = 0;
   server.damaged_shards = heartbeat.damaged_shards();
   server.last_scrub_ms = heartbeat.last_scrub_ms();
+  server.disks.assign(heartbeat.disks().begin(), heartbeat.disks().end());
 }
 
 void ServerRegistry::placed_on(ServerId server) {

@@ -44,6 +44,7 @@ class ServerRegistry {
     uint64_t placed_since = 0;
     uint64_t damaged_shards = 0;
     int64_t last_scrub_ms = -1;
+    std::vector<wire::DiskInfo> disks;
   };
 
   // Takes the identity of a server from its row. A newer incarnation forgets what was heard of the one before.

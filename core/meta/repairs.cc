@@ -88,6 +88,7 @@ void Repairs::lead() {
   adoptable_.clear();
   unwanted_.clear();
   suspects_.clear();
+  leaving_.clear();
   wake_.notify_all();
 }
 
@@ -143,6 +144,7 @@ void Repairs::hear(const wire::HeartbeatRequest& heartbeat) {
     suspects_.erase(placed_shard(server, name));
     if (damaged_.size() < kMaxWaitingDamage) damaged_.insert(placed_shard(server, name));
   }
+  leaving_.hear(heartbeat, parts_.env.clock.now());
   if (finished_.empty() && failed_.empty() && damaged_.empty()) return;
   wanted_ = true;
   wake_.notify_all();
@@ -203,7 +205,8 @@ Task<void> Repairs::round() {
   co_await take_outcomes();
   co_await give_up(picture.value());
   if (stopping_ || !parts_.is_leader() || in_safe_mode()) co_return;
-  co_await plan(picture.value());
+  co_await add_leaving(picture.value());
+  if (!stopping_ && parts_.is_leader()) co_await plan(picture.value());
 }
 
 Result<Repairs::Picture> Repairs::look_at_repairs(const MetaTables& tables) {
@@ -392,6 +395,21 @@ RepairSituation Repairs::situation(const Picture& picture) const {
   return situation;
 }
 
+// What disks are to be rid of comes after all blocks that lack something.
+Task<void> Repairs::add_leaving(Picture& picture) {
+  const std::vector<PlacedShard> shards = leaving_.next(kWindowBlocks, parts_.env.clock.now());
+  if (shards.empty()) co_return;
+  const auto query = [&shards](const MetaTables& tables) { return LeavingShards::find(tables, shards); };
+  Result<LeavingShards::Found> found = co_await parts_.reader.read<LeavingShards::Found>(query);
+  if (!found) co_return;
+  leaving_.forget(found.value().settled);
+  std::set<uint64_t> at_risk;
+  for (const wire::BlockRow& block : picture.at_risk) at_risk.insert(block.block());
+  for (wire::BlockRow& block : found.value().blocks) {
+    if (!at_risk.contains(block.block())) picture.at_risk.push_back(std::move(block));
+  }
+}
+
 Task<void> Repairs::plan(const Picture& picture) {
   at_risk_cursor_ = picture.next_at_risk;
   const MonoTime now = parts_.env.clock.now();
@@ -401,6 +419,8 @@ Task<void> Repairs::plan(const Picture& picture) {
   }
   RepairSituation situation = this->situation(picture);
   situation.blocks = picture.at_risk;
+  std::set<PlacedShard> moves;
+  for (wire::BlockRow& block : situation.blocks) leaving_.mark(block, moves);
   situation.seed = parts_.env.random.draw("meta.repair");
   for (const auto& [block, failures] : failed_targets_) {
     for (const Failure& failure : failures) situation.failed_targets[block].push_back(failure.target);
@@ -417,6 +437,10 @@ Task<void> Repairs::plan(const Picture& picture) {
       repair.set_target(each.target.value());
       repair.set_replaced_server(each.replaced_server.value());
       repair.set_replaced_generation(each.replaced_generation.value());
+      repair.set_move(moves.contains({.server = each.replaced_server,
+                                      .block = each.block,
+                                      .index = each.index,
+                                      .generation = each.replaced_generation}));
     }
     co_await propose(std::move(command));
   }

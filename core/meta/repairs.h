@@ -15,6 +15,7 @@
 
 #include "core/env/sync.h"
 #include "core/meta/block_report.h"
+#include "core/meta/leaving_shards.h"
 #include "core/meta/parts.h"
 #include "core/meta/repair_planner.h"
 #include "core/wire/meta.pb.h"
@@ -71,6 +72,7 @@ class Repairs {
   Task<void> take_damage();
   Task<void> take_findings();
   Task<void> give_up(const Picture& picture);
+  Task<void> add_leaving(Picture& picture);
   Task<void> plan(const Picture& picture);
   void make_orders(const Picture& picture);
   RepairSituation situation(const Picture& picture) const;
@@ -101,6 +103,7 @@ class Repairs {
   // To be adopted, and to be discarded.
   std::map<PlacedShard, wire::ServerShard> adoptable_;
   std::map<PlacedShard, wire::ServerShard> unwanted_;
+  LeavingShards leaving_;
   // Said to be damaged by readers: their servers are to look.
   std::set<PlacedShard> suspects_;
 };

@@ -1,5 +1,6 @@
 #include "core/meta/server_requests.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/limits.h"
@@ -68,9 +69,15 @@ Task<Reply> ServerRequests::heartbeat(Request request, MonoTime deadline) {
   if (!parsed) co_return error_reply(parsed.error());
   const wire::HeartbeatRequest& message = parsed.value();
   if (message.deleted_size() > kMaxShardsPerHeartbeat || message.repairs_size() > kMaxShardsPerHeartbeat ||
-      message.damaged_size() > kMaxShardsPerHeartbeat) {
+      message.damaged_size() > kMaxShardsPerHeartbeat || message.leaving_size() > kMaxShardsPerHeartbeat) {
     co_return error_reply(Error(ErrorCode::kLimitExceeded, "too many shards in one heartbeat"));
   }
+  const bool fits = message.disks_size() <= kMaxDisksPerServer &&
+                    std::ranges::all_of(message.disks(), [](const wire::DiskInfo& disk) {
+                      return disk.id().size() <= kUuidBytes && disk.name().size() <= kMaxDiskNameBytes &&
+                             disk.alarm().size() <= kMaxDiskAlarmBytes;
+                    });
+  if (!fits) co_return error_reply(Error(ErrorCode::kLimitExceeded, "too much about disks in one heartbeat"));
   const Status known_cluster = co_await learn_cluster_uuid();
   if (!known_cluster) co_return error_reply(known_cluster.error());
   if (!parts_.cluster_uuid.empty() && message.cluster_uuid() != parts_.cluster_uuid) {

@@ -7,6 +7,7 @@
 
 #include "runtime/cli/admin.h"
 #include "runtime/cli/inspect.h"
+#include "runtime/cli/names.h"
 #include "runtime/cli/units.h"
 
 namespace dogfs::cli {
@@ -118,6 +119,28 @@ std::string describe_servers(const wire::AdminReport& report) {
   return text;
 }
 
+constexpr const char* kDiskRow = "  {:>3}  {:<32} {:<12} {:>9} {:>8} {:>7} {:>7} {:>7}  {}\n";
+
+std::string describe_disks(const wire::AdminReport& report) {
+  std::string text;
+  int disks = 0;
+  for (const wire::ChunkServerInfo& server : report.status().servers()) {
+    if (server.state() == wire::REMOVED) continue;
+    for (const wire::DiskInfo& disk : server.disks()) {
+      ++disks;
+      text +=
+          fmt::format(fmt::runtime(kDiskRow), server.server(), printable(disk.name()), disk_state_name(disk.state()),
+                      disk.shards(), disk.errors(), human_bytes(disk.total_bytes()), human_bytes(disk.free_bytes()),
+                      percent(disk.total_bytes() - disk.free_bytes(), disk.total_bytes()),
+                      disk.alarm().empty() ? "" : "ALARM: " + printable(disk.alarm()));
+    }
+  }
+  return fmt::format("disks        {} of the servers that were heard of, {} with an alarm\n", disks,
+                     report.disk_alarms()) +
+         fmt::format(fmt::runtime(kDiskRow), "ID", "DISK", "STATE", "SHARDS", "ERRORS", "SPACE", "FREE", "USED %", "") +
+         text;
+}
+
 }  // namespace
 
 wire::AdminReport sum_up(wire::ClusterStatusReply status, wire::MembershipReply membership) {
@@ -125,6 +148,8 @@ wire::AdminReport sum_up(wire::ClusterStatusReply status, wire::MembershipReply 
   for (const wire::ChunkServerInfo& server : status.servers()) {
     count_state(server.state(), report);
     if (server.state() == wire::REMOVED) continue;
+    const auto alarms = std::ranges::count_if(server.disks(), [](const auto& disk) { return !disk.alarm().empty(); });
+    report.set_disk_alarms(report.disk_alarms() + static_cast<uint64_t>(alarms));
     if (!server.alive()) {
       report.set_silent(report.silent() + 1);
       continue;
@@ -143,7 +168,7 @@ wire::AdminReport sum_up(wire::ClusterStatusReply status, wire::MembershipReply 
 
 std::string describe_report(const wire::AdminReport& report) {
   return describe_space(report) + describe_files(report.status()) + describe_blocks(report) + describe_work(report) +
-         describe_group(report) + describe_servers(report);
+         describe_group(report) + describe_servers(report) + describe_disks(report);
 }
 
 Task<void> print_admin_report(Session& session, AdminReportOptions options) {

@@ -7,6 +7,7 @@
 
 #include "core/client/file_block.h"
 #include "runtime/cli/block_health.h"
+#include "runtime/cli/names.h"
 #include "runtime/cli/paths.h"
 #include "runtime/cli/units.h"
 
@@ -124,6 +125,11 @@ void print_servers(const wire::ClusterStatusReply& status) {
     print(fmt::format("  {:>3}  {:<24} {:<12} {:>8} shards  {:>6} free of {:>6}  {}\n", server.server(),
                       server.address(), server.rack(), server.shards(), human_bytes(server.free_bytes()),
                       human_bytes(server.total_bytes()), state + describe_last_heartbeat(server)));
+    for (const wire::DiskInfo& disk : server.disks()) {
+      if (!disk.alarm().empty()) {
+        print(fmt::format("       ALARM: {}: {}\n", printable(disk.name()), printable(disk.alarm())));
+      }
+    }
     total += server.alive() ? server.total_bytes() : 0;
     free += server.alive() ? server.free_bytes() : 0;
   }
@@ -160,6 +166,27 @@ std::string_view server_state_name(wire::ServerState state) {
       return "in maintenance";
     case wire::REMOVED:
       return "removed";
+    default:
+      return "unknown";
+  }
+}
+
+std::string_view disk_state_name(wire::DiskInfo::State state) {
+  switch (state) {
+    case wire::DiskInfo::WORKING:
+      return "working";
+    case wire::DiskInfo::FULL:
+      return "FULL";
+    case wire::DiskInfo::FAILING:
+      return "FAILING";
+    case wire::DiskInfo::READ_ONLY:
+      return "READ-ONLY";
+    case wire::DiskInfo::UNREADABLE:
+      return "UNREADABLE";
+    case wire::DiskInfo::EMPTY:
+      return "EMPTY";
+    case wire::DiskInfo::MISSING:
+      return "MISSING";
     default:
       return "unknown";
   }

@@ -30,6 +30,7 @@ Task<void> print_cluster_status(Session& session, InspectOptions options);
 // One object on a line of its own.
 void print_json(const google::protobuf::Message& message);
 std::string_view server_state_name(wire::ServerState state);
+std::string_view disk_state_name(wire::DiskInfo::State state);
 // "alive, heard 0.3 s ago"
 std::string describe_last_heartbeat(const wire::ChunkServerInfo& server);
 

@@ -12,7 +12,6 @@ namespace {
 
 constexpr size_t kMaxClusterNameBytes = 64;
 constexpr size_t kMaxMetaNodes = 15;
-constexpr size_t kMaxDisks = 64;
 constexpr unsigned kMaxDevServers = 64;
 constexpr unsigned kMaxPatienceSeconds = 86'400;
 // Writers renew every 15 seconds (core/client/lease_keeper.h): a limit near that would take files from the living.
@@ -164,11 +163,14 @@ Result<ChunkConfig> check_chunk(const ChunkFlags& flags, const CommonFlags& comm
   }
   Result<std::vector<Address>> meta = parse_address_list(flags.meta);
   if (!meta) return bad_flag("--meta", meta.error().detail);
-  if (flags.directories.size() > kMaxDisks) return bad_flag("--dir", "more than 64 disks");
+  if (flags.directories.size() > kMaxDisksPerServer) {
+    return bad_flag("--dir", fmt::format("more than {} disks", kMaxDisksPerServer));
+  }
   config.listen = Address{flags.listen};
   config.meta_nodes = std::move(meta).value();
   config.directories = flags.directories;
   config.rack = flags.rack;
+  config.accept_disks = flags.accept_disks;
   config.cluster = common.cluster;
   return config;
 }

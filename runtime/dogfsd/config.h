@@ -43,6 +43,7 @@ struct ChunkFlags {
   std::vector<std::string> directories;
   std::string rack = "/default";
   std::string port_file;
+  bool accept_disks = false;
 };
 
 struct DevFlags {
@@ -74,6 +75,7 @@ struct ChunkConfig {
   std::vector<Address> meta_nodes;
   std::vector<std::string> directories;  // one a disk
   std::string rack;
+  bool accept_disks = false;
   std::string cluster;
   LogLevel log_level = LogLevel::kInfo;
 };

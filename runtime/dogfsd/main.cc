@@ -110,6 +110,9 @@ void define_chunk(CLI::App& app, ChunkFlags& flags) {
   app.add_option("--rack", flags.rack, "Where the machine stands: shards of a block are spread over racks")
       ->envname("DOGFS_RACK")
       ->capture_default_str();
+  app.add_flag("--accept-disks", flags.accept_disks,
+               "Take the disks as they are: what is empty is new, what is not here is gone, of whatever size they are")
+      ->envname("DOGFS_ACCEPT_DISKS");
   app.add_option("--port-file", flags.port_file, "File to write the address to, once this server serves")
       ->envname("DOGFS_PORT_FILE");
 }

@@ -1,11 +1,13 @@
 #include "runtime/dogfsd/node_host.h"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 
+#include "runtime/dogfsd/broken_disk.h"
 #include "runtime/dogfsd/exit_code.h"
 
 namespace dogfs {
@@ -127,20 +129,36 @@ Result<ChunkHost::Disk> ChunkHost::open_disk(NodePorts& ports, const ChunkConfig
   options.cache_bytes = kChunkCacheBytes;
   DOGFS_TRY(auto records, RocksKvStore::open(directory / "records", ports.io().get_executor(), options));
   DOGFS_TRYV(directory.set_formatted());
-  return Disk{std::move(directory), std::move(files), std::move(records)};
+  return Disk{std::move(directory), std::move(files), std::move(records), path, std::nullopt};
+}
+
+ChunkHost::Disk ChunkHost::broken_disk(const std::string& path, const Error& error) {
+  return Disk{std::nullopt, std::make_unique<BrokenShardStore>(error), std::make_unique<BrokenKvStore>(error), path,
+              error};
 }
 
 Result<std::unique_ptr<ChunkHost>> ChunkHost::open(std::unique_ptr<NodePorts> ports, const ChunkConfig& config,
                                                    const Address& listens) {
   std::vector<Disk> disks;
+  std::optional<Error> failure;
   for (const std::string& path : config.directories) {
-    DOGFS_TRY(Disk disk, open_disk(*ports, config, path));
-    disks.push_back(std::move(disk));
+    Result<Disk> disk = open_disk(*ports, config, path);
+    if (disk) {
+      disks.push_back(std::move(disk).value());
+      continue;
+    }
+    // Another node's, or in use: what was asked for is wrong. Otherwise a broken disk keeps the others from nothing.
+    if (disk.error().code == ErrorCode::kConflict || disk.error().code == ErrorCode::kUnavailable) return disk.error();
+    failure = disk.error();
+    disks.push_back(broken_disk(path, disk.error()));
   }
+  const bool none = std::ranges::all_of(disks, [](const Disk& disk) { return disk.unreadable.has_value(); });
+  if (failure && none) return *failure;
   ChunkOptions options;
   options.address = config.advertise.value.empty() ? listens : config.advertise;
   options.rack = config.rack;
   options.meta_nodes = config.meta_nodes;
+  options.accept_disks = config.accept_disks;
   return std::unique_ptr<ChunkHost>(new ChunkHost(std::move(ports), std::move(disks), std::move(options)));
 }
 
@@ -151,7 +169,7 @@ ChunkHost::ChunkHost(std::unique_ptr<NodePorts> node_ports, std::vector<Disk> di
 
 std::vector<ChunkDisk> ChunkHost::refer_to(std::vector<Disk>& disks) {
   std::vector<ChunkDisk> references;
-  for (Disk& disk : disks) references.push_back(ChunkDisk{*disk.files, *disk.records});
+  for (Disk& disk : disks) references.push_back(ChunkDisk{*disk.files, *disk.records, disk.path, disk.unreadable});
   return references;
 }
 

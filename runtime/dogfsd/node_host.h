@@ -100,12 +100,15 @@ class ChunkHost final : public NodeHost {
 
  private:
   struct Disk {
-    DataDirectory directory;
-    std::unique_ptr<FileShardStore> files;
-    std::unique_ptr<RocksKvStore> records;
+    std::optional<DataDirectory> directory;
+    std::unique_ptr<ShardStore> files;
+    std::unique_ptr<KvStore> records;
+    std::string path;
+    std::optional<Error> unreadable;
   };
 
   static Result<Disk> open_disk(NodePorts& ports, const ChunkConfig& config, const std::string& path);
+  static Disk broken_disk(const std::string& path, const Error& error);
   ChunkHost(std::unique_ptr<NodePorts> ports, std::vector<Disk> disks, ChunkOptions options);
   static std::vector<ChunkDisk> refer_to(std::vector<Disk>& disks);
   Task<Status> start_node() override { return server_.start(); }

@@ -59,9 +59,9 @@ def parse_arguments():
     parser.add_argument("--dir", type=Path, help="where the data goes (default: a new directory in /tmp)")
     parser.add_argument("--gib", type=float, default=4, help="of data that is there before (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=20, help="before the kill, and after (default: %(default)s)")
-    parser.add_argument("--dead-after", type=int, default=10, help="flag of the metadata nodes (default: %(default)s s)")
+    parser.add_argument("--dead-after", type=int, default=10, help="of the metadata nodes (default: %(default)s s)")
     parser.add_argument("--seed", type=int, default=1, help="who is killed (default: %(default)s)")
-    parser.add_argument("--runs", choices=["both", "busy", "idle"], default="both", help="beside clients, without, or both")
+    parser.add_argument("--runs", choices=["both", "busy", "idle"], default="both", help="with clients, without, both")
     parser.add_argument("--strict", action="store_true", help="fail when a mark is missed")
     return parser.parse_args()
 
@@ -206,8 +206,10 @@ class Run:
         return self.began[end] - self.began[phase]
 
     def print(self):
-        print(f"  written           {self.put['bytes'] / MIB:.0f} MiB at {self.put['bytes'] / MIB / self.put['seconds']:.0f} MiB/s")
-        print(f"  dead known after  {self.seconds('degraded', 'repair'):.1f} s (--dead-after {self.arguments.dead_after})")
+        written = self.put["bytes"] / MIB
+        print(f"  written           {written:.0f} MiB at {written / self.put['seconds']:.0f} MiB/s")
+        print(f"  dead known after  {self.seconds('degraded', 'repair'):.1f} s "
+              f"(--dead-after {self.arguments.dead_after})")  # fmt: skip
         print(f"  whole again in    {self.seconds('repair', 'after'):.1f} s: {len(self.lost)} shards, "
               f"{sum(self.lost) / MIB:.0f} MiB rebuilt, {self.rate():.1f} MiB/s")
         cpu = self.cpu["after"] - self.cpu["repair"]

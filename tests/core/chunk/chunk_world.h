@@ -33,6 +33,8 @@ class DiskFaults {
   enum class Fate : uint8_t { kProceed, kFail, kHang };
   std::function<Fate(const std::string& operation)> decide = [](const std::string&) { return Fate::kProceed; };
   std::vector<std::string> seen;
+  // What the disk says of its room, where it is not what it has.
+  std::optional<DiskSpace> space;
 
   Fate next(const std::string& operation) {
     seen.push_back(operation);
@@ -99,7 +101,10 @@ class FaultyShardStore final : public ShardStore {
     }
     co_return co_await store_.sync_directory();
   }
-  Task<Result<DiskSpace>> space() override { return store_.space(); }
+  Task<Result<DiskSpace>> space() override {
+    if (faults_.space) co_return *faults_.space;
+    co_return co_await store_.space();
+  }
 
  private:
   Result<std::shared_ptr<ShardFile>> wrap(Result<std::shared_ptr<ShardFile>> file) {
@@ -154,6 +159,7 @@ class FakeMeta final : public RequestHandler {
   std::vector<wire::RepairOutcome> outcomes;
   std::vector<ShardKey> suspects;  // told once
   std::set<ShardKey> damaged;
+  std::set<ShardKey> leaving;
   std::vector<wire::ReportDigestsRequest> digest_reports;
   std::vector<uint64_t> differing;  // buckets
   std::vector<wire::ReportShardsRequest> shard_reports;
@@ -205,6 +211,7 @@ class FakeMeta final : public RequestHandler {
     }
     for (const ShardKey& key : deletions) *reply.add_deletions() = shard_name_to_wire(key);
     for (const wire::ShardName& name : heartbeats.back().damaged()) damaged.insert(shard_key_from_wire(name).value());
+    for (const wire::ShardName& name : heartbeats.back().leaving()) leaving.insert(shard_key_from_wire(name).value());
     if (leads) take_outcomes(heartbeats.back());
     for (const wire::RepairOrder& order : repairs) *reply.add_repairs() = order;
     for (const ShardKey& key : suspects) *reply.add_verify() = shard_name_to_wire(key);
@@ -258,6 +265,21 @@ class ChunkWorld {
   }
   bool wait_registered() {
     return world.run_until([this] { return !node.up() || !server->id().is_none(); }, kPatience) && node.up();
+  }
+
+  // As the metadata heard of it last.
+  wire::DiskInfo disk_info(int disk) {
+    meta.heartbeats.clear();
+    world.run_until([this] { return !meta.heartbeats.empty(); }, kPatience);
+    return meta.heartbeats.empty() ? wire::DiskInfo() : meta.heartbeats.back().disks(disk);
+  }
+  bool wait_for_state(int disk, wire::DiskInfo::State state) {
+    return world.run_until(
+        [&] {
+          const bool heard = !meta.heartbeats.empty() && meta.heartbeats.back().disks_size() > disk;
+          return heard && meta.heartbeats.back().disks(disk).state() == state;
+        },
+        kPatience);
   }
 
   // --- What the client asks ---
@@ -369,6 +391,8 @@ class ChunkWorld {
   ChunkServer* server = nullptr;
   std::optional<Status> started;
   std::vector<DiskFaults> faults;  // by disk
+
+  ChunkOptions& options() { return options_; }
 
  private:
   ChunkOptions options_;

@@ -218,7 +218,16 @@ TEST(Membership, ANewDiskJoinsTheServer) {
   w.boot_server();
   ASSERT_TRUE(w.started && w.started->has_value());
   EXPECT_EQ(w.server->id(), ServerId(7));
-  EXPECT_EQ(w.node.kv_disk("disk0")->get("identity").value(), w.node.kv_disk("disk1")->get("identity").value());
+  std::vector<wire::ChunkIdentity> stored(2);
+  for (size_t i = 0; i < stored.size(); ++i) {
+    const auto disk = w.node.kv_disk("disk" + std::to_string(i));
+    ASSERT_TRUE(stored[i].ParseFromString(disk->get("identity").value().value()));
+    EXPECT_EQ(stored[i].disks_size(), 2);
+  }
+  // All the same but for the id of the disk.
+  EXPECT_NE(stored[0].disk(), stored[1].disk());
+  for (wire::ChunkIdentity& each : stored) each.clear_disk();
+  EXPECT_EQ(stored[0].SerializeAsString(), stored[1].SerializeAsString());
 }
 
 class Deletion : public ::testing::Test {

@@ -1,0 +1,267 @@
+// A chunk server of several disks: which of them take shards, and what becomes of one that fails, is empty, missing or of
+// another size.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/chunk/shard_disk.h"
+#include "tests/core/chunk/chunk_world.h"
+
+namespace dogfs {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr uint64_t kShards = 24;
+constexpr size_t kBytes = 10'000;
+
+class Disks : public ::testing::Test {
+ protected:
+  explicit Disks(size_t disks = 2) : w_(1, disks) {}
+  void SetUp() override {
+    ASSERT_TRUE(w_.wait_registered());
+    write(1, kShards);
+    for (size_t disk = 0; disk < w_.faults.size(); ++disk) ASSERT_FALSE(w_.files(disk).empty());
+  }
+  void write(uint64_t first, uint64_t count) {
+    for (uint64_t block = first; block < first + count; ++block) {
+      ASSERT_EQ(w_.write(ChunkWorld::key(block), ChunkWorld::data(block, kBytes)), ErrorCode::kOk);
+      // The disks are asked for their room.
+      w_.world.run_for(milliseconds(1'100));
+    }
+  }
+  // The shards whose files are on a disk.
+  std::set<ShardKey> on(size_t disk) {
+    std::set<ShardKey> keys;
+    for (const std::string& file : w_.files(disk)) keys.insert(*parse_shard_file_name(file));
+    return keys;
+  }
+  void expect_readable(const std::set<ShardKey>& keys) {
+    for (const ShardKey& key : keys) {
+      const Result<std::string> read = w_.read(key, 0, kBytes);
+      ASSERT_TRUE(read.has_value()) << to_string(key) << ": " << read.error().to_string();
+      EXPECT_EQ(read.value(), ChunkWorld::data(key.block.value(), kBytes));
+    }
+  }
+  void fail_to_read(const ShardKey& key) { EXPECT_FALSE(w_.read(key, 0, kBytes).has_value()); }
+  void wipe(size_t disk, bool files = true) {
+    const std::string name = "disk" + std::to_string(disk);
+    *w_.node.kv_disk(name) = sim::KvDisk();
+    if (files) *w_.node.shard_disk(name) = sim::ShardDisk(1ULL << 40);
+  }
+  void start_again() {
+    w_.node.boot();
+    w_.meta.heartbeats.clear();
+    w_.boot_server();
+    ASSERT_TRUE(w_.started && w_.started->has_value()) << w_.started->error().to_string();
+    ASSERT_TRUE(w_.wait_registered());
+  }
+  void fail(size_t disk, std::set<std::string> operations) {
+    w_.faults[disk].decide = [operations](const std::string& operation) {
+      return operations.contains(operation) ? DiskFaults::Fate::kFail : DiskFaults::Fate::kProceed;
+    };
+  }
+
+  ChunkWorld w_;
+};
+
+class OneDisk : public Disks {
+ protected:
+  OneDisk() : Disks(1) {}
+};
+
+TEST_F(Disks, AReadOnlyDiskTakesNoShardsAndServesThoseItHasUntilTheyAreElsewhere) {
+  const std::set<ShardKey> stuck = on(0);
+  w_.faults[0].space = DiskSpace{.total_bytes = 1ULL << 40, .free_bytes = 1ULL << 39, .read_only = true};
+  fail(0, {"create", "write", "sync", "record", "remove", "sync_directory"});
+  ASSERT_TRUE(w_.wait_for_state(0, wire::DiskInfo::READ_ONLY));
+  ASSERT_TRUE(w_.world.run_until([&] { return w_.meta.leaving == stuck; }, kPatience));
+  EXPECT_THAT(w_.disk_info(0).alarm(), HasSubstr("read-only"));
+  EXPECT_EQ(w_.disk_info(0).free_bytes(), 0u);
+  EXPECT_EQ(w_.disk_info(0).shards(), stuck.size());
+  write(100, 10);
+  EXPECT_EQ(on(0), stuck);
+  expect_readable(stuck);
+
+  // They were published elsewhere, and the metadata asks for their deletion, which this disk cannot do.
+  w_.meta.deletions = stuck;
+  ASSERT_TRUE(w_.world.run_until([&] { return w_.meta.heartbeats.back().disks(0).shards() == 0; }, kPatience));
+  w_.meta.leaving.clear();
+  w_.world.run_for(seconds(5));
+  EXPECT_THAT(w_.meta.leaving, IsEmpty());
+  EXPECT_THAT(w_.meta.deleted, IsEmpty());
+  EXPECT_EQ(on(0), stuck);
+  EXPECT_TRUE(w_.node.up());
+}
+
+TEST_F(Disks, ADiskWhoseWritesFailIsEmptiedAndTheOtherGoesOn) {
+  const std::set<ShardKey> stuck = on(1);
+  fail(1, {"create", "write", "sync", "record"});
+  for (uint64_t block = 100; block < 110; ++block) {
+    w_.write(ChunkWorld::key(block), ChunkWorld::data(block, kBytes));
+    w_.world.run_for(milliseconds(1'100));
+  }
+  ASSERT_TRUE(w_.wait_for_state(1, wire::DiskInfo::FAILING));
+  ASSERT_TRUE(w_.world.run_until([&] { return w_.meta.leaving == stuck; }, kPatience));
+  EXPECT_GT(w_.disk_info(1).errors(), 0u);
+  write(200, 5);
+  expect_readable(stuck);
+}
+
+TEST_F(Disks, ADiskThatFailsReadAfterReadIsTakenOut) {
+  fail(0, {"read"});
+  const std::set<ShardKey> stuck = on(0);
+  for (size_t i = 0; i + 1 < kMaxReadErrors; ++i) fail_to_read(*stuck.begin());
+  EXPECT_EQ(w_.disk_info(0).state(), wire::DiskInfo::WORKING);
+  fail_to_read(*stuck.begin());
+  ASSERT_TRUE(w_.wait_for_state(0, wire::DiskInfo::FAILING));
+  EXPECT_GE(w_.disk_info(0).errors(), kMaxReadErrors);
+  EXPECT_THAT(w_.disk_info(0).alarm(), HasSubstr("reads failed"));
+  ASSERT_TRUE(w_.world.run_until([&] { return w_.meta.leaving == stuck; }, kPatience));
+}
+
+TEST_F(OneDisk, TheLastDiskThatTakesShardsIsNotTakenOutForItsReads) {
+  fail(0, {"read"});
+  for (size_t i = 0; i < 2 * kMaxReadErrors; ++i) fail_to_read(ChunkWorld::key(1));
+  EXPECT_EQ(w_.disk_info(0).state(), wire::DiskInfo::WORKING);
+  EXPECT_THAT(w_.disk_info(0).alarm(), HasSubstr("reads failed"));
+  w_.faults[0].decide = DiskFaults().decide;
+  write(100, 3);
+}
+
+TEST_F(Disks, AFullDiskTakesNoShardsUntilThereIsRoom) {
+  const size_t before = w_.files(0).size();
+  w_.faults[0].space = DiskSpace{.total_bytes = 1ULL << 40, .free_bytes = kFullBytes - 1};
+  ASSERT_TRUE(w_.wait_for_state(0, wire::DiskInfo::FULL));
+  write(100, 10);
+  EXPECT_EQ(w_.files(0).size(), before);
+  EXPECT_EQ(w_.disk_info(0).alarm(), "full");
+  EXPECT_THAT(w_.meta.leaving, IsEmpty());
+  w_.faults[0].space.reset();
+  ASSERT_TRUE(w_.wait_for_state(0, wire::DiskInfo::WORKING));
+  write(200, 20);
+  EXPECT_GT(w_.files(0).size(), before);
+}
+
+TEST_F(Disks, AnEmptyDiskInThePlaceOfAnotherIsAnAlarmAndIsNotWrittenTo) {
+  const std::set<ShardKey> whole = on(0);
+  w_.crash(sim::CrashKind::kPower);
+  wipe(1);
+  start_again();
+  EXPECT_EQ(w_.disk_info(1).state(), wire::DiskInfo::EMPTY);
+  EXPECT_THAT(w_.disk_info(1).alarm(), HasSubstr("came up empty"));
+  EXPECT_EQ(w_.disk_info(0).alarm(), "");
+  write(100, 20);
+  EXPECT_THAT(w_.files(1), IsEmpty());
+  EXPECT_FALSE(w_.node.kv_disk("disk1")->get("identity").value().has_value());
+  expect_readable(whole);
+  EXPECT_THAT(w_.meta.leaving, IsEmpty());
+  // The server is the one that it was.
+  EXPECT_EQ(w_.meta.servers.size(), 1u);
+
+  // Its operator knows better.
+  w_.options().accept_disks = true;
+  w_.crash(sim::CrashKind::kPower);
+  start_again();
+  EXPECT_EQ(w_.disk_info(1).state(), wire::DiskInfo::WORKING);
+  write(200, 20);
+  EXPECT_FALSE(w_.files(1).empty());
+  w_.options().accept_disks = false;
+  w_.crash(sim::CrashKind::kPower);
+  start_again();
+  EXPECT_EQ(w_.disk_info(1).alarm(), "");
+}
+
+TEST_F(Disks, WhatAnEmptyDiskHadIsReportedAsAbsentAndNothingElseIs) {
+  const std::set<ShardKey> whole = on(0);
+  w_.crash(sim::CrashKind::kPower);
+  wipe(1);
+  w_.options().report_interval = seconds(4);
+  w_.meta.differing = {0};
+  start_again();
+  ASSERT_TRUE(w_.world.run_until([&] { return !w_.meta.shard_reports.empty(); }, kPatience));
+  std::set<ShardKey> reported;
+  for (const wire::ReportedShard& shard : w_.meta.shard_reports.back().shards()) {
+    reported.insert(shard_key_from_wire(shard.shard()).value());
+  }
+  EXPECT_EQ(reported, whole);
+  EXPECT_FALSE(w_.meta.shard_reports.back().incomplete());
+}
+
+TEST_F(Disks, ADiskThatLostOnlyItsRecordsIsTheDiskThatItWas) {
+  const std::set<ShardKey> whole = on(1);
+  const std::string id = w_.disk_info(1).id();
+  w_.crash(sim::CrashKind::kProcess);
+  wipe(1, false);
+  start_again();
+  EXPECT_EQ(w_.disk_info(1).state(), wire::DiskInfo::WORKING);
+  EXPECT_EQ(w_.disk_info(1).id(), id);
+  EXPECT_THAT(w_.disk_info(1).alarm(), HasSubstr("lost its records"));
+  ASSERT_TRUE(w_.world.run_until([&] { return w_.disk_info(1).shards() == whole.size(); }, kPatience));
+  expect_readable(whole);
+}
+
+TEST_F(Disks, AMissingDiskIsAnAlarmUntilItIsBackOrAccepted) {
+  const std::set<ShardKey> away = on(1);
+  w_.crash(sim::CrashKind::kPower);
+  w_.faults.pop_back();
+  start_again();
+  EXPECT_EQ(w_.disk_info(0).state(), wire::DiskInfo::MISSING);
+  EXPECT_EQ(w_.disk_info(1).state(), wire::DiskInfo::WORKING);
+  w_.crash(sim::CrashKind::kPower);
+  w_.faults.emplace_back();
+  start_again();
+  EXPECT_EQ(w_.disk_info(0).state(), wire::DiskInfo::WORKING);
+  EXPECT_EQ(w_.meta.heartbeats.back().disks_size(), 2);
+  expect_readable(away);
+
+  w_.crash(sim::CrashKind::kPower);
+  w_.faults.pop_back();
+  w_.options().accept_disks = true;
+  start_again();
+  w_.options().accept_disks = false;
+  w_.crash(sim::CrashKind::kPower);
+  start_again();
+  EXPECT_EQ(w_.disk_info(0).alarm(), "");
+  EXPECT_EQ(w_.meta.heartbeats.back().disks_size(), 1);
+}
+
+TEST_F(Disks, AnotherSizeIsAnAlarmUntilItIsAccepted) {
+  w_.crash(sim::CrashKind::kPower);
+  w_.faults[1].space = DiskSpace{.total_bytes = 1ULL << 39, .free_bytes = 1ULL << 38};
+  for (int start = 0; start < 2; ++start) {
+    start_again();
+    EXPECT_THAT(w_.disk_info(1).alarm(), HasSubstr("has another size"));
+    EXPECT_EQ(w_.disk_info(1).state(), wire::DiskInfo::WORKING);
+    expect_readable(on(1));
+    w_.crash(sim::CrashKind::kPower);
+  }
+  w_.options().accept_disks = true;
+  start_again();
+  w_.options().accept_disks = false;
+  w_.crash(sim::CrashKind::kPower);
+  start_again();
+  EXPECT_EQ(w_.disk_info(1).alarm(), "");
+}
+
+TEST_F(Disks, OneThatCannotBeReadAtTheStartKeepsTheOtherFromNothing) {
+  const std::set<ShardKey> whole = on(0);
+  const std::set<ShardKey> away = on(1);
+  w_.crash(sim::CrashKind::kPower);
+  fail(1, {"list"});
+  w_.options().report_interval = seconds(4);
+  w_.meta.differing = {0};
+  start_again();
+  EXPECT_EQ(w_.disk_info(1).state(), wire::DiskInfo::UNREADABLE);
+  expect_readable(whole);
+  write(100, 5);
+  ASSERT_TRUE(w_.world.run_until([&] { return !w_.meta.shard_reports.empty(); }, kPatience));
+  EXPECT_TRUE(w_.meta.shard_reports.back().incomplete());
+  w_.faults[1].decide = DiskFaults().decide;
+  w_.crash(sim::CrashKind::kPower);
+  start_again();
+  expect_readable(away);
+}
+
+}  // namespace
+}  // namespace dogfs
