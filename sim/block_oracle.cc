@@ -38,7 +38,9 @@ BlockOracle::BlockOracle(Cluster& cluster, const Atlas& atlas, Verdict& verdict)
     disk.on_apply([this, &disk](const WriteBatch& batch) { applied_on(disk, batch); });
   }
   for (Node* node : cluster_.chunk_nodes()) {
-    node->shard_disk()->on_remove([this, node](const std::string& file) { removed(*node, file); });
+    for (const auto& [name, disk] : node->shard_disks()) {
+      disk->on_remove([this, node](const std::string& file) { removed(*node, file); });
+    }
   }
 }
 
@@ -170,9 +172,12 @@ Node* BlockOracle::server_of(const wire::Shard& shard) const {
 bool BlockOracle::is_good(const wire::BlockRow& block, const wire::Shard& shard) const {
   Node* server = server_of(shard);
   if (server == nullptr) return false;
-  const FileBytes* file = server->shard_disk()->durable_file(shard_file_name(key_of(block, shard)));
-  if (file == nullptr || file->size() < shard_file_bytes(shard.length())) return false;
-  return crc32c(file->view().substr(kShardHeaderBytes, shard.length())) == shard.crc32c();
+  const std::string name = shard_file_name(key_of(block, shard));
+  return std::ranges::any_of(server->shard_disks(), [&](const auto& disk) {
+    const FileBytes* file = disk.second->durable_file(name);
+    return file != nullptr && file->size() >= shard_file_bytes(shard.length()) &&
+           crc32c(file->view().substr(kShardHeaderBytes, shard.length())) == shard.crc32c();
+  });
 }
 
 // A shard that went with its server is nobody's fault either.

@@ -50,6 +50,13 @@ Cluster::Cluster(World& world, Verdict& verdict, const ClusterOptions& options)
     spares_.insert(node.index());
   }
   programs_.resize(world.nodes().back()->index() + 1);
+  // From the first moment, for those who watch them.
+  for (Node* node : chunk_nodes_) {
+    for (const DiskNames& names : disk_names()) {
+      node->shard_disk(names.files);
+      node->kv_disk(names.records);
+    }
+  }
 }
 
 Node& Cluster::add_node(const std::string& name) {
@@ -194,6 +201,14 @@ void Cluster::start_meta(Node& node) {
   world_.spawn(node, expect_started(node, end, meta.start()));
 }
 
+std::vector<Cluster::DiskNames> Cluster::disk_names() const {
+  std::vector<DiskNames> names = {{"disk", "records"}};
+  for (uint32_t number = 2; number <= options_.disks; ++number) {
+    names.push_back({fmt::format("disk-{}", number), fmt::format("records-{}", number)});
+  }
+  return names;
+}
+
 void Cluster::start_chunk(Node& node) {
   ChunkOptions options;
   options.address = node.address();
@@ -204,7 +219,10 @@ void Cluster::start_chunk(Node& node) {
   options.scrub_interval = kScrubInterval;
   options.report_interval = kReportInterval;
   options.scrub_bytes_per_s = kScrubBytesPerSecond;
-  std::vector<ChunkDisk> disks{{node.shards(), node.kv("records")}};
+  std::vector<ChunkDisk> disks;
+  for (const DiskNames& names : disk_names()) {
+    disks.push_back({node.shards(names.files), node.kv(names.records), names.files});
+  }
   const std::function<void(Error)> end = end_by_itself(node);
   ChunkServer& server = node.make<ChunkServer>(node.env(), std::move(disks), options, end);
   programs_[node.index()].chunk = &server;

@@ -26,6 +26,7 @@ struct ClusterOptions {
   uint32_t chunk_servers = 9;
   uint32_t clients = 1;
   uint32_t racks = 0;  // none: every server says that it is in the default one
+  uint32_t disks = 1;  // of each chunk server
   // A block of the policy that the clients' directories have: it sizes their buffers.
   uint64_t block_bytes = 96 * kKiB;
   // Of Raft's log that metadata nodes keep; 0: as many as by default.
@@ -42,6 +43,12 @@ class Cluster {
 
   World& world() { return world_; }
   const ClusterOptions& options() const { return options_; }
+  // What each disk of a chunk server is called, for Node's ports: the first as that of a node with only one.
+  struct DiskNames {
+    std::string files;
+    std::string records;
+  };
+  std::vector<DiskNames> disk_names() const;
   // Those that the cluster begins with, then the spare ones.
   const std::vector<Node*>& meta_nodes() const { return meta_nodes_; }
   const std::vector<Node*>& chunk_nodes() const { return chunk_nodes_; }

@@ -23,6 +23,9 @@ DiskTrouble trouble_of(const proto::Fault& fault) {
     case proto::Fault::kDiskFull:
       trouble.full = 1;
       break;
+    case proto::Fault::kDiskReadOnly:
+      trouble.read_only = 1;
+      break;
     case proto::Fault::kSlowDisk:
       trouble.delay_min = microseconds(fault.slow_disk().min_us());
       trouble.delay_max = microseconds(fault.slow_disk().max_us());
@@ -47,6 +50,8 @@ std::optional<DiskHarm> disk_harm_of(const proto::Fault& fault) {
       return DiskHarm::kMisdirectedWrite;
     case proto::Fault::kDiskFull:
       return DiskHarm::kFull;
+    case proto::Fault::kDiskReadOnly:
+      return DiskHarm::kReadOnly;
     case proto::Fault::kSlowDisk:
       return DiskHarm::kDelay;
     case proto::Fault::kSyncFailure:
@@ -65,12 +70,22 @@ void DiskStrike::begin(const proto::Fault& fault, const std::vector<Node*>& node
       arm_sync_failure(*node, draws);
       continue;
     }
+    if (harm_ == DiskHarm::kReadOnly) {
+      take_last_disk(*node);
+      continue;
+    }
     for (const auto& [name, disk] : node->shard_disks()) shard_disks_.push_back(disk);
     for (const auto& [name, disk] : node->kv_disks()) kv_disks_.push_back(disk);
   }
   harms_before_ = harms();
   for (const auto& disk : shard_disks_) disk->begin_trouble(trouble_);
   for (const auto& disk : kv_disks_) disk->begin_trouble(trouble_);
+}
+
+void DiskStrike::take_last_disk(Node& node) {
+  if (node.shard_disks().empty()) return;
+  shard_disks_.push_back(node.shard_disks().rbegin()->second);
+  kv_disks_.push_back(node.kv_disks().rbegin()->second);
 }
 
 // One disk of the node: of several, any.

@@ -23,6 +23,7 @@ class DiskStrike {
   bool has_struck() const { return struck_; }
 
  private:
+  void take_last_disk(Node& node);
   void arm_sync_failure(Node& node, RandomStream& draws);
   uint64_t harms() const;
 

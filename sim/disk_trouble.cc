@@ -10,6 +10,7 @@ DiskTrouble& DiskTrouble::operator+=(const DiskTrouble& more) {
   misdirected_reads_per_million += more.misdirected_reads_per_million;
   misdirected_writes_per_million += more.misdirected_writes_per_million;
   full += more.full;
+  read_only += more.read_only;
   delay_min += more.delay_min;
   delay_max += more.delay_max;
   return *this;
@@ -22,6 +23,7 @@ DiskTrouble& DiskTrouble::operator-=(const DiskTrouble& less) {
   misdirected_reads_per_million -= less.misdirected_reads_per_million;
   misdirected_writes_per_million -= less.misdirected_writes_per_million;
   full -= less.full;
+  read_only -= less.read_only;
   delay_min -= less.delay_min;
   delay_max -= less.delay_max;
   return *this;

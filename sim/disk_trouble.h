@@ -20,6 +20,8 @@ struct DiskTrouble {
   uint32_t misdirected_writes_per_million = 0;
   // More than none: no file can grow.
   uint32_t full = 0;
+  // More than none: nothing can be written at all.
+  uint32_t read_only = 0;
   // Each operation takes so much longer.
   Duration delay_min{};
   Duration delay_max{};
@@ -37,8 +39,9 @@ enum class DiskHarm : uint8_t {
   kFull,
   kDelay,
   kFailedSync,
+  kReadOnly,
 };
-inline constexpr size_t kDiskHarms = 7;
+inline constexpr size_t kDiskHarms = 8;
 
 class DiskHarms {
  public:

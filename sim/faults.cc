@@ -55,6 +55,10 @@ std::string describe_fault(const proto::Fault& fault) {
                                 fault.misdirected_reads().nodes());
     case proto::Fault::kDiskFull:
       return when + "full disk of " + fault.disk_full().nodes();
+    case proto::Fault::kDiskReadOnly:
+      return when + "read-only disk of " + fault.disk_read_only().nodes();
+    case proto::Fault::kDiskEmptied:
+      return when + "empty disk in the place of one of " + fault.disk_emptied().nodes();
     case proto::Fault::kSlowDisk:
       return when + fmt::format("disk of {} slower by {} to {} us", fault.slow_disk().nodes(),
                                 fault.slow_disk().min_us(), fault.slow_disk().max_us());
@@ -105,7 +109,7 @@ FaultInjector::FaultInjector(Cluster& cluster, Atlas& atlas, const proto::Scenar
     : cluster_(cluster), atlas_(atlas), scenario_(scenario) {
   for (Node* node : cluster.chunk_nodes()) {
     guards_.push_back(std::make_unique<AtlasGuard>(atlas, *node, scenario.expect_data_loss_reported()));
-    node->shard_disk()->set_guard(guards_.back().get());
+    for (const auto& [name, disk] : node->shard_disks()) disk->set_guard(guards_.back().get());
   }
 }
 
@@ -143,6 +147,9 @@ void FaultInjector::begin(const StrikePtr& strike) {
     case proto::Fault::kCrash:
       begin_crash(*strike);
       break;
+    case proto::Fault::kDiskEmptied:
+      empty_disks(*strike);
+      break;
     case proto::Fault::kNetwork:
       set_network(fault.network());
       disturb(*strike, cluster_.chunk_nodes());
@@ -179,7 +186,7 @@ void FaultInjector::begin(const StrikePtr& strike) {
 void FaultInjector::end(const StrikePtr& strike) {
   const proto::Fault& fault = strike->planned.fault;
   end_partition(*strike);
-  if (fault.has_crash()) end_crash(*strike);
+  if (fault.has_crash() || fault.has_disk_emptied()) end_crash(*strike);
   if (fault.has_network()) set_network(scenario_.network());
   if (disk_harm_of(fault)) end_disk_trouble(*strike);
   end_hold_up(*strike);
@@ -265,6 +272,26 @@ void FaultInjector::begin_crash(Strike& strike) {
   }
 }
 
+// Each server's last disk, while its power is off.
+void FaultInjector::empty_disks(Strike& strike) {
+  const Cluster::DiskNames names = cluster_.disk_names().back();
+  for (Node* node : select_nodes(strike.planned.fault.disk_emptied().nodes(), cluster_, strike.draws)) {
+    if (!node->up()) continue;
+    ShardDisk& disk = *node->shard_disk(names.files);
+    const std::vector<std::string> files = disk.list();
+    const bool spare = scenario_.expect_data_loss_reported() ||
+                       std::ranges::all_of(files, [&](const auto& file) { return atlas_.may_damage(*node, file); });
+    if (!spare) continue;
+    strike.nodes.push_back(node);
+    disturb(strike, {node});
+    cluster_.crash(*node, CrashKind::kPower);
+    for (const std::string& file : files) atlas_.damaged(*node, file);
+    disk.wipe();
+    node->kv_disk(names.records)->wipe();
+  }
+  strike.who = names_of(strike.nodes);
+}
+
 void FaultInjector::end_crash(Strike& strike) {
   for (Node* node : strike.nodes) {
     if (!node->up() && !cluster_.is_retired(*node)) cluster_.start(*node);
@@ -348,13 +375,16 @@ void FaultInjector::begin_rot(Strike& strike) {
 
 // Bits of shards that the code can spare, or of any. How many have flipped.
 uint32_t FaultInjector::rot_bits(Node& node, uint32_t bits, RandomStream& draws) {
-  ShardDisk& disk = *node.shard_disk();
-  const std::vector<std::string> files = disk.stored_files();
+  // Only one that has the file is flipped: no name is on two disks.
+  std::vector<std::pair<ShardDisk*, std::string>> files;
+  for (const auto& [name, disk] : node.shard_disks()) {
+    for (std::string& file : disk->stored_files()) files.emplace_back(disk.get(), std::move(file));
+  }
   uint32_t flipped = 0;
   for (uint32_t attempt = 0; attempt < kRotAttempts * bits && flipped < bits && !files.empty(); ++attempt) {
-    const std::string& file = files[draws.below(files.size())];
+    const auto& [disk, file] = files[draws.below(files.size())];
     if (!scenario_.expect_data_loss_reported() && !atlas_.may_damage(node, file)) continue;
-    disk.rot(file, draws);
+    disk->rot(file, draws);
     atlas_.damaged(node, file);
     ++flipped;
   }

@@ -70,6 +70,7 @@ class FaultInjector {
   void end_hold_up(const Strike& strike);
   static void add_clock_error(Node& node, ClockError more);
   void begin_rot(Strike& strike);
+  void empty_disks(Strike& strike);
   void order(const StrikePtr& strike);
   void transfer_leadership(Strike& strike);
   uint32_t rot_bits(Node& node, uint32_t bits, RandomStream& draws);

@@ -227,6 +227,11 @@ void SimKvStore::become_visible(const WriteBatch& batch, Durability durability, 
     done->set_and_resume(executor_.simulator(), Error(ErrorCode::kIoError, "an earlier sync failed"));
     return;
   }
+  if (disk_->trouble().read_only > 0) {
+    disk_->harms().count(DiskHarm::kReadOnly);
+    done->set_and_resume(executor_.simulator(), Error(ErrorCode::kIoError, "read-only"));
+    return;
+  }
   disk_->apply(batch);
   if (durability == Durability::kBuffered) {
     done->set_and_resume(executor_.simulator(), ok());

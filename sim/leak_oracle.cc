@@ -142,8 +142,10 @@ std::string LeakOracle::look_at_shards(const KvReader& rows) {
   });
   for (Node* node : cluster_.chunk_nodes()) {
     if (cluster_.is_retired(*node)) continue;
-    for (const std::string& name : node->shard_disk()->list()) {
-      if (!listed.contains(name)) return fmt::format("shard file {} on {}", name, node->name());
+    for (const auto& [disk_name, disk] : node->shard_disks()) {
+      for (const std::string& name : disk->list()) {
+        if (!listed.contains(name)) return fmt::format("shard file {} on {} {}", name, node->name(), disk_name);
+      }
     }
   }
   return "";

@@ -38,6 +38,7 @@ ClusterOptions cluster_options(const proto::Scenario& scenario) {
           .chunk_servers = scenario.chunk_servers(),
           .clients = scenario.clients(),
           .racks = scenario.racks(),
+          .disks = std::max(scenario.disks(), 1U),
           .block_bytes = scenario.policy().block_bytes(),
           .log_entries = scenario.meta_disk().log_entries(),
           .snapshot_part_bytes = scenario.meta_disk().snapshot_part_bytes(),

@@ -141,15 +141,19 @@ Status validate(const proto::Scenario& scenario) {
     if (nodes > kMaxNodes) return invalid("too many nodes");
   }
   if (uint64_t{scenario.meta_nodes()} + scenario.spare_meta_nodes() > kMaxNodes) return invalid("too many spare nodes");
+  if (scenario.disks() > kMaxDisksPerServer) return invalid("too many disks");
   if (policy.data_shards() > kMaxDataShards || policy.parity_shards() > kMaxParityShards) return invalid("policy");
   if (policy.block_bytes() % (policy.data_shards() * policy.cell_bytes()) != 0) {
     return invalid("block_bytes is not a multiple of data_shards * cell_bytes");
   }
   for (const proto::Fault& fault : scenario.faults()) {
     DOGFS_TRYV(validate_fault(fault));
+    // A server that finds nothing on its only disk is a new server.
+    if (fault.has_disk_emptied() && scenario.disks() < 2) return invalid("disk_emptied: servers of one disk");
   }
   for (const proto::FaultClass& drawn : scenario.fault_classes()) {
     DOGFS_TRYV(validate_class(drawn));
+    if (drawn.fault().has_disk_emptied() && scenario.disks() < 2) return invalid("disk_emptied: servers of one disk");
   }
   return ok();
 }

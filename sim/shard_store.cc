@@ -46,6 +46,7 @@ Status check_file_name(std::string_view name) {
 
 Result<std::shared_ptr<ShardFileContent>> ShardDisk::create(const std::string& name) {
   DOGFS_TRYV(check_file_name(name));
+  if (is_read_only()) return Error(ErrorCode::kIoError, "read-only");
   if (seen_.contains(name)) return Error(ErrorCode::kAlreadyExists, name);
   auto content = std::make_shared<ShardFileContent>();
   content->name = name;
@@ -65,6 +66,7 @@ Result<std::shared_ptr<ShardFileContent>> ShardDisk::open(const std::string& nam
 Status ShardDisk::remove(const std::string& name) {
   DOGFS_TRYV(check_file_name(name));
   if (!seen_.contains(name)) return Error(ErrorCode::kNotFound, name);
+  if (is_read_only()) return Error(ErrorCode::kIoError, "read-only");
   if (on_remove_) on_remove_(name);
   name_changes_.push_back({name, nullptr});
   apply_name_change(seen_, name_changes_.back());
@@ -80,8 +82,21 @@ std::vector<std::string> ShardDisk::list() const {
 DiskSpace ShardDisk::space() const {
   uint64_t used = 0;
   for (const auto& [name, content] : seen_) used += content->seen.size();
-  if (trouble_.full > 0) return {capacity_bytes_, 0};
-  return {capacity_bytes_, capacity_bytes_ - std::min(capacity_bytes_, used)};
+  const uint64_t free = trouble_.full > 0 ? 0 : capacity_bytes_ - std::min(capacity_bytes_, used);
+  return {capacity_bytes_, free, trouble_.read_only > 0};
+}
+
+bool ShardDisk::is_read_only() {
+  if (trouble_.read_only == 0) return false;
+  harms_.count(DiskHarm::kReadOnly);
+  return true;
+}
+
+void ShardDisk::wipe() {
+  seen_.clear();
+  durable_.clear();
+  durable_name_changes_ += name_changes_.size();
+  name_changes_.clear();
 }
 
 uint64_t ShardDisk::begin_write(ShardFileContent& file, uint64_t offset, BytesChain data) {
@@ -91,6 +106,10 @@ uint64_t ShardDisk::begin_write(ShardFileContent& file, uint64_t offset, BytesCh
 
 Status ShardDisk::complete_write(ShardFileContent& file, uint64_t id) {
   const auto write = find_write(file, id);
+  if (is_read_only()) {
+    file.unsynced.erase(write);
+    return Error(ErrorCode::kIoError, "read-only");
+  }
   if (!fits(file, write->offset + write->data.size())) {
     if (trouble_.full > 0) harms_.count(DiskHarm::kFull);
     file.unsynced.erase(write);

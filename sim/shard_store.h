@@ -100,6 +100,8 @@ class ShardDisk {
   // Calls `removing` with the name of each file before a program removes it.
   void on_remove(std::function<void(const std::string&)> removing) { on_remove_ = std::move(removing); }
   void set_capacity(uint64_t bytes) { capacity_bytes_ = bytes; }
+  // Another, empty disk is in its place. Precondition: no program uses it.
+  void wipe();
 
  private:
   using Content = std::shared_ptr<ShardFileContent>;
@@ -116,6 +118,8 @@ class ShardDisk {
   static void lose_power(ShardFileContent& file, RandomStream& draws);
   static void stop_writes(ShardFileContent& file, RandomStream& draws);
   bool fits(const ShardFileContent& file, uint64_t end) const;
+  // Counts the write that it strikes.
+  bool is_read_only();
   Content some_file(RandomStream& draws) const;
   static void apply_name_change(Names& names, const NameChange& change);
   void crash_names(RandomStream& draws);
