@@ -131,7 +131,7 @@ std::string describe_disks(const wire::AdminReport& report) {
       text +=
           fmt::format(fmt::runtime(kDiskRow), server.server(), printable(disk.name()), disk_state_name(disk.state()),
                       disk.shards(), disk.errors(), human_bytes(disk.total_bytes()), human_bytes(disk.free_bytes()),
-                      percent(disk.total_bytes() - disk.free_bytes(), disk.total_bytes()),
+                      percent(disk.total_bytes() - std::min(disk.free_bytes(), disk.total_bytes()), disk.total_bytes()),
                       disk.alarm().empty() ? "" : "ALARM: " + printable(disk.alarm()));
     }
   }

@@ -78,6 +78,26 @@ TEST(AdminReport, OfADeadServerTheBlocksAreThoseOfTheMap) {
   EXPECT_THAT(text.substr(begin, text.find('\n', begin) - begin), HasSubstr(" 17 "));
 }
 
+TEST(AdminReport, DisksAreShownAndTheirAlarmsCounted) {
+  wire::ClusterStatusReply status;
+  wire::ChunkServerInfo& of = *status.add_servers() = server(7, wire::LIVE, 300);
+  for (const char* name : {"/disk/a", "/disk/b", "/disk/c"}) of.add_disks()->set_name(name);
+  of.mutable_disks(0)->set_shards(1234);
+  of.mutable_disks(1)->set_state(wire::DiskInfo::READ_ONLY);
+  of.mutable_disks(1)->set_alarm("its file system is read-only");
+  of.mutable_disks(1)->set_total_bytes(10);
+  of.mutable_disks(1)->set_free_bytes(20);
+  of.mutable_disks(2)->set_state(wire::DiskInfo::EMPTY);
+  of.mutable_disks(2)->set_alarm("came up empty\n");
+  const wire::AdminReport sum = sum_up(status, wire::MembershipReply());
+  EXPECT_EQ(sum.disk_alarms(), 2u);
+  const std::string text = describe_report(sum);
+  EXPECT_THAT(text, HasSubstr("3 of the servers that were heard of, 2 with an alarm\n"));
+  EXPECT_THAT(text, testing::ContainsRegex("/disk/a +working +1234 "));
+  EXPECT_THAT(text, testing::ContainsRegex("/disk/b +READ-ONLY .*ALARM: its file system is read-only"));
+  EXPECT_THAT(text, Not(HasSubstr("empty\n\n")));
+}
+
 TEST(AdminReport, BlocksAreCountedByWhatTheyCanBear) {
   EXPECT_EQ(report().blocks_whole(), 90u);
   EXPECT_THAT(describe_report(report()),
