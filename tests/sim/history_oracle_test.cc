@@ -102,7 +102,7 @@ TEST_F(HistoryOracleTest, WhatACrashedWriterLeavesIsCleanedUp) {
 TEST_F(HistoryOracleTest, AShardThatNobodyListsIsALeak) {
   ASSERT_TRUE(cluster.chunk_nodes()[3]->shard_disk()->create("0000").has_value());
   EXPECT_FALSE(becomes_clean());
-  EXPECT_EQ(leaks.leftover(), "shard file 0000 on chunk-4");
+  EXPECT_EQ(leaks.leftover(), "shard file 0000 on chunk-4 disk");
 }
 
 TEST_F(HistoryOracleTest, ALeaseThatStaysIsALeak) {
