@@ -12,7 +12,7 @@ namespace dogfs {
 
 ShardDisk::ShardDisk(Env& env, ChunkDisk ports, size_t number, std::function<void(const Error&)> on_bad)
     : env_(env),
-      ports_(ports),
+      ports_(std::move(ports)),
       number_(number),
       on_bad_(std::move(on_bad)),
       synced_(env.clock),
@@ -79,6 +79,7 @@ Task<void> ShardDisk::refresh_space() {
   const Result<DiskSpace> space = co_await ports_.files.space();
   if (space.has_value()) {
     space_ = space.value();
+    written_ = 0;
     if (space_.read_only) take_out(wire::DiskInfo::READ_ONLY, "its file system is read-only");
   } else {
     env_.log.warning("chunk", "disk {} does not tell its space: {}", number_, space.error().to_string());

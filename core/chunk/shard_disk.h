@@ -71,13 +71,14 @@ class ShardDisk {
   // All but the number of shards.
   wire::DiskInfo describe() const;
 
-  // Asks the disk for its room. Between two calls free_bytes() falls by what is reserved, so that many shards that are
-  // opened at once don't all count on the same room.
+  // Asks the disk for its room. Between two calls free_bytes() falls by what is reserved and what was written, so that
+  // many shards that are opened at once, or one after the other, don't all count on the same room.
   Task<void> refresh_space();
   uint64_t total_bytes() const { return space_.total_bytes; }
-  uint64_t free_bytes() const { return space_.free_bytes - std::min(space_.free_bytes, reserved_); }
+  uint64_t free_bytes() const { return space_.free_bytes - std::min(space_.free_bytes, reserved_ + written_); }
   void reserve(uint64_t bytes) { reserved_ += bytes; }
   void release(uint64_t bytes);
+  void note_written(uint64_t bytes) { written_ += bytes; }
 
   // Starts to make durable all creations and removals that completed before this call. Calls that come while one sync
   // is under way share the next.
@@ -104,6 +105,7 @@ class ShardDisk {
   std::deque<MonoTime> read_errors_;
   DiskSpace space_;
   uint64_t reserved_ = 0;
+  uint64_t written_ = 0;  // since the disk was asked for its room
   std::shared_ptr<DirectorySync> next_sync_;
   bool syncing_ = false;
   Notifier synced_;

@@ -145,6 +145,7 @@ Task<Status> ShardWriters::seal_in_turn(ShardKey key, uint64_t length, uint32_t 
   const Status recorded = co_await shard.disk->write_records(std::move(batch));
   writers_.erase(key);
   shard.disk->release(shard.reserved_bytes);
+  shard.disk->note_written(shard_file_bytes(length));
   // Without a record it is not acknowledged; the file is whole, so the next start may find it good.
   if (!recorded.has_value()) co_return recorded;
   table_.put(key, ShardEntry{ShardState::kSealed, shard.disk->number(), length, crc});

@@ -151,7 +151,7 @@ Task<Status> Conversion::fill(BlockWriter& block, uint64_t length) {
     const uint64_t done = block.length() + cells.filled();
     const auto wanted = static_cast<size_t>(std::min<uint64_t>(length - done, file_.geometry.cell_bytes));
     DOGFS_CO_TRY(const BytesChain read, co_await reader_->read(block.offset() + done, wanted));
-    if (read.size() == 0) co_return Error(ErrorCode::kGone, "the file ends before the block that is converted");
+    if (read.empty()) co_return Error(ErrorCode::kGone, "the file ends before the block that is converted");
     for (Bytes bytes : read.pieces()) {
       while (!bytes.empty()) {
         if (std::optional<Bytes> cell = cells.take(bytes)) block.add(std::move(*cell));

@@ -12,7 +12,7 @@ import unittest
 sys.dont_write_bytecode = True
 from cluster import Cluster, wait_for  # noqa: E402
 
-FILES = 12
+FILES = 24
 MOVE_S = 180
 
 

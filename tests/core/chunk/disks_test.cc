@@ -70,6 +70,15 @@ class OneDisk : public Disks {
   OneDisk() : Disks(1) {}
 };
 
+TEST_F(Disks, ShardsThatFollowEachOtherDoNotAllGoToOneBeforeTheDisksAreAskedAgain) {
+  const std::vector<size_t> before{w_.files(0).size(), w_.files(1).size()};
+  for (uint64_t block = 100; block < 110; ++block) {
+    ASSERT_EQ(w_.write(ChunkWorld::key(block), ChunkWorld::data(block, kBytes)), ErrorCode::kOk);
+  }
+  EXPECT_GE(w_.files(0).size(), before[0] + 4);
+  EXPECT_GE(w_.files(1).size(), before[1] + 4);
+}
+
 TEST_F(Disks, AReadOnlyDiskTakesNoShardsAndServesThoseItHasUntilTheyAreElsewhere) {
   const std::set<ShardKey> stuck = on(0);
   w_.faults[0].space = DiskSpace{.total_bytes = 1ULL << 40, .free_bytes = 1ULL << 39, .read_only = true};
