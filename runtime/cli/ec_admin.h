@@ -12,8 +12,9 @@
 namespace dogfs::cli {
 
 struct PolicyOptions {
-  std::vector<std::string> paths;        // directories
-  std::optional<wire::EcPolicy> policy;  // none: as their parents have it
+  std::vector<std::string> paths;  // directories
+  std::optional<wire::EcPolicy> policy;
+  bool inherit = false;  // instead of a policy: as their parents have it
 };
 Task<void> set_policies(Session& session, PolicyOptions options);
 

@@ -350,12 +350,11 @@ void add_balance_commands(CLI::App& balance, CommandLine& line) {
 
 void add_ec_commands(CLI::App& admin, CommandLine& line) {
   auto policy = std::make_shared<PolicyOptions>();
-  auto inherit = std::make_shared<bool>(false);  // which is what no policy means
   CLI::App* command = add_command(admin, "policy", "Set the erasure code of the files that directories get from now on",
                                   "dogfs admin policy --ec 10+4 /archive");
   CLI::App* which = command->add_option_group("code")->require_option(1);
   add_policy_option(*which, policy->policy, "K+M or K+M,CELL_KIB");
-  which->add_flag("--inherit", *inherit, "That of the parent directory");
+  which->add_flag("--inherit", policy->inherit, "That of the parent directory");
   command->add_option("PATH", policy->paths, "Which directories")->required();
   on_call(command, line, policy, set_policies);
 
