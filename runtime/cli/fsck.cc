@@ -10,6 +10,7 @@
 #include "runtime/cli/fsck_report.h"
 #include "runtime/cli/inspect.h"
 #include "runtime/cli/paths.h"
+#include "runtime/cli/tree_walk.h"
 
 namespace dogfs::cli {
 namespace {
@@ -17,10 +18,10 @@ namespace {
 // Blocks that are read at once. Each is read from all its servers, a MiB from each: that bounds the memory.
 constexpr uint64_t kBlocksAtOnce = 4;
 
-class Fsck {
+class Fsck final : public TreeWalk {
  public:
   Fsck(Session& session, FsckOptions options)
-      : session_(session),
+      : TreeWalk(session),
         options_(std::move(options)),
         reading_(session.env().executor, session.env().clock),
         places_(session.env().clock, kBlocksAtOnce) {}
@@ -29,9 +30,8 @@ class Fsck {
 
  private:
   Task<Status> check_tree(std::string path);
-  // One directory: its files are checked, and its directories added to `pending_`.
-  Task<Status> check_directory(std::string path);
-  Task<Status> check_file(std::string path, uint64_t length);
+  void visit_directory() override { summary_.set_directories(summary_.directories() + 1); }
+  Task<Status> visit_file(Entry file, const Entry& directory) override;
   // Starts the reading of a block, when there is room for it.
   Task<void> begin_to_verify(std::string path, uint64_t inode, wire::BlockLocation block);
   Task<void> verify(std::string path, uint64_t inode, wire::BlockLocation block);
@@ -40,11 +40,9 @@ class Fsck {
   void print_summary();
   void fail_by_findings(const std::string& path);
 
-  Session& session_;
   const FsckOptions options_;
   TaskGroup reading_;
   Semaphore places_;
-  std::vector<std::string> pending_;
   wire::FsckSummary summary_;
 };
 
@@ -65,45 +63,16 @@ Task<void> Fsck::run() {
 }
 
 Task<Status> Fsck::check_tree(std::string path) {
-  DOGFS_CO_TRY(const wire::FileStatus status, co_await session_.client().stat(path));
   if (options_.verify && session_.errors_to_terminal()) {
     DOGFS_CO_TRY(const wire::SummaryReply total, co_await session_.client().summary(path));
     session_.progress().set_total({.bytes = total.stored_bytes(), .files = total.files()});
   }
-  if (!status.directory()) co_return co_await check_file(path, status.length());
-  pending_.push_back(path);
-  while (!pending_.empty() && !session_.interrupted()) {
-    const std::string directory = std::move(pending_.back());
-    pending_.pop_back();
-    const Status checked = co_await check_directory(directory);
-    if (!checked && checked.error().code != ErrorCode::kNotFound) session_.fail(directory, checked.error());
-  }
-  co_return ok();
+  co_return co_await walk(std::move(path));
 }
 
-Task<Status> Fsck::check_directory(std::string path) {
-  summary_.set_directories(summary_.directories() + 1);
-  std::string after;
-  for (bool more = true; more && !session_.interrupted();) {
-    DOGFS_CO_TRY(const wire::ListReply page, co_await session_.client().list(path, after, 0));
-    for (const wire::FileStatus& entry : page.entries()) {
-      if (session_.interrupted()) break;
-      const std::string child = join_path(path, entry.name());
-      if (entry.directory()) {
-        pending_.push_back(child);
-        continue;
-      }
-      const Status checked = co_await check_file(child, entry.length());
-      // It may have been deleted since it was listed.
-      if (!checked && checked.error().code != ErrorCode::kNotFound) session_.fail(child, checked.error());
-    }
-    more = page.more() && page.entries_size() > 0;
-    if (more) after = page.entries(page.entries_size() - 1).name();
-  }
-  co_return ok();
-}
-
-Task<Status> Fsck::check_file(std::string path, uint64_t length) {
+Task<Status> Fsck::visit_file(Entry file, const Entry&) {
+  const std::string& path = file.path;
+  const uint64_t length = file.status.length();
   summary_.set_files(summary_.files() + 1);
   for (uint64_t offset = 0; offset < length && !session_.interrupted();) {
     DOGFS_CO_TRY(const wire::GetBlocksReply page, co_await session_.client().blocks(path, offset, length - offset));

@@ -56,7 +56,7 @@ class Disks : public ::testing::Test {
     ASSERT_TRUE(w_.started && w_.started->has_value()) << w_.started->error().to_string();
     ASSERT_TRUE(w_.wait_registered());
   }
-  void fail(size_t disk, std::set<std::string> operations) {
+  void fail(size_t disk, const std::set<std::string>& operations) {
     w_.faults[disk].decide = [operations](const std::string& operation) {
       return operations.contains(operation) ? DiskFaults::Fate::kFail : DiskFaults::Fate::kProceed;
     };
