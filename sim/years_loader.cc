@@ -50,7 +50,7 @@ Task<void> YearsLoader::write_file(uint32_t number, uint32_t blocks) {
   create.mutable_create_file()->set_path(fmt::format("/{}", number));
   create.mutable_create_file()->set_mode(kMode);
   const wire::MutationResult created = co_await mutate(std::move(create));
-  const wire::CreateFileResult file = created.create_file();
+  const wire::CreateFileResult& file = created.create_file();
   for (uint64_t block = 0; block < blocks; ++block) {
     co_await write_block(file, block * options_.policy.block_bytes);
   }
