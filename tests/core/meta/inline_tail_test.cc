@@ -18,7 +18,7 @@ using ::testing::IsEmpty;
 class InlineTail : public ::testing::Test {
  protected:
   InlineTail() { machine.add_servers(8); }
-  ~InlineTail() override { EXPECT_THAT(check_meta_invariants(machine.rows, GroupId()).value(), IsEmpty()); }
+  void TearDown() override { EXPECT_THAT(check_meta_invariants(machine.rows, GroupId()).value(), IsEmpty()); }
 
   // Commits a block of `length` bytes at `offset`.
   ErrorCode add_block(uint64_t offset, uint64_t length) {

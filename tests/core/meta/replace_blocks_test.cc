@@ -18,7 +18,7 @@ using ::testing::IsEmpty;
 class ReplaceBlocks : public ::testing::Test {
  protected:
   ReplaceBlocks() { machine.add_servers(8); }
-  ~ReplaceBlocks() override { EXPECT_THAT(check_meta_invariants(machine.rows, GroupId()).value(), IsEmpty()); }
+  void TearDown() override { EXPECT_THAT(check_meta_invariants(machine.rows, GroupId()).value(), IsEmpty()); }
 
   // What would commit a new block of `length` bytes at `offset`.
   wire::CommitBlock written(uint64_t offset, uint64_t length, const std::vector<uint64_t>& servers = {1, 2, 3, 4, 5}) {
