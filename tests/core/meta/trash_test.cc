@@ -260,7 +260,6 @@ TEST_F(Trash, ItsPeriodHasLimits) {
 }
 
 TEST_F(Trash, IsListedInPages) {
-  const std::string long_name(kMaxNameBytes, 'x');
   for (int i = 0; i < 5; ++i) {
     machine.mkdir("/d" + std::to_string(i));
     remove("/d" + std::to_string(i));
