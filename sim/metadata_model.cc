@@ -22,12 +22,6 @@ constexpr uint32_t kRootMode = 0755;
 constexpr uint32_t kParentMode = 0755;
 constexpr uint32_t kModeBits = 07777;
 
-ModelAnswer refused(ErrorCode code) {
-  ModelAnswer answer;
-  answer.code = code;
-  return answer;
-}
-
 bool is_valid(const wire::EcPolicy& policy) {
   return geometry_from_wire(policy).has_value();
 }
@@ -616,27 +610,23 @@ ErrorCode MetadataModel::check_shards(const std::vector<Attempt>& attempts, cons
   return servers.size() < layout.stored_data_shards() + 1 ? ErrorCode::kInsufficientServers : ErrorCode::kOk;
 }
 
-ErrorCode MetadataModel::check_commit(const Inode& file, const wire::CommitBlock& operation) const {
-  const auto block = file.pending.find(operation.block());
-  if (block == file.pending.end()) return ErrorCode::kConflict;
-  if (operation.length() == 0 || operation.length() > geometry_of(block->second.policy).block_bytes) {
+ErrorCode MetadataModel::take_pending(Inode& file, const wire::CommitBlock& operation, CommittedBlock& block) const {
+  const auto pending = file.pending.find(operation.block());
+  if (pending == file.pending.end()) return ErrorCode::kConflict;
+  const auto& [policy, attempts, reserved_bytes] = pending->second;
+  if (operation.length() == 0 || operation.length() > geometry_of(policy).block_bytes) {
     return ErrorCode::kInvalidArgument;
   }
-  return check_shards(block->second.attempts, block->second.policy, operation);
-}
-
-ErrorCode MetadataModel::take_pending(Inode& file, const wire::CommitBlock& operation, CommittedBlock& block) const {
-  const ErrorCode fits = check_commit(file, operation);
-  if (fits != ErrorCode::kOk) return fits;
-  const PendingBlock& pending = file.pending.at(operation.block());
+  const ErrorCode shards = check_shards(attempts, policy, operation);
+  if (shards != ErrorCode::kOk) return shards;
   block = {.block = operation.block(),
-           .stored_bytes = bytes_of(BlockLayout(geometry_of(pending.policy), operation.length())),
+           .stored_bytes = bytes_of(BlockLayout(geometry_of(policy), operation.length())),
            .offset = operation.offset(),
            .length = operation.length(),
            .visible = operation.length()};
-  const uint64_t more = block.stored_bytes - std::min(pending.stored_bytes, block.stored_bytes);
+  const uint64_t more = block.stored_bytes - std::min(reserved_bytes, block.stored_bytes);
   if (!has_room(charges_of(file), {.bytes = more})) return ErrorCode::kQuotaExceeded;
-  file.pending.erase(operation.block());
+  file.pending.erase(pending);
   return ErrorCode::kOk;
 }
 

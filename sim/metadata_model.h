@@ -33,6 +33,12 @@ struct ModelAnswer {
   bool generations_open = false;
 };
 
+inline ModelAnswer refused(ErrorCode code) {
+  ModelAnswer answer;
+  answer.code = code;
+  return answer;
+}
+
 class MetadataModel {
  public:
   MetadataModel();
@@ -210,8 +216,6 @@ class MetadataModel {
   ErrorCode put_tail(Inode& file, uint64_t offset, const std::string& data) const;
   // The pending block becomes a committed one, which is yet to be put into the file; or what forbids that.
   ErrorCode take_pending(Inode& file, const wire::CommitBlock& operation, CommittedBlock& block) const;
-  // What forbids that the pending block becomes one of the file's.
-  ErrorCode check_commit(const Inode& file, const wire::CommitBlock& operation) const;
   ErrorCode check_shards(const std::vector<Attempt>& attempts, const wire::EcPolicy& policy,
                          const wire::CommitBlock& operation) const;
 

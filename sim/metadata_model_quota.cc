@@ -14,16 +14,6 @@
 #include "sim/metadata_model.h"
 
 namespace dogfs::sim {
-namespace {
-
-ModelAnswer refused(ErrorCode code) {
-  ModelAnswer answer;
-  answer.code = code;
-  return answer;
-}
-
-}  // namespace
-
 // --- Taking apart ----------------------------------------------------------------------------------------------------
 
 void MetadataModel::detach(const wire::Command& command, uint64_t id) {

@@ -14,12 +14,6 @@ namespace {
 
 constexpr uint32_t kParentMode = 0755;
 
-ModelAnswer refused(ErrorCode code) {
-  ModelAnswer answer;
-  answer.code = code;
-  return answer;
-}
-
 }  // namespace
 
 // From here on it is taken apart.

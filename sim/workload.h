@@ -90,6 +90,8 @@ class Workload {
   Task<Status> restore_from_trash(RandomStream& draws);
   Task<Status> purge_trash(RandomStream& draws);
   Task<Status> list_trash();
+  // One that this client has put there, from now on not counted among those. Precondition: there is one.
+  TrashedTree take_trashed(RandomStream& draws);
   std::string restore_target(const TrashedTree& trashed, RandomStream& draws);
   Task<Status> make_directory(RandomStream& draws);
   Task<Status> write_file(RandomStream& draws);

@@ -50,11 +50,16 @@ std::string Workload::restore_target(const TrashedTree& trashed, RandomStream& d
   return draws.below(2) == 0 && fits ? trashed.path : fresh;
 }
 
+TrashedTree Workload::take_trashed(RandomStream& draws) {
+  const auto chosen = state_.trash.begin() + static_cast<std::ptrdiff_t>(draws.below(state_.trash.size()));
+  TrashedTree trashed = std::move(*chosen);
+  state_.trash.erase(chosen);
+  return trashed;
+}
+
 Task<Status> Workload::restore_from_trash(RandomStream& draws) {
   if (state_.trash.empty()) co_return ok();
-  const auto chosen = state_.trash.begin() + static_cast<std::ptrdiff_t>(draws.below(state_.trash.size()));
-  const TrashedTree trashed = std::move(*chosen);
-  state_.trash.erase(chosen);
+  const TrashedTree trashed = take_trashed(draws);
   const std::string target = restore_target(trashed, draws);
   RestoreOptions options{.target = target == trashed.path ? std::string() : target, .parents = draws.below(2) == 0};
   state_.model.begin_restore(trashed.tree, target);
@@ -76,9 +81,7 @@ Task<Status> Workload::purge_trash(RandomStream& draws) {
     record_what("empty", "the trash");
     purged = co_await client_.empty_trash();
   } else if (!state_.trash.empty()) {
-    const auto chosen = state_.trash.begin() + static_cast<std::ptrdiff_t>(draws.below(state_.trash.size()));
-    const TrashedTree trashed = std::move(*chosen);
-    state_.trash.erase(chosen);
+    const TrashedTree trashed = take_trashed(draws);
     record_what("purge", trashed.path);
     purged = co_await client_.purge_trash(trashed.inode);
     if (code_of(purged) == ErrorCode::kNotFound) purged = ok();

@@ -8,6 +8,7 @@
 #include "core/env/sync.h"
 #include "core/meta/invariants.h"
 #include "core/meta/tables.h"
+#include "sim/atlas.h"
 #include "sim/years_loader.h"
 
 namespace dogfs::sim {
@@ -195,9 +196,7 @@ void Years::check_shards(std::vector<std::string>& problems) {
       scan_rows<wire::BlockRow>(tables.reader(), range, [&](std::string_view, const wire::BlockRow& block) {
         if (risk_of(block) == Risk::kLost) ++lost;
         for (const wire::Shard& shard : block.shards()) {
-          const ListedShard listed{
-              {BlockId(block.block()), ShardIndex(shard.index()), ShardGeneration(shard.generation())},
-              ServerId(shard.server())};
+          const ListedShard listed{key_of(block, shard), ServerId(shard.server())};
           if (is_intact(shard) && !fleet_->is_whole(listed)) {
             problems.push_back(to_string(listed.key) + " is listed as intact, and is not");
           }

@@ -6,6 +6,7 @@
 
 #include "core/base/check.h"
 #include "core/meta/risk.h"
+#include "sim/atlas.h"
 
 namespace dogfs::sim {
 
@@ -54,8 +55,7 @@ void YearsLedger::note_block(BlockId id, const std::string& value) {
   if (is_new) block.since = simulator_.now();
   block.shards.clear();
   for (const wire::Shard& shard : row.shards()) {
-    block.shards.push_back({.key = {id, ShardIndex(shard.index()), ShardGeneration(shard.generation())},
-                            .server = ServerId(shard.server())});
+    block.shards.push_back({.key = key_of(row, shard), .server = ServerId(shard.server())});
   }
   recount(block);
 }

@@ -37,11 +37,16 @@ bool leaves_other_shards(ErrorCode code) {
 
 }  // namespace
 
-Durability durability_of(const wire::CommitBlock& block, const Geometry& geometry) {
+void add_block(const wire::CommitBlock& block, const Geometry& geometry, WriteOutcome& outcome) {
   const auto stored = static_cast<uint32_t>(block.shards_size());
   const auto durable = static_cast<uint32_t>(
       std::ranges::count_if(block.shards(), [](const wire::Shard& shard) { return shard.server() != 0; }));
-  return {.stored = stored, .durable = durable, .spares = durable - (stored - geometry.parity_shards)};
+  const uint32_t needed = stored - geometry.parity_shards;
+  const uint32_t spares = durable - needed;
+  outcome.least_spares = outcome.blocks == 0 ? spares : std::min(outcome.least_spares, spares);
+  if (durable < stored) ++outcome.blocks_short;
+  ++outcome.blocks;
+  outcome.bytes += block.length();
 }
 
 BlockWriter::BlockWriter(ClientContext& context, const BlockPlan& plan)

@@ -27,14 +27,8 @@ struct WriteLease {
   LeaseEpoch epoch;
 };
 
-// What a block was committed with.
-struct Durability {
-  uint32_t stored = 0;   // shards that it has when it is whole
-  uint32_t durable = 0;  // those that are there
-  uint32_t spares = 0;   // those beyond what decodes it
-  bool is_short() const { return durable < stored; }
-};
-Durability durability_of(const wire::CommitBlock& block, const Geometry& geometry);
+// Counts a block that was committed.
+void add_block(const wire::CommitBlock& block, const Geometry& geometry, WriteOutcome& outcome);
 
 struct BlockPlan {
   WriteLease lease;

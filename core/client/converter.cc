@@ -41,7 +41,6 @@ class Conversion {
   Task<Status> convert(BlockRun run);
   Task<Status> write(BlockRun run, wire::ReplaceBlocks& message);
   Task<Status> fill(BlockWriter& block, uint64_t length);
-  void record(const wire::ReplaceBlocks& replaced);
   Task<void> give_up();
 
   ClientContext& context_;
@@ -112,19 +111,8 @@ Task<Status> Conversion::convert(BlockRun run) {
   }
   written_.clear();
   outcome_.blocks += blocks;
-  record(sent);
+  for (const wire::CommitBlock& block : sent.blocks()) add_block(block, file_.geometry, outcome_.written);
   co_return ok();
-}
-
-void Conversion::record(const wire::ReplaceBlocks& replaced) {
-  WriteOutcome& written = outcome_.written;
-  for (const wire::CommitBlock& block : replaced.blocks()) {
-    const Durability reached = durability_of(block, file_.geometry);
-    written.least_spares = written.blocks == 0 ? reached.spares : std::min(written.least_spares, reached.spares);
-    if (reached.is_short()) ++written.blocks_short;
-    ++written.blocks;
-    written.bytes += block.length();
-  }
 }
 
 // Writes the bytes of `run` to new blocks, until they can be committed; `message` says how.

@@ -240,12 +240,9 @@ Task<Status> WritePipeline::commit(std::shared_ptr<BlockWriter> block) {
 }
 
 void WritePipeline::record(const wire::CommitBlock& block) {
-  const Durability reached = durability_of(block, file_.geometry);
-  outcome_.least_spares = outcome_.blocks == 0 ? reached.spares : std::min(outcome_.least_spares, reached.spares);
-  ++outcome_.blocks;
+  add_block(block, file_.geometry, outcome_);
   committed_length_ += block.length();
   committed_tail_ = 0;
-  if (reached.is_short()) ++outcome_.blocks_short;
 }
 
 // Best effort: what cannot be given back now, the metadata takes back when the lease ends.

@@ -20,12 +20,7 @@ GarbageShard reserved_shard(BlockId block, const wire::RepairReservation& reserv
 }
 
 void add_garbage(ApplyContext& context, BlockId block, const wire::Shard& shard) {
-  add_garbage(context,
-              {.server = ServerId(shard.server()),
-               .block = block,
-               .index = ShardIndex(shard.index()),
-               .generation = ShardGeneration(shard.generation())},
-              {});
+  add_garbage(context, placed_shard(block, shard), {});
 }
 
 void add_garbage(ApplyContext& context, const GarbageShard& shard, const wire::GarbageRow& row) {

@@ -9,16 +9,10 @@
 namespace dogfs {
 namespace {
 
-PlacedShard place_of(const wire::BlockRow& block, const wire::Shard& shard) {
-  return {.server = ServerId(shard.server()),
-          .block = BlockId(block.block()),
-          .index = ShardIndex(shard.index()),
-          .generation = ShardGeneration(shard.generation())};
-}
-
 bool has_whole(const wire::BlockRow& block, const PlacedShard& place) {
-  return std::ranges::any_of(
-      block.shards(), [&](const wire::Shard& shard) { return is_intact(shard) && place_of(block, shard) == place; });
+  return std::ranges::any_of(block.shards(), [&](const wire::Shard& shard) {
+    return is_intact(shard) && placed_shard(BlockId(block.block()), shard) == place;
+  });
 }
 
 }  // namespace
@@ -71,7 +65,7 @@ void LeavingShards::forget(const std::vector<PlacedShard>& shards) {
 void LeavingShards::mark(wire::BlockRow& block, std::set<PlacedShard>& moves) const {
   if (named_.empty()) return;
   for (wire::Shard& shard : *block.mutable_shards()) {
-    const PlacedShard place = place_of(block, shard);
+    const PlacedShard place = placed_shard(BlockId(block.block()), shard);
     if (shard.condition() != wire::Shard::INTACT || !named_.contains(place)) continue;
     DOGFS_COVERAGE_MARK("meta: a shard on a failing disk is to be moved");
     shard.set_condition(wire::Shard::LEAVING);

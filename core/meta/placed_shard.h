@@ -36,6 +36,14 @@ void set_placed_shard(const PlacedShard& shard, Message& message) {
   message.set_generation(shard.generation.value());
 }
 
+// A block's shard where its row has it.
+inline PlacedShard placed_shard(BlockId block, const wire::Shard& shard) {
+  return {.server = ServerId(shard.server()),
+          .block = block,
+          .index = ShardIndex(shard.index()),
+          .generation = ShardGeneration(shard.generation())};
+}
+
 inline PlacedShard placed_shard(ServerId server, const wire::ShardName& name) {
   return {.server = server,
           .block = BlockId(name.block()),

@@ -159,27 +159,17 @@ Status add_quota(const MetaTables& tables, InodeId directory, std::string_view p
   return ok();
 }
 
-Status fill_trash_entry(const MetaTables& tables, InodeId id, wire::TrashRow row, wire::TrashEntry& entry) {
-  DOGFS_TRY(const wire::InodeRow top, tables.required_inode(id));
-  entry.set_inode(id.value());
-  entry.set_path(std::move(*row.mutable_path()));
+void fill_trash_entry(Trashed trashed, wire::TrashEntry& entry) {
+  const wire::InodeRow& top = trashed.top;
+  entry.set_inode(top.inode());
+  entry.set_path(std::move(*trashed.row.mutable_path()));
   entry.set_directory(top.type() == wire::InodeRow::DIRECTORY);
   entry.set_length(top.length());
   entry.set_entries(top.entries());
-  entry.set_deleted_by(std::move(*row.mutable_deleted_by()));
-  entry.set_deleted_wall_ms(row.deleted_wall_ms());
-  entry.set_deleted_ms(row.deleted_ms());
+  entry.set_deleted_by(std::move(*trashed.row.mutable_deleted_by()));
+  entry.set_deleted_wall_ms(trashed.row.deleted_wall_ms());
+  entry.set_deleted_ms(trashed.row.deleted_ms());
   entry.set_expires_ms(top.trash_expires_ms());
-  return ok();
-}
-
-Status fill_one_trash_entry(const MetaTables& tables, InodeId id, wire::ListTrashReply& reply) {
-  const Error absent(ErrorCode::kNotFound, fmt::format("inode {} is not in the trash", id));
-  DOGFS_TRY(const std::optional<wire::InodeRow> top, tables.inode(id));
-  if (!top || top->trash_expires_ms() == 0) return absent;
-  DOGFS_TRY(std::optional<wire::TrashRow> row, tables.trash(top->trash_expires_ms(), id));
-  if (!row) return corrupt_row(tables.keys().trash(top->trash_expires_ms(), id), "is missing");
-  return fill_trash_entry(tables, id, *std::move(row), *reply.add_entries());
 }
 
 }  // namespace
@@ -251,7 +241,8 @@ Result<wire::ListTrashReply> query_trash(const MetaTables& tables, const wire::L
   DOGFS_TRY(const std::optional<wire::CountersRow> counters, tables.counters());
   if (counters) reply.set_log_time_ms(counters->log_time_ms());
   if (request.inode() != 0) {
-    DOGFS_TRYV(fill_one_trash_entry(tables, InodeId(request.inode()), reply));
+    DOGFS_TRY(Trashed trashed, find_trashed(tables, InodeId(request.inode())));
+    fill_trash_entry(std::move(trashed), *reply.add_entries());
     return reply;
   }
   const size_t page = request.limit() == 0 ? kMaxTrashPageEntries : std::min(request.limit(), kMaxTrashPageEntries);
@@ -267,7 +258,8 @@ Result<wire::ListTrashReply> query_trash(const MetaTables& tables, const wire::L
     return true;
   }));
   for (auto& [id, row] : rows) {
-    DOGFS_TRYV(fill_trash_entry(tables, id, std::move(row), *reply.add_entries()));
+    DOGFS_TRY(wire::InodeRow top, tables.required_inode(id));
+    fill_trash_entry({.top = std::move(top), .row = std::move(row)}, *reply.add_entries());
   }
   return reply;
 }

@@ -47,12 +47,11 @@ Result<Charges> live_ones(const MetaTables& tables, const Charges& charges) {
 
 // What the row of a tree that was cut off keeps of the quotas above it.
 Result<Charges> kept_charges(const MetaTables& tables, const wire::InodeRow& top) {
-  const InodeId id(top.inode());
   if (top.trash_expires_ms() != 0) {
-    DOGFS_TRY(std::optional<wire::TrashRow> row, tables.trash(top.trash_expires_ms(), id));
-    if (!row) return corrupt_row(tables.keys().trash(top.trash_expires_ms(), id), "is missing");
-    return std::move(*row->mutable_charges());
+    DOGFS_TRY(wire::TrashRow row, tables.required_trash(top));
+    return std::move(*row.mutable_charges());
   }
+  const InodeId id(top.inode());
   DOGFS_TRY(std::optional<wire::DetachedRow> row, tables.detached(id));
   if (!row) return corrupt_row(tables.keys().detached(id), "is missing");
   return std::move(*row->mutable_charges());

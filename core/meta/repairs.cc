@@ -352,6 +352,7 @@ Task<void> Repairs::take_findings() {
 }
 
 Task<void> Repairs::give_up(const Picture& picture) {
+  if (picture.reserved.empty()) co_return;
   const RepairSituation now = situation(picture);
   wire::Command command;
   for (const wire::BlockRow& block : picture.reserved) {

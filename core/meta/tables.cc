@@ -82,8 +82,11 @@ Result<std::optional<wire::QuotaRow>> MetaTables::quota(InodeId inode) const {
   return get_row<wire::QuotaRow>(keys_.quota(inode));
 }
 
-Result<std::optional<wire::TrashRow>> MetaTables::trash(int64_t expires_ms, InodeId inode) const {
-  return get_row<wire::TrashRow>(keys_.trash(expires_ms, inode));
+Result<wire::TrashRow> MetaTables::required_trash(const wire::InodeRow& top) const {
+  const std::string key = keys_.trash(top.trash_expires_ms(), InodeId(top.inode()));
+  DOGFS_TRY(std::optional<wire::TrashRow> row, get_row<wire::TrashRow>(key));
+  if (!row) return corrupt_row(key, "is missing");
+  return *std::move(row);
 }
 
 Result<std::optional<wire::ChunkServerRow>> MetaTables::server(ServerId server) const {

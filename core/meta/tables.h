@@ -71,11 +71,12 @@ class MetaTables {
   Result<std::optional<wire::DirectoryEntryRow>> entry(InodeId parent, std::string_view name) const;
   Result<std::optional<wire::BlockRow>> block(BlockId block) const;
   Result<wire::BlockRow> required_block(BlockId block) const;
+  // Of the top of a tree that is in the trash.
+  Result<wire::TrashRow> required_trash(const wire::InodeRow& top) const;
   // Of a file that has one.
   Result<wire::InlineTailRow> required_inline_tail(InodeId inode) const;
   Result<std::optional<wire::LeaseRow>> lease(InodeId inode) const;
   Result<std::optional<wire::DetachedRow>> detached(InodeId inode) const;
-  Result<std::optional<wire::TrashRow>> trash(int64_t expires_ms, InodeId inode) const;
   Result<std::optional<wire::QuotaRow>> quota(InodeId inode) const;
   Result<std::optional<wire::ChunkServerRow>> server(ServerId server) const;
   Result<std::optional<ServerId>> server_by_uuid(std::string_view uuid) const;

@@ -14,22 +14,6 @@ namespace {
 
 constexpr uint32_t kParentMode = 0755;
 
-// A tree in the trash.
-struct Trashed {
-  wire::InodeRow top;
-  wire::TrashRow row;
-};
-
-Result<Trashed> find_trashed(const MetaTables& tables, InodeId id) {
-  DOGFS_TRY(std::optional<wire::InodeRow> top, tables.inode(id));
-  if (!top || top->trash_expires_ms() == 0) {
-    return Error(ErrorCode::kNotFound, fmt::format("inode {} is not in the trash", id));
-  }
-  DOGFS_TRY(std::optional<wire::TrashRow> row, tables.trash(top->trash_expires_ms(), id));
-  if (!row) return corrupt_row(tables.keys().trash(top->trash_expires_ms(), id), "is missing");
-  return Trashed{*std::move(top), *std::move(row)};
-}
-
 // Its row goes; the top is the caller's to put.
 void take_out(ApplyContext& context, wire::InodeRow& top) {
   context.tables.erase(context.tables.keys().trash(top.trash_expires_ms(), InodeId(top.inode())));
@@ -64,6 +48,15 @@ Status give_all_to_reclaim(ApplyContext& context, const std::vector<InodeId>& to
 }
 
 }  // namespace
+
+Result<Trashed> find_trashed(const MetaTables& tables, InodeId id) {
+  DOGFS_TRY(std::optional<wire::InodeRow> top, tables.inode(id));
+  if (!top || top->trash_expires_ms() == 0) {
+    return Error(ErrorCode::kNotFound, fmt::format("inode {} is not in the trash", id));
+  }
+  DOGFS_TRY(wire::TrashRow row, tables.required_trash(*top));
+  return Trashed{*std::move(top), std::move(row)};
+}
 
 Status set_trash_period(ApplyContext& context, const wire::SetTrashPeriod& operation) {
   if (operation.period_ms() < 0 || operation.period_ms() > kMaxTrashPeriodMs) {

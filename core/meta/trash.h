@@ -30,6 +30,14 @@ inline constexpr uint32_t kMaxTrashPageEntries = 1000;
 inline constexpr size_t kMaxTrashPageBytes = 1 << 20;
 static_assert(kMaxTrashPeriodMs < kMaxLogTimeMs, "an end in log time does not overflow");
 
+// A tree in the trash.
+struct Trashed {
+  wire::InodeRow top;
+  wire::TrashRow row;
+};
+// kNotFound where the inode is not the top of one (any more).
+Result<Trashed> find_trashed(const MetaTables& tables, InodeId id);
+
 // kInvalidArgument for a negative period, or one above kMaxTrashPeriodMs. What is in the trash stays as long as it was
 // to stay.
 Status set_trash_period(ApplyContext& context, const wire::SetTrashPeriod& operation);

@@ -80,6 +80,28 @@ void on_call(CLI::App* app, CommandLine& line, const std::shared_ptr<Options>& o
       [&line, options, run] { line.command = [options, run](Session& session) { return run(session, *options); }; });
 }
 
+struct CommandHelp {
+  const char* name;
+  const char* description;
+  const char* example;
+};
+
+// A command that shows one object, to people or to programs.
+template <class Options, class Run>
+CLI::App* add_json_command(CLI::App& app, CommandLine& line, const std::shared_ptr<Options>& options, CommandHelp help,
+                           Run run) {
+  CLI::App* command = add_command(app, help.name, help.description, help.example);
+  command->add_flag("--json", options->json, "One JSON object, for programs");
+  on_call(command, line, options, run);
+  return command;
+}
+
+// "90s", "2h": seconds.
+CLI::AsNumberWithUnit seconds_with_unit() {
+  const std::map<std::string, uint64_t> units{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
+  return CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME");
+}
+
 // `policy` must live as long as the program.
 void add_policy_option(CLI::App& command, std::optional<wire::EcPolicy>& policy, const char* description) {
   command.add_option_function<std::string>(
@@ -275,10 +297,7 @@ void add_inspection_commands(CLI::App& app, CommandLine& line) {
 void add_membership_commands(CLI::App& meta, CommandLine& line) {
   auto options = std::make_shared<AdminOptions>();
   const auto define = [&](const char* name, const char* description, const char* example, auto run) {
-    CLI::App* command = add_command(meta, name, description, example);
-    command->add_flag("--json", options->json, "One JSON object, for programs");
-    on_call(command, line, options, run);
-    return command;
+    return add_json_command(meta, line, options, {name, description, example}, run);
   };
   define("status", "Show the members, and how far each has the log", "dogfs admin meta status", print_membership);
   CLI::App* add = define("add", "Add a node that waits for it (dogfsd meta --join), as a learner without a vote",
@@ -320,8 +339,7 @@ void add_node_commands(CLI::App& node, CommandLine& line) {
                          "dogfs admin node maintenance 3 --for 2h", maintain_servers);
   maintenance
       ->add_option("--for", options->period_seconds, "How long, such as 90s, 30m, 2h or 1d; then it is over by itself")
-      ->transform(CLI::AsNumberWithUnit(std::map<std::string, uint64_t>{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}},
-                                        CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME"))
+      ->transform(seconds_with_unit())
       ->check(CLI::Range(uint64_t{1}, uint64_t{30 * 86400}))
       ->default_str("1h");
   maintenance->add_flag("--force", options->force, "Even if some blocks cannot be read meanwhile");
@@ -332,10 +350,7 @@ void add_node_commands(CLI::App& node, CommandLine& line) {
 void add_balance_commands(CLI::App& balance, CommandLine& line) {
   auto options = std::make_shared<BalanceOptions>();
   const auto define = [&](const char* name, const char* description, const char* example, auto run) {
-    CLI::App* command = add_command(balance, name, description, example);
-    command->add_flag("--json", options->json, "One JSON object, for programs");
-    on_call(command, line, options, run);
-    return command;
+    return add_json_command(balance, line, options, {name, description, example}, run);
   };
   CLI::App* start = define("start", "Move shards until servers are equally full and no rack has too many",
                            "dogfs admin balance start --threshold 5", start_balancing);
@@ -371,16 +386,12 @@ void add_ec_commands(CLI::App& admin, CommandLine& line) {
 void add_trash_admin_commands(CLI::App& trash, CommandLine& line) {
   auto options = std::make_shared<TrashPeriodOptions>();
   const auto define = [&](const char* name, const char* description, const char* example, auto run) {
-    CLI::App* command = add_command(trash, name, description, example);
-    command->add_flag("--json", options->json, "One JSON object, for programs");
-    on_call(command, line, options, run);
-    return command;
+    return add_json_command(trash, line, options, {name, description, example}, run);
   };
   CLI::App* on =
       define("on", "Keep what is deleted from now on for a while", "dogfs admin trash on --period 7d", keep_trash);
   on->add_option("--period", options->period_seconds, "How long, such as 90s, 30m, 2h or 1d")
-      ->transform(CLI::AsNumberWithUnit(std::map<std::string, uint64_t>{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}},
-                                        CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME"))
+      ->transform(seconds_with_unit())
       ->check(CLI::Range(uint64_t{1}, uint64_t{3650 * 86400}))
       ->default_str("1d");
   define("off", "Keep nothing that is deleted from now on", "dogfs admin trash off", keep_no_trash);

@@ -8,9 +8,10 @@
 #include <optional>
 #include <utility>
 
+#include "core/base/hash.h"
 #include "core/base/limits.h"
 #include "core/env/sync.h"
-#include "tests/bench/load/content.h"
+#include "sim/content.h"
 #include "tests/bench/rate.h"
 
 namespace dogfs::bench {
@@ -28,7 +29,7 @@ Task<Status> write_file(Client& client, std::string path, uint64_t size) {
   options.expected_bytes = size;
   DOGFS_CO_TRY(const std::unique_ptr<FileWriter> writer, co_await client.create(path, options));
   for (uint64_t at = 0; at < size; at += kCallBytes) {
-    DOGFS_CO_TRYV(co_await writer->write(content_of(path, at, std::min(kCallBytes, size - at))));
+    DOGFS_CO_TRYV(co_await writer->write(sim::make_content(hash64(path), at, std::min(kCallBytes, size - at))));
   }
   DOGFS_CO_TRYV(co_await writer->close());
   co_return ok();
@@ -37,7 +38,8 @@ Task<Status> write_file(Client& client, std::string path, uint64_t size) {
 Task<Status> read_stretch(FileReader& reader, std::string path, FileRange range) {
   DOGFS_CO_TRY(const BytesChain bytes, co_await reader.read(range.offset, range.length));
   if (bytes.size() != range.length) co_return Error(ErrorCode::kCorrupt, "short");
-  if (!is_content_of(path, range.offset, bytes)) co_return Error(ErrorCode::kCorrupt, "other bytes than were written");
+  if (!sim::is_content(hash64(path), range.offset, bytes))
+    co_return Error(ErrorCode::kCorrupt, "other bytes than were written");
   co_return ok();
 }
 

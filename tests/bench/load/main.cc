@@ -1,5 +1,5 @@
 // checked_load: clients of a running cluster that read and write at a set rate, and hold every byte against what it must
-// be (content.h).
+// be (sim/content.h).
 //
 //   checked_load fill  --meta ADDRESSES --path DIR [--files N --file-size BYTES]
 //   checked_load run   --meta ADDRESSES --path DIR --records FILE [...]     until SIGTERM
