@@ -1,6 +1,7 @@
 // Every limit that crosses a module has its name here, and those that depend on each other are tied together.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -53,6 +54,15 @@ inline constexpr int kMaxShardsPerHeartbeat = 2'000;
 inline constexpr int kMaxDisksPerServer = 64;
 inline constexpr size_t kMaxDiskNameBytes = 255;
 inline constexpr size_t kMaxDiskAlarmBytes = 255;
+// A disk with less free is full: it takes no shards, and gives away some of those that it has.
+constexpr uint64_t full_below(uint64_t total_bytes) {
+  return std::min<uint64_t>(256 * kMiB, total_bytes / 100);
+}
+// How many times that much is free when it has given enough away, and at least where they go to: nothing that is moved
+// for room has another disk give something away for it.
+inline constexpr uint64_t kRelievedTimes = 2;
+inline constexpr uint64_t kRoomyTimes = 3;
+static_assert(kRoomyTimes > kRelievedTimes);
 inline constexpr uint32_t kMaxRackBytes = 255;
 inline constexpr uint32_t kMaxAddressBytes = 255;
 

@@ -26,6 +26,7 @@ class ChunkServer::Impl {
   Task<Status> start(ChunkServer& handler);
   Task<void> stop();
   ServerId id() const { return identity_.server(); }
+  std::vector<wire::DiskInfo> disks() const { return load().disks; }
   Task<Reply> handle(Request request, MonoTime deadline);
 
  private:
@@ -150,7 +151,9 @@ void ChunkServer::Impl::inspect_disks() {
 Task<void> ChunkServer::Impl::run_space_refresh() {
   while (co_await stop_.sleep(options_.heartbeat_interval)) {
     for (const auto& disk : disks_) {
-      if (!disk->bad()) co_await disk->refresh_space();
+      if (disk->bad()) continue;
+      co_await disk->refresh_space();
+      disk->choose_what_to_give_away(table_);
     }
   }
 }
@@ -244,7 +247,7 @@ Task<Result<Reply>> ChunkServer::Impl::open_shard(Request request, MonoTime dead
   DOGFS_CO_TRYV(check_addressee(message));
   pace_.client_at_work();
   ShardHeader header{.cluster_uuid = message.cluster_uuid(), .key = key, .geometry = geometry};
-  DOGFS_CO_TRYV(co_await writers_.open(std::move(header), deadline));
+  DOGFS_CO_TRYV(co_await writers_.open(std::move(header), WritePurpose::kClient, deadline));
   co_return make_reply(wire::OpenShardReply());
 }
 
@@ -319,6 +322,10 @@ Task<void> ChunkServer::stop() {
 
 ServerId ChunkServer::id() const {
   return impl_->id();
+}
+
+std::vector<wire::DiskInfo> ChunkServer::disks() const {
+  return impl_->disks();
 }
 
 Task<Reply> ChunkServer::handle(Request request, MonoTime deadline) {

@@ -16,6 +16,10 @@
 
 namespace dogfs {
 
+namespace wire {
+class DiskInfo;
+}
+
 // One disk: shard files, and the records of the sealed ones in a KvStore of the same disk.
 struct ChunkDisk {
   ShardStore& files;
@@ -38,7 +42,8 @@ struct ChunkOptions {
   uint64_t max_write_bytes = 64 * kMiB;  // received and not yet on disk
   uint64_t max_read_bytes = 64 * kMiB;   // asked of the disks at once
   // Shards that are rebuilt here at once.
-  uint32_t max_repairs = 4;
+  uint32_t max_repairs = 8;
+  uint32_t max_repairs_per_disk = 4;
   // What repair reads and is read for, while clients are at work; without limit otherwise.
   uint64_t repair_bytes_per_s = 64 * kMiB;
   // Each disk is read through again and again at this rate, not more often than this.
@@ -63,6 +68,8 @@ class ChunkServer final : public RequestHandler {
 
   // None until the metadata nodes have registered this server.
   ServerId id() const;
+  // What it tells the metadata nodes of its disks.
+  std::vector<wire::DiskInfo> disks() const;
 
   Task<Reply> handle(Request request, MonoTime deadline) override;
   void receive(Request message) override;

@@ -152,7 +152,7 @@ void Membership::add_disks(const std::vector<wire::DiskInfo>& disks, wire::Heart
 
 // The next few of the whole shards on disks that are to be emptied, less those that the metadata has replaced already.
 void Membership::add_leaving(wire::HeartbeatRequest& message) {
-  if (std::ranges::none_of(workers_.disks, &ShardDisk::is_leaving)) return;
+  if (std::ranges::none_of(workers_.disks, &ShardDisk::gives_away_any)) return;
   const std::map<ShardKey, ShardEntry>& entries = workers_.table.entries();
   auto next = entries.upper_bound(last_leaving_);
   const size_t steps = std::min(entries.size(), kLookedAtPerHeartbeat);
@@ -160,7 +160,7 @@ void Membership::add_leaving(wire::HeartbeatRequest& message) {
     if (next == entries.end()) next = entries.begin();
     const auto& [key, entry] = *next++;
     last_leaving_ = key;
-    const bool leaves = entry.state == ShardState::kSealed && workers_.disks[entry.disk]->is_leaving();
+    const bool leaves = entry.state == ShardState::kSealed && workers_.disks[entry.disk]->gives_away(key);
     if (leaves && !workers_.remover.is_requested(key)) *message.add_leaving() = shard_name_to_wire(key);
   }
 }

@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kMaxQueuedRepairs = 1'024;
 constexpr Duration kWriteTimeout = seconds(30);
+constexpr Duration kOpenTimeout = std::chrono::minutes(5);
 constexpr Duration kBusyPause = milliseconds(100);
 
 }  // namespace
@@ -98,7 +99,7 @@ Task<Status> RepairWorker::rebuild(RebuildOrder order, std::string cluster_uuid)
     co_return ok();
   }
   ShardHeader header{.cluster_uuid = std::move(cluster_uuid), .key = order.key, .geometry = order.layout.geometry()};
-  DOGFS_CO_TRYV(co_await writers_.open(std::move(header), env_.clock.now() + kWriteTimeout));
+  DOGFS_CO_TRYV(co_await open(std::move(header)));
   Status written = co_await write(order);
   if (!written.has_value()) {
     // What cannot be removed now goes with the garbage, or as an idle writer.
@@ -106,6 +107,16 @@ Task<Status> RepairWorker::rebuild(RebuildOrder order, std::string cluster_uuid)
     if (!given_up.has_value()) env_.log.info("chunk", "{}: {}", to_string(order.key), given_up.error().to_string());
   }
   co_return written;
+}
+
+// Waits while its disks have as many rebuilds as they may.
+Task<Status> RepairWorker::open(ShardHeader header) {
+  const MonoTime deadline = env_.clock.now() + kOpenTimeout;
+  while (true) {
+    Status opened = co_await writers_.open(header, WritePurpose::kRepair, env_.clock.now() + kWriteTimeout);
+    const bool busy = code_of(opened) == ErrorCode::kBusy && env_.clock.now() < deadline;
+    if (!busy || !co_await stop_.sleep(kBusyPause)) co_return opened;
+  }
 }
 
 Task<Status> RepairWorker::write(RebuildOrder order) {

@@ -20,7 +20,7 @@ namespace dogfs {
 
 class RepairWorker {
  public:
-  // At most `concurrency` rebuilds at once. What is passed must outlive this object.
+  // At most `concurrency` rebuilds at once, and on each disk as many as ChunkOptions says. What is passed must outlive this object.
   RepairWorker(Env& env, const ShardTable& table, ShardWriters& writers, BackgroundPace& pace, StopSignal& stop,
                uint32_t concurrency);
 
@@ -38,6 +38,7 @@ class RepairWorker {
  private:
   Task<void> run(RebuildOrder order, std::string cluster_uuid);
   Task<Status> rebuild(RebuildOrder order, std::string cluster_uuid);
+  Task<Status> open(ShardHeader header);
   Task<Status> write(RebuildOrder order);
   Task<Status> append(ShardKey key, uint64_t offset, Bytes bytes, uint32_t& crc);
   void start_next();

@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/coverage_mark.h"
 #include "core/base/limits.h"
+#include "core/chunk/shard_format.h"
 
 namespace dogfs {
 
@@ -57,8 +59,23 @@ void ShardDisk::raise_alarm(std::string alarm) {
 }
 
 bool ShardDisk::is_full() const {
-  const bool tight = space_.free_bytes < kFullBytes && space_.free_bytes / kFullPercent < space_.total_bytes / 100;
-  return space_.total_bytes > 0 && tight;
+  return space_.total_bytes > 0 && space_.free_bytes < full_below(space_.total_bytes);
+}
+
+void ShardDisk::choose_what_to_give_away(const ShardTable& table) {
+  const uint64_t relieved = kRelievedTimes * full_below(space_.total_bytes);
+  const bool begun = is_full() || gives_up_to_;
+  gives_up_to_.reset();
+  if (!begun || space_.free_bytes >= relieved) return;
+  uint64_t room = space_.free_bytes;
+  for (const auto& [key, entry] : table.entries()) {
+    if (room >= relieved) return;
+    const bool makes_room = entry.state == ShardState::kSealed || entry.state == ShardState::kDeleting;
+    if (entry.disk != number_ || !makes_room) continue;
+    DOGFS_COVERAGE_MARK("chunk: a full disk gives shards away");
+    room += shard_file_bytes(entry.length);
+    gives_up_to_ = key;
+  }
 }
 
 wire::DiskInfo ShardDisk::describe() const {
@@ -86,9 +103,15 @@ Task<void> ShardDisk::refresh_space() {
   }
 }
 
-void ShardDisk::release(uint64_t bytes) {
+void ShardDisk::reserve(uint64_t bytes, WritePurpose purpose) {
+  reserved_ += bytes;
+  if (purpose == WritePurpose::kRepair) ++rebuilding_;
+}
+
+void ShardDisk::release(uint64_t bytes, WritePurpose purpose) {
   DOGFS_CHECK(bytes <= reserved_);
   reserved_ -= bytes;
+  if (purpose == WritePurpose::kRepair) --rebuilding_;
 }
 
 std::shared_ptr<DirectorySync> ShardDisk::start_directory_sync() {

@@ -4,7 +4,7 @@
 // A disk takes itself out, for good until the process starts again: when something that was to be durable may not be
 // (kFailing), when it fails reads again and again (kFailing), or when its file system has become read-only. Its shards
 // are then moved elsewhere by the metadata; it serves them as long as it can. A full disk takes no shards until there is
-// room again. Whatever is found is an alarm for the operator, and no reason to delete anything.
+// room again, and has so many of its own moved that there soon is. Whatever is found is an alarm for the operator, and no reason to delete anything.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,7 @@
 
 #include "core/chunk/chunk_server.h"
 #include "core/chunk/shard_key.h"
+#include "core/chunk/shard_table.h"
 #include "core/env/sync.h"
 #include "core/wire/chunk.pb.h"
 #include "core/wire/common.pb.h"
@@ -31,9 +32,9 @@ struct DirectorySync {
 // So many failed reads within the time, and a disk that is not the last takes itself out.
 inline constexpr size_t kMaxReadErrors = 16;
 inline constexpr Duration kReadErrorsWithin = std::chrono::minutes(10);
-// A disk with less room than both counts as full.
-inline constexpr uint64_t kFullBytes = 256 * kMiB;
-inline constexpr uint64_t kFullPercent = 1;
+
+// What a shard is written for.
+enum class WritePurpose { kClient, kRepair };
 
 class ShardDisk {
  public:
@@ -61,8 +62,12 @@ class ShardDisk {
   bool count_read_failure(const Error& error);
   // As mark_bad, for what does not speak against what is durable: nobody need end for it.
   void take_out(State state, std::string alarm);
-  // Whether what it has is to be moved elsewhere.
-  bool is_leaving() const { return state_ == wire::DiskInfo::FAILING || state_ == wire::DiskInfo::READ_ONLY; }
+  // Whether something of what it has is to be moved elsewhere, and whether this shard is.
+  bool gives_away_any() const { return is_failing() || gives_up_to_.has_value(); }
+  bool gives_away(const ShardKey& key) const { return is_failing() || (gives_up_to_ && key <= *gives_up_to_); }
+  // A full disk gives away its first shards, as `table` has them, until it has twice the room. To be called when the disk
+  // was asked for its room.
+  void choose_what_to_give_away(const ShardTable& table);
   // Why it could not be opened, if so.
   const std::optional<Error>& unreadable() const { return ports_.unreadable; }
   bool is_full() const;
@@ -76,9 +81,11 @@ class ShardDisk {
   Task<void> refresh_space();
   uint64_t total_bytes() const { return space_.total_bytes; }
   uint64_t free_bytes() const { return space_.free_bytes - std::min(space_.free_bytes, reserved_ + written_); }
-  void reserve(uint64_t bytes) { reserved_ += bytes; }
-  void release(uint64_t bytes);
+  void reserve(uint64_t bytes, WritePurpose purpose);
+  void release(uint64_t bytes, WritePurpose purpose);
   void note_written(uint64_t bytes) { written_ += bytes; }
+  // Shards that are being rebuilt here, of those that room is reserved for.
+  uint32_t rebuilding() const { return rebuilding_; }
 
   // Starts to make durable all creations and removals that completed before this call. Calls that come while one sync
   // is under way share the next.
@@ -92,6 +99,7 @@ class ShardDisk {
   Task<void> join() { return tasks_.join(); }
 
  private:
+  bool is_failing() const { return state_ == wire::DiskInfo::FAILING || state_ == wire::DiskInfo::READ_ONLY; }
   Task<void> run_directory_syncs();
 
   Env& env_;
@@ -105,7 +113,10 @@ class ShardDisk {
   std::deque<MonoTime> read_errors_;
   DiskSpace space_;
   uint64_t reserved_ = 0;
+  uint32_t rebuilding_ = 0;
   uint64_t written_ = 0;  // since the disk was asked for its room
+  // The last of the shards that a full disk gives away.
+  std::optional<ShardKey> gives_up_to_;
   std::shared_ptr<DirectorySync> next_sync_;
   bool syncing_ = false;
   Notifier synced_;

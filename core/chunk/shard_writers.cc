@@ -30,15 +30,15 @@ ShardWriters::ShardWriters(Env& env, const ChunkOptions& options, Disks& disks, 
       budget_(options.max_write_bytes),
       tasks_(env.executor, env.clock) {}
 
-Task<Status> ShardWriters::open(ShardHeader header, MonoTime deadline) {
+Task<Status> ShardWriters::open(ShardHeader header, WritePurpose purpose, MonoTime deadline) {
   const ShardKey key = header.key;
   if (!co_await turns_.take(key, deadline)) co_return turn_not_had(key);
-  Status status = co_await open_in_turn(std::move(header));
+  Status status = co_await open_in_turn(std::move(header), purpose);
   turns_.give_back(key);
   co_return status;
 }
 
-Task<Status> ShardWriters::open_in_turn(ShardHeader header) {
+Task<Status> ShardWriters::open_in_turn(ShardHeader header, WritePurpose purpose) {
   DOGFS_CO_TRYV(check_openable(header));
   if (const auto found = writers_.find(header.key); found != writers_.end()) {
     const ShardWriter& writer = *found->second.writer;
@@ -52,7 +52,7 @@ Task<Status> ShardWriters::open_in_turn(ShardHeader header) {
     co_return Error(ErrorCode::kBusy, fmt::format("{} shards are open", open_count()));
   }
   ++opening_;
-  Status status = co_await create(std::move(header));
+  Status status = co_await create(std::move(header), purpose);
   --opening_;
   co_return status;
 }
@@ -70,31 +70,37 @@ Status ShardWriters::check_openable(const ShardHeader& header) const {
   return ok();
 }
 
-Task<Status> ShardWriters::create(ShardHeader header) {
+Task<Status> ShardWriters::create(ShardHeader header, WritePurpose purpose) {
   const ShardKey key = header.key;
   const uint64_t bytes = shard_file_bytes(header.geometry.block_bytes / header.geometry.data_shards);
-  DOGFS_CO_TRY(ShardDisk* const disk, choose_disk(bytes));
-  disk->reserve(bytes);
+  DOGFS_CO_TRY(ShardDisk* const disk, choose_disk(bytes, purpose));
+  disk->reserve(bytes, purpose);
   Result<std::shared_ptr<ShardFile>> file = co_await disk->files().create(shard_file_name(key));
   if (!file.has_value()) {
-    disk->release(bytes);
+    disk->release(bytes, purpose);
     disk->note_failure(file.error());
     co_return file.error();
   }
   auto writer = std::make_shared<ShardWriter>(env_.clock, tasks_, budget_, std::move(header), std::move(file).value());
-  writers_.emplace(key, OpenShard{std::move(writer), disk, bytes});
+  writers_.emplace(key, OpenShard{std::move(writer), disk, bytes, purpose});
   co_return ok();
 }
 
-Result<ShardDisk*> ShardWriters::choose_disk(uint64_t bytes) const {
+Result<ShardDisk*> ShardWriters::choose_disk(uint64_t bytes, WritePurpose purpose) const {
   ShardDisk* best = nullptr;
+  bool busy = false;
   for (const auto& disk : disks_) {
     if (disk->bad()) continue;
+    if (purpose == WritePurpose::kRepair && disk->rebuilding() >= options_.max_repairs_per_disk) {
+      busy = true;
+      continue;
+    }
     const auto room = [](const ShardDisk& each) { return std::pair(!each.is_full(), each.free_bytes()); };
     if (best == nullptr || room(*disk) > room(*best)) best = disk.get();
   }
-  if (best == nullptr) return Error(ErrorCode::kIoError, "no disk takes shards");
-  if (best->is_full() || best->free_bytes() < bytes) {
+  if (best == nullptr && !busy) return Error(ErrorCode::kIoError, "no disk takes shards");
+  if (best == nullptr || best->is_full() || best->free_bytes() < bytes) {
+    if (busy) return Error(ErrorCode::kBusy, "as many shards as may be are being rebuilt on each disk with room");
     return Error(ErrorCode::kNoSpace,
                  fmt::format("{} bytes are free; the shard may take {}", best->free_bytes(), bytes));
   }
@@ -144,7 +150,7 @@ Task<Status> ShardWriters::seal_in_turn(ShardKey key, uint64_t length, uint32_t 
   put_shard_record(batch, key, record);
   const Status recorded = co_await shard.disk->write_records(std::move(batch));
   writers_.erase(key);
-  shard.disk->release(shard.reserved_bytes);
+  shard.disk->release(shard.reserved_bytes, shard.purpose);
   shard.disk->note_written(shard_file_bytes(length));
   // Without a record it is not acknowledged; the file is whole, so the next start may find it good.
   if (!recorded.has_value()) co_return recorded;
@@ -201,7 +207,7 @@ Task<bool> ShardWriters::discard(ShardKey key, Error why) {
     shard.writer->fail(std::move(why));
     co_await shard.writer->quiesce();
     writers_.erase(key);
-    shard.disk->release(shard.reserved_bytes);
+    shard.disk->release(shard.reserved_bytes, shard.purpose);
     disk = shard.disk;
   } else if (const auto leftover = leftovers_.find(key); leftover != leftovers_.end()) {
     disk = leftover->second.disk;

@@ -33,8 +33,9 @@ class ShardWriters {
                StopSignal& stop);
 
   // Starts a shard. If it is open already: anew, unless it has another geometry (kConflict). kAlreadyExists when it is
-  // sealed, kGone when it was deleted, kNoSpace, kBusy with too many open, kIoError when no disk takes shards.
-  Task<Status> open(ShardHeader header, MonoTime deadline);
+  // sealed, kGone when it was deleted, kNoSpace, kBusy with too many open (of those for repair, on each disk), kIoError
+  // when no disk takes shards.
+  Task<Status> open(ShardHeader header, WritePurpose purpose, MonoTime deadline);
   // See ShardWriter::append. kNotFound or kWrongGeneration if it is not open, kBusy when too many bytes are under way.
   Task<Result<uint64_t>> append(ShardKey key, ShardAppend append, MonoTime deadline);
   // Success: durable. Again with the same length and CRC: success; with others kConflict or kChecksumMismatch.
@@ -64,16 +65,17 @@ class ShardWriters {
     std::shared_ptr<ShardWriter> writer;
     ShardDisk* disk = nullptr;
     uint64_t reserved_bytes = 0;
+    WritePurpose purpose{};
   };
   struct Leftover {
     ShardDisk* disk = nullptr;
     MonoTime since;
   };
 
-  Task<Status> open_in_turn(ShardHeader header);
-  Task<Status> create(ShardHeader header);
+  Task<Status> open_in_turn(ShardHeader header, WritePurpose purpose);
+  Task<Status> create(ShardHeader header, WritePurpose purpose);
   Status check_openable(const ShardHeader& header) const;
-  Result<ShardDisk*> choose_disk(uint64_t bytes) const;
+  Result<ShardDisk*> choose_disk(uint64_t bytes, WritePurpose purpose) const;
   Task<Status> seal_in_turn(ShardKey key, uint64_t length, uint32_t crc);
   Task<Status> make_durable(OpenShard shard);
   Status check_sealed(const ShardKey& key, const ShardEntry& entry, uint64_t length, uint32_t crc) const;

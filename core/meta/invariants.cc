@@ -499,7 +499,7 @@ class Checker {
              "I11: block {} has no place for reservation of shard {}", id, reservation.index());
       // An older shard of the same index may have been found again on the target: the reservation is then in vain.
       const bool found_again = shard != nullptr && shard->server() == reservation.target();
-      expect(found_again || may_host(block, reservation.index(), reservation.target()),
+      expect(found_again || may_host(block, reservation.index(), reservation.target(), reservation.move()),
              "I11: server {} gets a second shard of block {}", reservation.target(), id);
     }
   }

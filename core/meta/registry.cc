@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/base/limits.h"
 
 namespace dogfs {
 
@@ -41,6 +42,12 @@ void ServerRegistry::heard(const wire::HeartbeatRequest& heartbeat, MonoTime now
 void ServerRegistry::placed_on(ServerId server) {
   const auto found = servers_.find(server);
   if (found != servers_.end()) ++found->second.placed_since;
+}
+
+bool ServerRegistry::Server::is_roomy() const {
+  return std::ranges::any_of(disks, [](const wire::DiskInfo& disk) {
+    return disk.state() == wire::DiskInfo::WORKING && disk.free_bytes() >= kRoomyTimes * full_below(disk.total_bytes());
+  });
 }
 
 std::vector<PlacementCandidate> ServerRegistry::candidates(MonoTime since) const {

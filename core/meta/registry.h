@@ -45,6 +45,9 @@ class ServerRegistry {
     uint64_t damaged_shards = 0;
     int64_t last_scrub_ms = -1;
     std::vector<wire::DiskInfo> disks;
+
+    // Whether one of its disks has so much room that what it gets is not moved on soon.
+    bool is_roomy() const;
   };
 
   // Takes the identity of a server from its row. A newer incarnation forgets what was heard of the one before.

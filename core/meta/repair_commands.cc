@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/coverage_mark.h"
 #include "core/base/mutant.h"
 #include "core/meta/block_index.h"
 #include "core/meta/garbage.h"
@@ -66,7 +67,7 @@ Result<bool> start_repair(ApplyContext& context, const wire::StartRepairs::Repai
     return false;
   }
   DOGFS_TRY(const bool takes, takes_shards(context.tables, repair.target()));
-  if (!takes || !may_host(*block, repair.index(), repair.target())) return false;
+  if (!takes || !may_host(*block, repair.index(), repair.target(), repair.move())) return false;
   if (find_reservation(*block, repair.index()) != block->mutable_reservations()->end()) return false;
   unindex(context, *block);
   *block->add_reservations() = make_reservation(context, repair);
@@ -109,9 +110,9 @@ const wire::Shard* find_shard(const wire::BlockRow& block, uint32_t index) {
   return shard == block.shards().end() ? nullptr : &*shard;
 }
 
-bool may_host(const wire::BlockRow& block, uint32_t index, uint64_t target) {
+bool may_host(const wire::BlockRow& block, uint32_t index, uint64_t target, bool move) {
   const bool listed = std::ranges::any_of(block.shards(), [&](const wire::Shard& shard) {
-    const bool rebuilt_in_place = shard.index() == index && shard.condition() == wire::Shard::DAMAGED;
+    const bool rebuilt_in_place = shard.index() == index && (move || shard.condition() == wire::Shard::DAMAGED);
     return shard.server() == target && !rebuilt_in_place;
   });
   const bool reserved = std::ranges::any_of(block.reservations(), [&](const wire::RepairReservation& other) {
@@ -147,7 +148,10 @@ Result<wire::FinishRepairReply> finish_repair(ApplyContext& context, const wire:
   const bool wanted = needs_replacement(*shard) || is_wanted(*shard, reservation.move());
   if (takes && wanted && has_committed_bytes(*shard, operation) &&
       is_as_planned(*shard, reservation.replaced_server(), reservation.replaced_generation()) &&
-      may_host(*block, operation.index(), operation.target())) {
+      may_host(*block, operation.index(), operation.target(), reservation.move())) {
+    if (reservation.move() && shard->server() == reservation.target()) {
+      DOGFS_COVERAGE_MARK("meta: a shard has moved to another disk of its server");
+    }
     replace_shard(context, id, *shard, {.server = reservation.target(), .generation = reservation.generation()});
     reply.set_published(true);
   } else {

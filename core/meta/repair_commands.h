@@ -8,8 +8,9 @@
 //                   which becomes garbage, due only after a grace. Otherwise the new shard is garbage.
 //   CancelRepairs   reservations that expired, or whose targets failed.
 //
-// A block's shards are on different servers, and reservations count for that. The one exception is the damaged shard
-// that is rebuilt on its own server, under another generation: in a cluster of exactly d + m servers there is no other.
+// A block's shards are on different servers, and reservations count for that. The one exception is the shard that is
+// rebuilt on its own server, under another generation: one that is damaged, because in a cluster of exactly d + m servers
+// there is no other, and one that is moved, to another of the server's disks.
 #pragma once
 
 #include <vector>
@@ -26,8 +27,8 @@ inline constexpr int64_t kMaxReservationMs = 86'400'000;
 // How long a shard that was replaced stays. Its successor was sealed before that, but who knows for how long.
 inline constexpr int64_t kReplacedGraceMs = 60'000;
 
-// Whether `target` may get the shard `index` of `block`, by the block's row alone.
-bool may_host(const wire::BlockRow& block, uint32_t index, uint64_t target);
+// Whether `target` may get the shard `index` of `block`, by the block's row alone. `move`: of a whole shard.
+bool may_host(const wire::BlockRow& block, uint32_t index, uint64_t target, bool move = false);
 
 // The shard of `index`, or nullptr: the row of a committed block has each stored index once.
 const wire::Shard* find_shard(const wire::BlockRow& block, uint32_t index);

@@ -46,6 +46,12 @@ class Planner {
     return server.state == wire::LIVE && server.reachable && server.rebuilding < limits_.per_target;
   }
 
+  // And not its server.
+  bool leaves_its_disk(const wire::Shard& shard) const {
+    const RepairServer* holder = find_server(situation_.servers, shard.server());
+    return shard.condition() == wire::Shard::LEAVING && holder != nullptr && holder->state == wire::LIVE;
+  }
+
   bool is_due(const wire::BlockRow& block, const wire::Shard& shard, Risk risk) const {
     if (is_reserved(block, shard.index())) return false;
     const bool leaving = shard.condition() == wire::Shard::LEAVING;
@@ -98,8 +104,10 @@ class Planner {
     std::vector<ServerId> excluded;
     const auto failed = situation_.failed_targets.find(BlockId(block.block()));
     if (failed != situation_.failed_targets.end()) excluded = failed->second;
+    const bool move = leaves_its_disk(shard);
     for (const auto& [id, server] : situation_.servers) {
-      if (!takes(server) || !may_host(block, shard.index(), id.value())) excluded.push_back(id);
+      const bool roomy = server.roomy || !move;
+      if (!takes(server) || !roomy || !may_host(block, shard.index(), id.value(), move)) excluded.push_back(id);
       candidates.push_back(
           {.server = id, .rack = server.rack, .free_bytes = server.free_bytes, .load = server.rebuilding});
     }

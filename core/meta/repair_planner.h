@@ -9,6 +9,8 @@
 //   - when many servers vanish at once, they are more likely cut off than dead: only blocks without any spare are
 //     repaired until it is clear that they are gone
 //   - a block whose sources cannot be reached now waits: unknown is not absent.
+//   - what a disk is to be rid of goes to servers with so much room that it is not moved on from there, or to another disk
+//     of its own server.
 // Each missing shard gets one target, and nothing else does (HDFS-14768).
 #pragma once
 
@@ -40,6 +42,7 @@ struct RepairServer {
   int64_t state_since_ms = 0;  // log time
   bool reachable = false;      // heard of lately
   uint64_t free_bytes = 0;
+  bool roomy = true;        // may get what another disk is to be rid of
   uint32_t rebuilding = 0;  // repairs that it is the target of
   uint32_t reading = 0;     // repairs that may read from it
 };

@@ -379,7 +379,10 @@ RepairSituation Repairs::situation(const Picture& picture) const {
     server.state_since_ms = row.state_since_ms();
     server.reachable = !is_silent(id, parts_.options.server_silence_limit);
     const ServerRegistry::Server* heard = parts_.registry.find(id);
-    if (heard != nullptr) server.free_bytes = heard->free_bytes;
+    if (heard != nullptr) {
+      server.free_bytes = heard->free_bytes;
+      server.roomy = heard->is_roomy();
+    }
   }
   for (const wire::BlockRow& block : picture.reserved) {
     for (const wire::RepairReservation& reservation : block.reservations()) {

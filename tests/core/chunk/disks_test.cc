@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/chunk/shard_disk.h"
+#include "core/chunk/shard_format.h"
 #include "tests/core/chunk/chunk_world.h"
 
 namespace dogfs {
@@ -14,6 +15,7 @@ using ::testing::IsEmpty;
 
 constexpr uint64_t kShards = 24;
 constexpr size_t kBytes = 10'000;
+constexpr uint64_t kDiskBytes = 1ULL << 40;
 
 class Disks : public ::testing::Test {
  protected:
@@ -55,6 +57,9 @@ class Disks : public ::testing::Test {
     w_.boot_server();
     ASSERT_TRUE(w_.started && w_.started->has_value()) << w_.started->error().to_string();
     ASSERT_TRUE(w_.wait_registered());
+  }
+  void set_free(size_t disk, uint64_t free_bytes, uint64_t total_bytes = kDiskBytes) {
+    w_.faults[disk].space = DiskSpace{.total_bytes = total_bytes, .free_bytes = free_bytes};
   }
   void fail(size_t disk, const std::set<std::string>& operations) {
     w_.faults[disk].decide = [operations](const std::string& operation) {
@@ -140,16 +145,42 @@ TEST_F(OneDisk, TheLastDiskThatTakesShardsIsNotTakenOutForItsReads) {
 
 TEST_F(Disks, AFullDiskTakesNoShardsUntilThereIsRoom) {
   const size_t before = w_.files(0).size();
-  w_.faults[0].space = DiskSpace{.total_bytes = 1ULL << 40, .free_bytes = kFullBytes - 1};
+  set_free(0, full_below(kDiskBytes) - 1);
   ASSERT_TRUE(w_.wait_for_state(0, wire::DiskInfo::FULL));
   write(100, 10);
   EXPECT_EQ(w_.files(0).size(), before);
   EXPECT_EQ(w_.disk_info(0).alarm(), "full");
-  EXPECT_THAT(w_.meta.leaving, IsEmpty());
   w_.faults[0].space.reset();
   ASSERT_TRUE(w_.wait_for_state(0, wire::DiskInfo::WORKING));
   write(200, 20);
   EXPECT_GT(w_.files(0).size(), before);
+}
+
+TEST_F(Disks, AFullDiskGivesAwayNoMoreThanMakesRoom) {
+  const uint64_t each = shard_file_bytes(kBytes);
+  const std::set<ShardKey> all = on(0);
+  ASSERT_GT(all.size(), 5u);
+  const std::set<ShardKey> first_three(all.begin(), std::next(all.begin(), 3));
+  // Once it is full it makes room for more than one shard at a time.
+  set_free(0, 30 * each, 2000 * each);
+  w_.world.run_for(seconds(5));
+  EXPECT_THAT(w_.meta.leaving, IsEmpty()) << "neither full, nor was it full";
+  set_free(0, 19 * each, 2000 * each);
+  ASSERT_TRUE(w_.world.run_until([&] { return w_.meta.leaving == all; }, kPatience)) << "21 are to go";
+  w_.meta.leaving.clear();
+  set_free(0, 37 * each + 1, 2000 * each);
+  w_.world.run_for(seconds(3));
+  w_.meta.leaving.clear();
+  ASSERT_TRUE(w_.world.run_until([&] { return !w_.meta.leaving.empty(); }, kPatience));
+  w_.world.run_for(seconds(5));
+  EXPECT_EQ(w_.meta.leaving, first_three);
+  EXPECT_EQ(w_.disk_info(0).state(), wire::DiskInfo::WORKING);
+  set_free(0, 40 * each, 2000 * each);
+  w_.world.run_for(seconds(3));
+  w_.meta.leaving.clear();
+  set_free(0, 21 * each, 2000 * each);
+  w_.world.run_for(seconds(5));
+  EXPECT_THAT(w_.meta.leaving, IsEmpty()) << "it has had enough room since";
 }
 
 TEST_F(Disks, AnEmptyDiskInThePlaceOfAnotherIsAnAlarmAndIsNotWrittenTo) {

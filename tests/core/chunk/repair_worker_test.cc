@@ -91,7 +91,9 @@ class Sources final : public RequestHandler {
 
 class RepairWorkerTest : public ::testing::Test {
  protected:
-  RepairWorkerTest() : node_(w_.world.add_node("sources")) { use_block(3 * 4096ULL * 40 + 5000); }
+  explicit RepairWorkerTest(size_t disks = 1) : w_(1, disks), node_(w_.world.add_node("sources")) {
+    use_block(3 * 4096ULL * 40 + 5000);
+  }
   void SetUp() override { ASSERT_TRUE(w_.wait_registered()); }
 
   void use_block(uint64_t length) {
@@ -129,10 +131,24 @@ class RepairWorkerTest : public ::testing::Test {
     EXPECT_EQ(w_.read(key_of(order), 0, bytes.size()).value(), bytes);
   }
 
+  // More than may be under way; returns their number when those that may are.
+  size_t order_many_slow_ones() {
+    for (uint32_t index = 1; index < 5; ++index) sources_->delays[index] = seconds(2);
+    for (int i = 0; i < 20; ++i) w_.meta.repairs.push_back(order(0, {1, 2, 3}));
+    EXPECT_TRUE(w_.world.run_until([this] { return sources_->reads[1] > 0; }, kPatience));
+    w_.world.run_for(seconds(1));
+    return w_.meta.repairs.size();
+  }
+
   ChunkWorld w_;
   sim::Node& node_;
   std::unique_ptr<Sources> sources_;
   uint64_t generation_ = 1000;
+};
+
+class RepairOnTwoDisks : public RepairWorkerTest {
+ protected:
+  RepairOnTwoDisks() : RepairWorkerTest(2) {}
 };
 
 // HADOOP-19180: decoding was wrong for some orders of the indices.
@@ -232,6 +248,20 @@ TEST_F(RepairWorkerTest, AnOutcomeIsRepeatedUntilALeaderHasHeardIt) {
   EXPECT_TRUE(w_.meta.outcomes.empty());
   w_.meta.leads = true;
   EXPECT_TRUE(w_.world.run_until([this] { return !w_.meta.outcomes.empty(); }, kPatience));
+}
+
+TEST_F(RepairWorkerTest, ADiskHasSoManyRebuildsAtOnceAndTheOthersWait) {
+  const size_t most = order_many_slow_ones();
+  EXPECT_EQ(w_.files().size(), w_.options().max_repairs_per_disk);
+  EXPECT_TRUE(w_.world.run_until([&] { return w_.meta.outcomes.size() == most; }, kPatience));
+  EXPECT_EQ(w_.files().size(), most);
+}
+
+TEST_F(RepairOnTwoDisks, EachHasItsShare) {
+  const size_t most = order_many_slow_ones();
+  EXPECT_EQ(w_.files(0).size(), w_.options().max_repairs_per_disk);
+  EXPECT_EQ(w_.files(1).size(), w_.options().max_repairs - w_.options().max_repairs_per_disk);
+  EXPECT_TRUE(w_.world.run_until([&] { return w_.meta.outcomes.size() == most; }, kPatience));
 }
 
 TEST_F(RepairWorkerTest, OrdersThatNoBlockCanHaveAreRefused) {

@@ -463,6 +463,23 @@ TEST_F(RepairCommands, AWholeShardIsMovedOnlyWhereThatIsWhatIsWanted) {
   EXPECT_EQ(start({lost}), 0u) << "that is a repair";
 }
 
+TEST_F(RepairCommands, AWholeShardIsMovedToAnotherDiskOfItsServerAndALostOneIsNot) {
+  wire::StartRepairs::Repair move = plan(0, 1);
+  move.set_move(true);
+  ASSERT_EQ(start({move}), 1u);
+  const uint64_t before = shard(0).generation();
+  ASSERT_TRUE(finish(success(row().reservations(0))));
+  EXPECT_EQ(shard(0).server(), 1u);
+  EXPECT_GT(shard(0).generation(), before);
+  EXPECT_EQ(machine.count(machine.tables().keys().garbage_of(ServerId(1))), 1u);
+  move = plan(0, 2);
+  move.set_move(true);
+  EXPECT_EQ(start({move}), 0u) << "that one has another shard of the block";
+  kill(2);
+  wire::StartRepairs::Repair lost = plan(1, 2);
+  EXPECT_EQ(start({lost}), 0u);
+}
+
 TEST_F(RepairCommands, AMoveWhoseShardIsLostMeanwhileIsARepair) {
   wire::StartRepairs::Repair move = plan(0, 6);
   move.set_move(true);

@@ -80,6 +80,31 @@ TEST_F(Planner, AMissingShardGetsOneTargetThatHoldsNoOther) {
   EXPECT_GT(planned[0].target.value(), 5u);
 }
 
+TEST_F(Planner, WhatLeavesItsDiskMayGoToAnotherDiskOfItsServer) {
+  situation.blocks = {make_block(1)};
+  situation.blocks[0].mutable_shards(1)->set_condition(wire::Shard::LEAVING);
+  for (uint64_t id = 6; id <= 10; ++id) situation.servers.erase(ServerId(id));
+  const auto planned = plan();
+  ASSERT_THAT(planned, SizeIs(1));
+  EXPECT_EQ(planned[0].target, ServerId(2));
+  EXPECT_EQ(planned[0].replaced_server, ServerId(2));
+  situation.servers.at(ServerId(2)).state = wire::DRAINING;
+  EXPECT_THAT(plan(), IsEmpty()) << "it is to leave the server, too";
+}
+
+TEST_F(Planner, WhatLeavesItsDiskGoesOnlyWhereThereIsRoomAndADrainGoesAnywhere) {
+  situation.blocks = {make_block(1)};
+  situation.blocks[0].mutable_shards(1)->set_condition(wire::Shard::LEAVING);
+  for (auto& [id, server] : situation.servers) server.roomy = id == ServerId(9);
+  const auto planned = plan();
+  ASSERT_THAT(planned, SizeIs(1));
+  EXPECT_EQ(planned[0].target, ServerId(9));
+  situation.servers.at(ServerId(9)).roomy = false;
+  EXPECT_THAT(plan(), IsEmpty());
+  situation.servers.at(ServerId(2)).state = wire::DRAINING;
+  EXPECT_THAT(plan(), SizeIs(1));
+}
+
 TEST_F(Planner, WhoMayComeBackIsWaitedForButNotAtTheLastSpare) {
   limits.grace = std::chrono::minutes(5);
   limits.many_percent = 100;
@@ -228,6 +253,7 @@ RC_GTEST_PROP(PlannerProperty, EveryRepairIsWithinTheLimitsAndFits, ()) {
                                        .state_since_ms = kNow - *rc::gen::inRange(0, 2'000'000),
                                        .reachable = *rc::gen::inRange(0, 4) > 0,
                                        .free_bytes = *rc::gen::element<uint64_t>(0, 1 << 20),
+                                       .roomy = *rc::gen::inRange(0, 4) > 0,
                                        .rebuilding = 0,
                                        .reading = 0};
   }
@@ -251,7 +277,10 @@ RC_GTEST_PROP(PlannerProperty, EveryRepairIsWithinTheLimitsAndFits, ()) {
     const wire::Shard& shard = *find_shard(block, repair.index.value());
     RC_ASSERT(!is_intact(shard) || shard.condition() == wire::Shard::LEAVING);
     RC_ASSERT(intact_shards(block) >= needed_shards(block));
-    RC_ASSERT(may_host(block, repair.index.value(), repair.target.value()));
+    const auto holder = situation.servers.find(ServerId(shard.server()));
+    const bool move = shard.condition() == wire::Shard::LEAVING && holder->second.state == wire::LIVE;
+    RC_ASSERT(may_host(block, repair.index.value(), repair.target.value(), move));
+    RC_ASSERT(!move || situation.servers.at(repair.target).roomy);
     RC_ASSERT(placed.emplace(repair.block, repair.target).second);
     RC_ASSERT(++rebuilding[repair.target] <= limits.per_target);
     RC_ASSERT(situation.servers.at(repair.target).state == wire::LIVE);
