@@ -308,16 +308,26 @@ void FaultInjector::begin_disk_trouble(Strike& strike) {
   const proto::Fault& fault = strike.planned.fault;
   strike.nodes = nodes_of(strike);
   strike.who = names_of(strike.nodes);
-  // Full disks, and writes that fail or go astray, keep nobody from reading.
-  if (fault.has_disk_read_errors() || fault.has_misdirected_reads() || fault.has_slow_disk()) {
-    disturb(strike, strike.nodes);
-  }
+  // Full disks, and writes that fail or go astray, keep nobody from reading; a read-only one not before it is mended.
+  const bool hinders_readers = fault.has_disk_read_errors() || fault.has_misdirected_reads() || fault.has_slow_disk() ||
+                               fault.has_disk_read_only();
+  if (hinders_readers) disturb(strike, strike.nodes);
   strike.disks.begin(fault, strike.nodes, strike.draws);
 }
 
 void FaultInjector::end_disk_trouble(Strike& strike) {
   strike.disks.end();
+  if (strike.planned.fault.has_disk_read_only()) start_again(strike);
   if (strike.disks.has_struck()) ++struck_by_kind_[fault_kind_of(strike.planned.fault)];
+}
+
+// As their operator does, who has mended what was read-only: until then they do not try it again.
+void FaultInjector::start_again(const Strike& strike) {
+  for (Node* node : strike.nodes) {
+    if (!node->up() || cluster_.is_retired(*node)) continue;
+    cluster_.crash(*node, CrashKind::kProcess);
+    cluster_.start(*node);
+  }
 }
 
 // Processors and clocks. Whatever is done to servers, clients may be kept waiting.

@@ -66,6 +66,7 @@ class FaultInjector {
   void end_crash(Strike& strike);
   void begin_disk_trouble(Strike& strike);
   void end_disk_trouble(Strike& strike);
+  void start_again(const Strike& strike);
   void begin_hold_up(Strike& strike);
   void end_hold_up(const Strike& strike);
   static void add_clock_error(Node& node, ClockError more);

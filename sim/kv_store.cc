@@ -191,6 +191,14 @@ void KvDisk::mark_durable(uint64_t sequence) {
   while (sequence_ - unsynced_.size() < sequence) unsynced_.pop_front();
 }
 
+void KvDisk::wipe() {
+  KvDisk empty;
+  // What troubles the place where it is goes on.
+  empty.trouble_ = trouble_;
+  empty.harms_ = harms_;
+  *this = std::move(empty);
+}
+
 bool KvDisk::take_sync_failure() {
   if (!std::exchange(fail_next_sync_, false)) return false;
   harms_.count(DiskHarm::kFailedSync);

@@ -66,7 +66,7 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
   void set_sync_failure(bool fail) { fail_next_sync_ = fail; }
   bool take_sync_failure();
   // Another, empty disk is in its place. Precondition: no program uses it, and nobody watches.
-  void wipe() { *this = KvDisk(); }
+  void wipe();
   // Of a trouble, only the delay counts here, which makes syncs slow, and whether it can be written.
   void begin_trouble(const DiskTrouble& trouble) { trouble_ += trouble; }
   void end_trouble(const DiskTrouble& trouble) { trouble_ -= trouble; }

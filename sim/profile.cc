@@ -102,6 +102,7 @@ class ProfileDraw {
     draw_departures();
     draw_trash();
     draw_quotas();
+    draw_disks();
     return std::move(drawn_);
   }
 
@@ -275,6 +276,25 @@ class ProfileDraw {
     RandomStream draws = stream("quotas");
     if (draws.below(4) > 0) return;
     drawn_.mutable_work()->set_quota_operations_per_hundred(static_cast<uint32_t>(draws.between(uint64_t{3}, 15)));
+  }
+
+  // A third of the clusters have servers of several disks. Some become read-only, and one comes up empty: what else is
+  // lost with it is for the parity to bear.
+  void draw_disks() {
+    RandomStream draws = stream("disks");
+    if (draws.below(3) > 0) return;
+    drawn_.set_disks(static_cast<uint32_t>(draws.between(uint64_t{2}, 3)));
+    for (uint64_t left = draws.below(4); left > 0; --left) {
+      proto::Fault& fault = *drawn_.add_faults();
+      fault.set_at_ms(static_cast<uint32_t>(draws.below(drawn_.work().for_ms())));
+      fault.set_for_ms(static_cast<uint32_t>(draws.between(uint64_t{500}, 10'000)) * pace_);
+      fault.mutable_disk_read_only()->set_nodes("random 1 chunk");
+    }
+    if (draws.below(2) == 0) return;
+    proto::Fault& fault = *drawn_.add_faults();
+    fault.set_at_ms(static_cast<uint32_t>(draws.below(drawn_.work().for_ms())));
+    fault.set_for_ms(static_cast<uint32_t>(draws.between(uint64_t{10}, 2000)));
+    fault.mutable_disk_emptied()->set_nodes("random 1 chunk");
   }
 
   // How many chunk servers may go for good, when those that die for good have.

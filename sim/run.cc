@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/limits.h"
+#include "core/wire/common.pb.h"
 #include "sim/fault_kinds.h"
 #include "sim/profile.h"
 
@@ -43,6 +44,13 @@ ClusterOptions cluster_options(const proto::Scenario& scenario) {
           .log_entries = scenario.meta_disk().log_entries(),
           .snapshot_part_bytes = scenario.meta_disk().snapshot_part_bytes(),
           .lease_drift_bound = lease_drift_bound(scenario)};
+}
+
+bool has_bad_disk(const ChunkServer& server) {
+  const std::vector<wire::DiskInfo> disks = server.disks();
+  return std::ranges::any_of(disks, [](const wire::DiskInfo& disk) {
+    return disk.state() == wire::DiskInfo::FAILING || disk.state() == wire::DiskInfo::READ_ONLY;
+  });
 }
 
 }  // namespace
@@ -185,6 +193,8 @@ void Run::verify_phase() {
   phase_ = Phase::kVerify;
   const Duration bound = milliseconds(scenario_.converge_within_ms());
   if (!advance("the recovery of the cluster", bound, [this] { return cluster_.servers_ready(); })) return;
+  mend_disks();
+  if (!advance("the recovery of the cluster", bound, [this] { return cluster_.servers_ready(); })) return;
   for (Node* node : cluster_.client_nodes()) begin_verification(*node);
   if (!advance("the verification by the clients", bound, [this] { return clients_idle(); })) return;
   if (!advance("the agreement of the metadata nodes", bound, [this] { return state_oracle_.agree(); })) return;
@@ -196,6 +206,17 @@ void Run::verify_phase() {
   bool audited = false;
   world_.spawn(auditor_, audit(audited));
   advance("the audit of the shards", bound, [&audited] { return audited; });
+}
+
+// A disk that has taken itself out is tried again when its server starts again, as it is by whoever has mended it. Until
+// then it keeps what is to be deleted.
+void Run::mend_disks() {
+  for (Node* node : cluster_.chunk_nodes()) {
+    const ChunkServer* server = cluster_.chunk(*node);
+    if (server == nullptr || !has_bad_disk(*server)) continue;
+    cluster_.crash(*node, CrashKind::kProcess);
+    cluster_.start(*node);
+  }
 }
 
 // A client of which every metadata node that it was started with has been replaced may not know any that is left:

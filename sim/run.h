@@ -82,6 +82,7 @@ class Run {
   void work_phase();
   void verify_phase();
   void clean_up_phase();
+  void mend_disks();
   bool heal();
   void advance_to(VirtualTime time);
   Task<void> audit(bool& done);
