@@ -20,7 +20,8 @@ namespace dogfs {
 
 class RepairWorker {
  public:
-  // At most `concurrency` rebuilds at once, and on each disk as many as ChunkOptions says. What is passed must outlive this object.
+  // At most `concurrency` rebuilds at once, and on each disk as many as ChunkOptions says. What is passed must outlive
+  // this object.
   RepairWorker(Env& env, const ShardTable& table, ShardWriters& writers, BackgroundPace& pace, StopSignal& stop,
                uint32_t concurrency);
 

@@ -3,8 +3,9 @@
 //
 // A disk takes itself out, for good until the process starts again: when something that was to be durable may not be
 // (kFailing), when it fails reads again and again (kFailing), or when its file system has become read-only. Its shards
-// are then moved elsewhere by the metadata; it serves them as long as it can. A full disk takes no shards until there is
-// room again, and has so many of its own moved that there soon is. Whatever is found is an alarm for the operator, and no reason to delete anything.
+// are then moved elsewhere by the metadata; it serves them as long as it can. A full disk takes no shards until there
+// is room again, and has so many of its own moved that there soon is. Whatever is found is an alarm for the operator,
+// and no reason to delete anything.
 #pragma once
 
 #include <cstdint>

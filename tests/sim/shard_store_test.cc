@@ -20,14 +20,15 @@ class SimShardStoreTest : public ::testing::Test {
   }
   template <class T>
   T run(Task<T> task) {
-    return *world_->run(*node_, std::move(task), seconds(1));
+    return world_->run(*node_, std::move(task), seconds(1)).value();
   }
   File create(const std::string& name) { return run(node_->shards().create(name)).value(); }
   std::string content(const std::string& name) {
-    Result<File> file = run(node_->shards().open(name));
-    if (!file.has_value()) return "(none)";
-    const uint64_t size = run(file.value()->size()).value();
-    return std::string(run(file.value()->read(0, size)).value().view());
+    const std::optional<Result<File>> opened = world_->run(*node_, node_->shards().open(name), seconds(1));
+    if (!opened || !opened->has_value()) return "(none)";
+    const File& file = opened->value();
+    const uint64_t size = run(file->size()).value();
+    return std::string(run(file->read(0, size)).value().view());
   }
   void power_cycle() {
     node_->crash(CrashKind::kPower);
