@@ -90,11 +90,22 @@ void DiskRecovery::take_plan(ShardDisk* disk, const RecoveryPlan& plan) {
   }
   for (const ShardKey& key : plan.going) add(key, {ShardState::kDeleting, disk->number(), 0, 0});
   remover_.request(plan.going);
-  for (const ShardKey& key : plan.unrecorded) {
-    if (add(key, {ShardState::kUnverified, disk->number(), 0, 0})) unrecorded_.push_back({disk, key});
-  }
+  for (const ShardKey& key : plan.unrecorded) unrecorded_.push_back({disk, key});
   counts_.foreign += plan.foreign;
   if (plan.foreign > 0) env_.log.warning("chunk", "{} unknown files on disk {}", plan.foreign, disk->number());
+}
+
+void DiskRecovery::take_unrecorded() {
+  std::vector<Pending> files;
+  files.swap(unrecorded_);
+  for (const Pending& file : files) {
+    if (table_.find(file.key) != nullptr) {
+      second_.push_back(file);
+    } else {
+      table_.put(file.key, {ShardState::kUnverified, file.disk->number(), 0, 0});
+      unrecorded_.push_back(file);
+    }
+  }
 }
 
 Task<void> DiskRecovery::inspect(std::string cluster_uuid) {
@@ -103,6 +114,13 @@ Task<void> DiskRecovery::inspect(std::string cluster_uuid) {
     unrecorded_.pop_back();
     if (!co_await turns_.take(next.key, kNever)) continue;
     co_await inspect_unrecorded(next, cluster_uuid);
+    turns_.give_back(next.key);
+  }
+  while (!second_.empty() && !stop_.stopping()) {
+    const Pending next = second_.back();
+    second_.pop_back();
+    if (!co_await turns_.take(next.key, kNever)) continue;
+    co_await inspect_second(next, cluster_uuid);
     turns_.give_back(next.key);
   }
   while (!recorded_.empty() && !stop_.stopping()) {
@@ -122,6 +140,22 @@ Task<void> DiskRecovery::check_size(Pending pending) {
   ++counts_.damaged;
   env_.log.error("chunk", "{} is damaged: its file has {} bytes", to_string(pending.key), size.value());
   table_.set_state(pending.key, ShardState::kDamaged);
+}
+
+// What is sealed elsewhere was never acknowledged here.
+Task<void> DiskRecovery::inspect_second(Pending pending, std::string cluster_uuid) {
+  const ShardEntry* entry = table_.find(pending.key);
+  if (entry == nullptr) {
+    table_.put(pending.key, {ShardState::kUnverified, pending.disk->number(), 0, 0});
+    co_await inspect_unrecorded(pending, std::move(cluster_uuid));
+  } else if (entry->state == ShardState::kSealed || entry->state == ShardState::kDeleting) {
+    DOGFS_COVERAGE_MARK("chunk: a second file of a shard on another disk");
+    writers_.adopt_leftover(pending.key, pending.disk->number());
+  } else {
+    ++counts_.foreign;
+    env_.log.error("chunk", "{} is on two disks; that of disk {} is left alone", to_string(pending.key),
+                   pending.disk->number());
+  }
 }
 
 Task<void> DiskRecovery::inspect_unrecorded(Pending pending, std::string cluster_uuid) {

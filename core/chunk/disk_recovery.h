@@ -56,8 +56,11 @@ class DiskRecovery {
                StopSignal& stop)
       : env_(env), table_(table), turns_(turns), writers_(writers), remover_(remover), stop_(stop) {}
 
-  // Fills the table from one disk. An error means that nothing is known of the disk.
+  // Fills the table from the records of one disk. An error means that nothing is known of the disk.
   Task<Status> load(ShardDisk* disk);
+  // Fills it with the files that have no record. To be called once, when all disks were loaded: a shard that was not
+  // sealed on a disk that failed may have been written anew to another.
+  void take_unrecorded();
   // Looks at the files of all disks that were loaded. `cluster_uuid` is whose shards are ours.
   Task<void> inspect(std::string cluster_uuid);
 
@@ -78,6 +81,7 @@ class DiskRecovery {
 
   void take_plan(ShardDisk* disk, const RecoveryPlan& plan);
   Task<void> check_size(Pending pending);
+  Task<void> inspect_second(Pending pending, std::string cluster_uuid);
   Task<void> inspect_unrecorded(Pending pending, std::string cluster_uuid);
   Task<Inspection> examine_twice(Pending pending, std::string cluster_uuid);
   Task<Inspection> examine(Pending pending, std::string cluster_uuid);
@@ -96,6 +100,7 @@ class DiskRecovery {
   RecoveryCounts counts_;
   std::vector<Pending> recorded_;
   std::vector<Pending> unrecorded_;
+  std::vector<Pending> second_;  // unrecorded files of shards that are on other disks, too
 };
 
 }  // namespace dogfs

@@ -44,8 +44,9 @@ uint64_t ShardTable::sealed_on(size_t disk) const {
 }
 
 Error ShardTable::missing(const ShardKey& key) const {
-  const auto other = entries_.lower_bound(ShardKey{key.block, key.index, ShardGeneration(0)});
-  if (other != entries_.end() && other->first.block == key.block && other->first.index == key.index) {
+  auto other = entries_.lower_bound(ShardKey{key.block, key.index, ShardGeneration(0)});
+  for (; other != entries_.end() && other->first.block == key.block && other->first.index == key.index; ++other) {
+    if (other->first == key || other->second.state == ShardState::kDeleting) continue;
     return Error(ErrorCode::kWrongGeneration, to_string(key) + ": this server has " + to_string(other->first));
   }
   return Error(ErrorCode::kNotFound, to_string(key));

@@ -100,6 +100,7 @@ TEST_F(Disks, AReadOnlyDiskTakesNoShardsAndServesThoseItHasUntilTheyAreElsewhere
   // They were published elsewhere, and the metadata asks for their deletion, which this disk cannot do.
   w_.meta.deletions = stuck;
   ASSERT_TRUE(w_.world.run_until([&] { return w_.meta.heartbeats.back().disks(0).shards() == 0; }, kPatience));
+  EXPECT_EQ(code_of(w_.read(*stuck.begin(), 0, kBytes)), ErrorCode::kNotFound);
   w_.meta.leaving.clear();
   w_.world.run_for(seconds(5));
   EXPECT_THAT(w_.meta.leaving, IsEmpty());
@@ -239,6 +240,19 @@ TEST_F(Disks, ADiskThatLostOnlyItsRecordsIsTheDiskThatItWas) {
   EXPECT_THAT(w_.disk_info(1).alarm(), HasSubstr("lost its records"));
   ASSERT_TRUE(w_.world.run_until([&] { return w_.disk_info(1).shards() == whole.size(); }, kPatience));
   expect_readable(whole);
+}
+
+TEST_F(Disks, WhatIsSealedOnOneDiskIsServedFromThereAndAnEarlierAttemptOnAnotherIsRemoved) {
+  const std::set<ShardKey> first = on(0);
+  const std::set<ShardKey> second = on(1);
+  w_.crash(sim::CrashKind::kProcess);
+  // As a disk has it whose removal of the file was lost.
+  ASSERT_TRUE(w_.node.shard_disk("disk0")->create(shard_file_name(*second.begin())).has_value());
+  ASSERT_TRUE(w_.node.shard_disk("disk1")->create(shard_file_name(*first.begin())).has_value());
+  start_again();
+  for (const auto& whole : {first, second}) expect_readable(whole);
+  ASSERT_TRUE(w_.world.run_until([&] { return on(0) == first && on(1) == second; }, std::chrono::hours(1)));
+  for (const auto& whole : {first, second}) expect_readable(whole);
 }
 
 TEST_F(Disks, AMissingDiskIsAnAlarmUntilItIsBackOrAccepted) {
