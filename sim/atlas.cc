@@ -102,7 +102,7 @@ bool Atlas::may_lose(const Node& server) {
       may = !is_hurt(metadata, block);
     } else {
       const BlockHealth health = health_of(metadata, block, cluster_.world().now());
-      may = is_damaged(server, key_of(block, *shard)) || health.intact > health.needed;
+      may = is_damaged(server, key_of(block, *shard)) || health.intact - at_stake(metadata, block) > health.needed;
     }
     return may;
   };
@@ -124,11 +124,30 @@ bool Atlas::may_damage(const Node& server, const std::string& file_name) {
   if (!row.value()) return !is_block_damaged(key->block);
   // It may yet be committed, with as little as one spare.
   if (row.value()->state() != wire::BlockRow::COMMITTED) return !is_hurt(metadata, *row.value());
-  const bool listed = std::ranges::any_of(row.value()->shards(), [&](const wire::Shard& shard) {
+  const auto is_this = [&](const auto& shard) {
     return shard.index() == key->index.value() && shard.generation() == key->generation.value();
-  });
+  };
+  const bool counts =
+      std::ranges::any_of(row.value()->shards(), is_this) || std::ranges::any_of(row.value()->reservations(), is_this);
   const BlockHealth health = health_of(metadata, *row.value(), cluster_.world().now());
-  return !listed || health.intact > health.needed;
+  return !counts || health.intact - at_stake(metadata, *row.value()) > health.needed;
+}
+
+// Intact shards that a damaged one is about to be listed in place of: it was rebuilt, and nobody has looked at it since.
+uint32_t Atlas::at_stake(const KvReader& metadata, const wire::BlockRow& block) {
+  uint32_t at_stake = 0;
+  for (const wire::RepairReservation& reservation : block.reservations()) {
+    const Node* target = server_node(metadata, reservation.target());
+    const ShardKey rebuilt{BlockId(block.block()), ShardIndex(reservation.index()),
+                           ShardGeneration(reservation.generation())};
+    if (target == nullptr || !is_damaged(*target, rebuilt)) continue;
+    const auto listed = std::ranges::find(block.shards(), reservation.index(), &wire::Shard::index);
+    const Node* server = listed->server() == 0 ? nullptr : server_node(metadata, listed->server());
+    const bool intact =
+        server != nullptr && !is_damaged(*server, key_of(block, *listed)) && !cluster_.is_retired(*server);
+    if (intact) ++at_stake;
+  }
+  return at_stake;
 }
 
 void Atlas::damaged(const Node& server, const std::string& file_name) {

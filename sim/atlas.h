@@ -68,6 +68,7 @@ class Atlas {
   bool was_reachable(const Node& server, VirtualTime since);
   Node* server_node(const KvReader& metadata, uint64_t server);
   BlockHealth health_of(const KvReader& metadata, const wire::BlockRow& block, VirtualTime since);
+  uint32_t at_stake(const KvReader& metadata, const wire::BlockRow& block);
   bool is_block_damaged(BlockId block) const;
   bool is_hurt(const KvReader& metadata, const wire::BlockRow& block);
 
