@@ -68,13 +68,19 @@ BlockHealth Atlas::health_of(const KvReader& metadata, const wire::BlockRow& blo
   BlockHealth health{.block = BlockId(block.block()),
                      .needed = BlockLayout(geometry.value(), block.length()).stored_data_shards()};
   for (const wire::Shard& shard : block.shards()) {
-    const Node* server = shard.server() == 0 ? nullptr : server_node(metadata, shard.server());
+    const Node* server = keeper_of(metadata, block, shard);
     if (server == nullptr) continue;
-    if (is_damaged(*server, key_of(block, shard)) || cluster_.is_retired(*server)) continue;
     ++health.intact;
     if (was_reachable(*server, since)) ++health.reachable;
   }
   return health;
+}
+
+// The server that has the shard intact, if any.
+const Node* Atlas::keeper_of(const KvReader& metadata, const wire::BlockRow& block, const wire::Shard& shard) {
+  const Node* server = shard.server() == 0 ? nullptr : server_node(metadata, shard.server());
+  if (server == nullptr || is_damaged(*server, key_of(block, shard)) || cluster_.is_retired(*server)) return nullptr;
+  return server;
 }
 
 bool Atlas::is_block_damaged(BlockId block) const {
@@ -101,8 +107,7 @@ bool Atlas::may_lose(const Node& server) {
     if (block.state() != wire::BlockRow::COMMITTED) {
       may = !is_hurt(metadata, block);
     } else {
-      const BlockHealth health = health_of(metadata, block, cluster_.world().now());
-      may = is_damaged(server, key_of(block, *shard)) || health.intact - at_stake(metadata, block) > health.needed;
+      may = is_damaged(server, key_of(block, *shard)) || has_spare(metadata, block);
     }
     return may;
   };
@@ -129,8 +134,12 @@ bool Atlas::may_damage(const Node& server, const std::string& file_name) {
   };
   const bool counts =
       std::ranges::any_of(row.value()->shards(), is_this) || std::ranges::any_of(row.value()->reservations(), is_this);
-  const BlockHealth health = health_of(metadata, *row.value(), cluster_.world().now());
-  return !counts || health.intact - at_stake(metadata, *row.value()) > health.needed;
+  return !counts || has_spare(metadata, *row.value());
+}
+
+bool Atlas::has_spare(const KvReader& metadata, const wire::BlockRow& block) {
+  const BlockHealth health = health_of(metadata, block, cluster_.world().now());
+  return health.intact - at_stake(metadata, block) > health.needed;
 }
 
 // Intact shards that a damaged one is about to be listed in place of: it was rebuilt, and nobody has looked at it since.
@@ -142,10 +151,7 @@ uint32_t Atlas::at_stake(const KvReader& metadata, const wire::BlockRow& block) 
                            ShardGeneration(reservation.generation())};
     if (target == nullptr || !is_damaged(*target, rebuilt)) continue;
     const auto listed = std::ranges::find(block.shards(), reservation.index(), &wire::Shard::index);
-    const Node* server = listed->server() == 0 ? nullptr : server_node(metadata, listed->server());
-    const bool intact =
-        server != nullptr && !is_damaged(*server, key_of(block, *listed)) && !cluster_.is_retired(*server);
-    if (intact) ++at_stake;
+    if (keeper_of(metadata, block, *listed) != nullptr) ++at_stake;
   }
   return at_stake;
 }

@@ -68,7 +68,9 @@ class Atlas {
   bool was_reachable(const Node& server, VirtualTime since);
   Node* server_node(const KvReader& metadata, uint64_t server);
   BlockHealth health_of(const KvReader& metadata, const wire::BlockRow& block, VirtualTime since);
+  const Node* keeper_of(const KvReader& metadata, const wire::BlockRow& block, const wire::Shard& shard);
   uint32_t at_stake(const KvReader& metadata, const wire::BlockRow& block);
+  bool has_spare(const KvReader& metadata, const wire::BlockRow& block);
   bool is_block_damaged(BlockId block) const;
   bool is_hurt(const KvReader& metadata, const wire::BlockRow& block);
 

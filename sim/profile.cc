@@ -187,14 +187,20 @@ class ProfileDraw {
     drawn.set_one_at_a_time(candidate.one_at_a_time);
   }
 
+  // At any time while the clients work.
+  proto::Fault& add_fault(RandomStream& draws) {
+    proto::Fault& fault = *drawn_.add_faults();
+    fault.set_at_ms(static_cast<uint32_t>(draws.below(drawn_.work().for_ms())));
+    return fault;
+  }
+
   // Servers that never come back: no more than can be done without.
   void draw_deaths() {
     RandomStream draws = stream("deaths");
     const uint32_t needed = drawn_.policy().data_shards() + drawn_.policy().parity_shards();
     const uint32_t spare = std::min(drawn_.chunk_servers() - needed, 2U);
     for (uint64_t left = draws.below(spare + 1); left > 0; --left) {
-      proto::Fault& fault = *drawn_.add_faults();
-      fault.set_at_ms(static_cast<uint32_t>(draws.below(drawn_.work().for_ms())));
+      proto::Fault& fault = add_fault(draws);
       fault.set_for_ms(1);
       fault.mutable_crash()->set_nodes("random 1 chunk");
       fault.mutable_crash()->set_power(true);
@@ -208,8 +214,7 @@ class ProfileDraw {
     if (draws.below(3) > 0) return;
     drawn_.set_spare_meta_nodes(static_cast<uint32_t>(draws.between(uint64_t{1}, 5)));
     for (uint64_t left = drawn_.spare_meta_nodes(); left > 0; --left) {
-      proto::Fault& fault = *drawn_.add_faults();
-      fault.set_at_ms(static_cast<uint32_t>(draws.below(drawn_.work().for_ms())));
+      proto::Fault& fault = add_fault(draws);
       fault.mutable_replace_meta()->set_nodes(draws.below(2) == 0 ? "leader" : "random 1 meta");
       fault.mutable_replace_meta()->set_dead(draws.below(3) == 0);
       fault.mutable_replace_meta()->set_at_once(draws.below(2) == 0);
@@ -242,8 +247,7 @@ class ProfileDraw {
     if (draws.below(3) > 0) return;
     uint32_t removable = spare_servers();
     for (uint64_t left = draws.between(uint64_t{1}, 3); left > 0; --left) {
-      proto::Fault& fault = *drawn_.add_faults();
-      fault.set_at_ms(static_cast<uint32_t>(draws.below(drawn_.work().for_ms())));
+      proto::Fault& fault = add_fault(draws);
       const std::string server = "random 1 chunk";
       if (draws.below(2) == 0) {
         proto::MaintainServer& maintenance = *fault.mutable_maintain_server();
@@ -278,21 +282,18 @@ class ProfileDraw {
     drawn_.mutable_work()->set_quota_operations_per_hundred(static_cast<uint32_t>(draws.between(uint64_t{3}, 15)));
   }
 
-  // A third of the clusters have servers of several disks. Some become read-only, and one comes up empty: what else is
-  // lost with it is for the parity to bear.
+  // A third of the clusters have servers of several disks, of which some become read-only and one may come up empty.
   void draw_disks() {
     RandomStream draws = stream("disks");
     if (draws.below(3) > 0) return;
     drawn_.set_disks(static_cast<uint32_t>(draws.between(uint64_t{2}, 3)));
     for (uint64_t left = draws.below(4); left > 0; --left) {
-      proto::Fault& fault = *drawn_.add_faults();
-      fault.set_at_ms(static_cast<uint32_t>(draws.below(drawn_.work().for_ms())));
+      proto::Fault& fault = add_fault(draws);
       fault.set_for_ms(static_cast<uint32_t>(draws.between(uint64_t{500}, 10'000)) * pace_);
       fault.mutable_disk_read_only()->set_nodes("random 1 chunk");
     }
     if (draws.below(2) == 0) return;
-    proto::Fault& fault = *drawn_.add_faults();
-    fault.set_at_ms(static_cast<uint32_t>(draws.below(drawn_.work().for_ms())));
+    proto::Fault& fault = add_fault(draws);
     fault.set_for_ms(static_cast<uint32_t>(draws.between(uint64_t{10}, 2000)));
     fault.mutable_disk_emptied()->set_nodes("random 1 chunk");
   }

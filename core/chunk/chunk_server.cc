@@ -282,9 +282,7 @@ Task<Result<Reply>> ChunkServer::Impl::seal_shard(Request request, MonoTime dead
 Task<Result<Reply>> ChunkServer::Impl::read_shard(Request request, MonoTime deadline) {
   DOGFS_CO_TRY(const wire::ReadShardRequest message, parse_message<wire::ReadShardRequest>(request.body));
   DOGFS_CO_TRY(const ShardKey key, shard_key_from_wire(message.key()));
-  // It may be sealed, and a file of an earlier attempt at it lie on another disk.
-  const bool unsealed = table_.find(key) == nullptr && writers_.has(key);
-  if (unsealed) co_return Error(ErrorCode::kNotSealed, to_string(key));
+  if (writers_.has(key)) co_return Error(ErrorCode::kNotSealed, to_string(key));
   if (!message.background()) {
     pace_.client_at_work();
   } else if (!co_await pace_.take(message.length(), deadline)) {

@@ -74,8 +74,7 @@ void DiskRecovery::take_plan(ShardDisk* disk, const RecoveryPlan& plan) {
       table_.put(key, entry);
       return true;
     }
-    ++counts_.foreign;
-    env_.log.error("chunk", "{} is on two disks; that of disk {} is left alone", to_string(key), disk->number());
+    leave_alone(key, *disk);
     return false;
   };
   for (const auto& [key, record] : plan.served) {
@@ -96,16 +95,21 @@ void DiskRecovery::take_plan(ShardDisk* disk, const RecoveryPlan& plan) {
 }
 
 void DiskRecovery::take_unrecorded() {
-  std::vector<Pending> files;
-  files.swap(unrecorded_);
-  for (const Pending& file : files) {
-    if (table_.find(file.key) != nullptr) {
-      second_.push_back(file);
-    } else {
-      table_.put(file.key, {ShardState::kUnverified, file.disk->number(), 0, 0});
-      unrecorded_.push_back(file);
-    }
+  std::vector<Pending> firsts;
+  for (Pending& file : unrecorded_) {
+    file.second = table_.find(file.key) != nullptr;
+    if (file.second) continue;
+    table_.put(file.key, {ShardState::kUnverified, file.disk->number(), 0, 0});
+    firsts.push_back(file);
   }
+  // What becomes of the second ones is known when the first were looked at.
+  std::erase_if(unrecorded_, [](const Pending& file) { return !file.second; });
+  unrecorded_.insert(unrecorded_.end(), firsts.begin(), firsts.end());
+}
+
+void DiskRecovery::leave_alone(const ShardKey& key, const ShardDisk& disk) {
+  ++counts_.foreign;
+  env_.log.error("chunk", "{} is on two disks; that of disk {} is left alone", to_string(key), disk.number());
 }
 
 Task<void> DiskRecovery::inspect(std::string cluster_uuid) {
@@ -113,14 +117,7 @@ Task<void> DiskRecovery::inspect(std::string cluster_uuid) {
     const Pending next = unrecorded_.back();
     unrecorded_.pop_back();
     if (!co_await turns_.take(next.key, kNever)) continue;
-    co_await inspect_unrecorded(next, cluster_uuid);
-    turns_.give_back(next.key);
-  }
-  while (!second_.empty() && !stop_.stopping()) {
-    const Pending next = second_.back();
-    second_.pop_back();
-    if (!co_await turns_.take(next.key, kNever)) continue;
-    co_await inspect_second(next, cluster_uuid);
+    if (!next.second || takes_the_place(next)) co_await inspect_unrecorded(next, cluster_uuid);
     turns_.give_back(next.key);
   }
   while (!recorded_.empty() && !stop_.stopping()) {
@@ -142,20 +139,20 @@ Task<void> DiskRecovery::check_size(Pending pending) {
   table_.set_state(pending.key, ShardState::kDamaged);
 }
 
-// What is sealed elsewhere was never acknowledged here.
-Task<void> DiskRecovery::inspect_second(Pending pending, std::string cluster_uuid) {
-  const ShardEntry* entry = table_.find(pending.key);
+// Whether nothing has come of the shard's other file. What is sealed there was never acknowledged here.
+bool DiskRecovery::takes_the_place(const Pending& second) {
+  const ShardEntry* entry = table_.find(second.key);
   if (entry == nullptr) {
-    table_.put(pending.key, {ShardState::kUnverified, pending.disk->number(), 0, 0});
-    co_await inspect_unrecorded(pending, std::move(cluster_uuid));
-  } else if (entry->state == ShardState::kSealed || entry->state == ShardState::kDeleting) {
-    DOGFS_COVERAGE_MARK("chunk: a second file of a shard on another disk");
-    writers_.adopt_leftover(pending.key, pending.disk->number());
-  } else {
-    ++counts_.foreign;
-    env_.log.error("chunk", "{} is on two disks; that of disk {} is left alone", to_string(pending.key),
-                   pending.disk->number());
+    table_.put(second.key, {ShardState::kUnverified, second.disk->number(), 0, 0});
+    return true;
   }
+  if (entry->state == ShardState::kSealed || entry->state == ShardState::kDeleting) {
+    DOGFS_COVERAGE_MARK("chunk: a second file of a shard on another disk");
+    writers_.adopt_leftover(second.key, second.disk->number());
+  } else {
+    leave_alone(second.key, *second.disk);
+  }
+  return false;
 }
 
 Task<void> DiskRecovery::inspect_unrecorded(Pending pending, std::string cluster_uuid) {

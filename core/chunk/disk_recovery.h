@@ -70,6 +70,7 @@ class DiskRecovery {
   struct Pending {
     ShardDisk* disk;
     ShardKey key;
+    bool second = false;  // the shard is on another disk, too
   };
   enum class Finding : uint8_t { kWhole, kUnsealed, kDamaged, kForeign, kUnreadable };
   struct Inspection {
@@ -81,7 +82,8 @@ class DiskRecovery {
 
   void take_plan(ShardDisk* disk, const RecoveryPlan& plan);
   Task<void> check_size(Pending pending);
-  Task<void> inspect_second(Pending pending, std::string cluster_uuid);
+  bool takes_the_place(const Pending& second);
+  void leave_alone(const ShardKey& key, const ShardDisk& disk);
   Task<void> inspect_unrecorded(Pending pending, std::string cluster_uuid);
   Task<Inspection> examine_twice(Pending pending, std::string cluster_uuid);
   Task<Inspection> examine(Pending pending, std::string cluster_uuid);
@@ -99,8 +101,7 @@ class DiskRecovery {
   StopSignal& stop_;
   RecoveryCounts counts_;
   std::vector<Pending> recorded_;
-  std::vector<Pending> unrecorded_;
-  std::vector<Pending> second_;  // unrecorded files of shards that are on other disks, too
+  std::vector<Pending> unrecorded_;  // from the last to the first
 };
 
 }  // namespace dogfs

@@ -51,8 +51,10 @@ class ShardWriters {
   // Notes a file without a footer that was there at the start.
   void adopt_leftover(const ShardKey& key, size_t disk);
 
-  // Whether the shard is here and not sealed.
-  bool has(const ShardKey& key) const { return writers_.contains(key) || leftovers_.contains(key); }
+  // Whether the shard is here and not sealed. A sealed one may have a leftover beside it, on another disk.
+  bool has(const ShardKey& key) const {
+    return (writers_.contains(key) || leftovers_.contains(key)) && table_.find(key) == nullptr;
+  }
   size_t open_count() const { return writers_.size() + opening_; }
 
   // Gives up idle writers until the stop signal.

@@ -17,7 +17,8 @@ const char* const kCrash = R"(
   faults { at_ms: 100 for_ms: 200 crash { nodes: "leader" } })";
 // Cannot be whole again: of three servers, two are gone for good.
 const char* const kLost = R"(
-  chunk_servers: 3 clients: 1 policy { data_shards: 1 parity_shards: 1 } work { for_ms: 500 files_before_faults: 2 } heal_within_ms: 1000
+  chunk_servers: 3 clients: 1 policy { data_shards: 1 parity_shards: 1 } work { for_ms: 500 files_before_faults: 2 }
+  heal_within_ms: 1000
   faults { at_ms: 100 for_ms: 1 crash { nodes: "chunk-1 chunk-2" forever: true } })";
 
 proto::SwarmReport::FaultKind kind_named(const proto::SwarmReport& report, const std::string& name) {
