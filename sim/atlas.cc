@@ -42,7 +42,7 @@ bool Atlas::was_reachable(const Node& server, VirtualTime since) {
   return server.up() && reach.disturbances == 0 && reach.since <= since;
 }
 
-const KvReader& Atlas::newest_metadata() {
+const KvReader& Atlas::newest_metadata() const {
   const KvReader* newest = nullptr;
   LogIndex most;
   for (Node* node : cluster_.meta_nodes()) {

@@ -52,6 +52,9 @@ class Atlas {
   }
   uint64_t damaged_shards() const { return damaged_.size(); }
 
+  // The disk of the metadata node that has applied most.
+  const KvReader& newest_metadata() const;
+
   // The blocks of the file at `path`, with what was within reach from `since` until now. Empty where the path leads to
   // no file.
   std::vector<BlockHealth> blocks_of(const std::string& path, VirtualTime since);
@@ -62,8 +65,6 @@ class Atlas {
     VirtualTime since{};
   };
 
-  // The disk that has applied most.
-  const KvReader& newest_metadata();
   Reach& reach_of(const Node& server);
   bool was_reachable(const Node& server, VirtualTime since);
   Node* server_node(const KvReader& metadata, uint64_t server);

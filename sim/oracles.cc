@@ -1,5 +1,6 @@
 #include "sim/oracles.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -179,66 +180,81 @@ std::string HealOracle::missing() const {
   return missing;
 }
 
-std::vector<ShardOracle::Listed> ShardOracle::listed_shards() {
-  std::vector<Listed> listed;
-  const Node* leader = cluster_.leader();
-  if (leader == nullptr) return listed;
-  const MetaKeys keys(kGroup);
-  KvDisk& disk = *const_cast<Node*>(leader)->kv_disk();
-  const auto servers = rows_in<wire::ChunkServerRow>(disk, keys.servers());
-  for (const auto& [id, block] : rows_in<wire::BlockRow>(disk, keys.blocks())) {
-    if (block.state() != wire::BlockRow::COMMITTED) continue;
-    for (const wire::Shard& shard : block.shards()) {
-      // What is known to be missing or damaged is not claimed to be there.
-      if (shard.server() == 0 || !is_intact(shard)) continue;
-      Node* node = cluster_.chunk_node_at(servers.at(shard.server()).address());
-      if (node != nullptr) listed.push_back({key_of(block, shard), shard.length(), shard.crc32c(), node});
-    }
-  }
-  return listed;
+// What is known to be missing or damaged is not claimed to be there.
+std::optional<ShardOracle::Listed> ShardOracle::listed(const wire::BlockRow& block, const wire::Shard& shard) const {
+  if (block.state() != wire::BlockRow::COMMITTED || shard.server() == 0 || !is_intact(shard)) return std::nullopt;
+  const auto server = MetaTables(atlas_.newest_metadata(), kGroup).server(ServerId(shard.server()));
+  DOGFS_CHECK(server.has_value() && server.value());
+  Node* node = cluster_.chunk_node_at(server.value()->address());
+  if (node == nullptr) return std::nullopt;
+  return Listed{key_of(block, shard), shard.length(), shard.crc32c(), node};
 }
 
-// Whether the block is gone: what was in the trash may expire while its shards are being read.
-bool ShardOracle::was_deleted(const ShardKey& key) {
-  Node* leader = cluster_.leader();
-  if (leader == nullptr) return false;
-  const auto block = MetaTables(*leader->kv_disk(), kGroup).block(key.block);
+std::vector<ShardOracle::Listed> ShardOracle::listed_shards() const {
+  std::vector<Listed> found;
+  for (const auto& [id, block] : rows_in<wire::BlockRow>(atlas_.newest_metadata(), MetaKeys(kGroup).blocks())) {
+    for (const wire::Shard& shard : block.shards()) {
+      if (std::optional<Listed> each = listed(block, shard)) found.push_back(*each);
+    }
+  }
+  return found;
+}
+
+// What stands in the shard's place by now. Nothing: its block was deleted, or has lost it.
+std::optional<ShardOracle::Listed> ShardOracle::listed_now(const ShardKey& key) const {
+  const auto block = MetaTables(atlas_.newest_metadata(), kGroup).block(key.block);
   DOGFS_CHECK(block.has_value());
-  return !block.value();
+  if (!block.value()) return std::nullopt;
+  const auto& shards = block.value()->shards();
+  const auto shard = std::ranges::find(shards, key.index.value(), &wire::Shard::index);
+  return shard == shards.end() ? std::nullopt : listed(*block.value(), *shard);
+}
+
+// What went with a server for good is the business of the HealOracle.
+bool ShardOracle::is_excused(const Listed& shard) const {
+  return atlas_.is_damaged(*shard.server, shard.key) || cluster_.is_retired(*shard.server);
 }
 
 Task<void> ShardOracle::verify(Node& reader) {
   const std::vector<Listed> shards = listed_shards();
-  for (const Listed& shard : shards) {
-    // What went with a server for good is the business of the HealOracle.
-    if (atlas_.is_damaged(*shard.server, shard.key) || cluster_.is_retired(*shard.server)) continue;
-    co_await verify_shard(reader, shard);
-  }
+  for (const Listed& shard : shards) co_await verify_shard(reader, shard);
 }
 
-Task<void> ShardOracle::verify_shard(Node& reader, Listed shard) {
-  wire::ReadShardRequest read;
-  *read.mutable_key() = shard_key_to_wire(shard.key);
-  read.set_length(shard.length);
+Task<Result<Reply>> ShardOracle::read(Node& reader, const Listed& shard) {
+  wire::ReadShardRequest what;
+  *what.mutable_key() = shard_key_to_wire(shard.key);
+  what.set_length(shard.length);
   Env& env = reader.env();
-  const auto where = [&shard] { return fmt::format("{} on {}", to_string(shard.key), shard.server->name()); };
-  while (!verdict_.failed()) {
-    Request request = make_request(MessageType::kReadShard, kGroup, read);
-    Result<Reply> reply =
-        co_await env.transport.call(shard.server->address(), std::move(request), env.clock.now() + kReadTimeout);
+  Request request = make_request(MessageType::kReadShard, kGroup, what);
+  co_return co_await env.transport.call(shard.server->address(), std::move(request), env.clock.now() + kReadTimeout);
+}
+
+// A wrong answer is one only if the shard is still listed as it was when it was asked for.
+Task<void> ShardOracle::verify_shard(Node& reader, Listed first) {
+  std::optional<Listed> shard = first;
+  while (shard && !is_excused(*shard) && !verdict_.failed()) {
+    const Result<Reply> reply = co_await read(reader, *shard);
+    const std::optional<Listed> now = listed_now(shard->key);
     if (!reply.has_value() || error_class(reply.value().error.code) == ErrorClass::kRetry) {
-      co_await sleep_for(env.clock, kRetryPause);
+      co_await sleep_for(reader.env().clock, kRetryPause);
+      shard = now;
       continue;
     }
     const Reply& answer = reply.value();
-    if (answer.error.code == ErrorCode::kNotFound && was_deleted(shard.key)) co_return;
+    std::string wrong;
     if (answer.error.code != ErrorCode::kOk) {
-      verdict_.fail("shard", where() + ": " + answer.error.to_string());
-    } else if (answer.payload.size() != shard.length || crc32c(answer.payload) != shard.crc32c) {
-      verdict_.fail("shard", where() + ": is not what was committed");
+      wrong = answer.error.to_string();
+    } else if (answer.payload.size() != shard->length || crc32c(answer.payload) != shard->crc32c) {
+      wrong = "is not what was committed";
     }
-    ++shards_checked_;
-    co_return;
+    if (wrong.empty() || now == shard) {
+      ++shards_checked_;
+      if (!wrong.empty()) {
+        verdict_.fail("shard", fmt::format("{} on {}: {}", to_string(shard->key), shard->server->name(), wrong));
+      }
+      co_return;
+    }
+    shard = now;
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -100,7 +101,8 @@ class ShardOracle {
   ShardOracle(Cluster& cluster, const Atlas& atlas, Verdict& verdict)
       : cluster_(cluster), atlas_(atlas), verdict_(verdict) {}
 
-  // Reads every listed shard that no fault has damaged, as `reader`.
+  // Reads every listed shard that no fault has damaged, as `reader`. What is moved or rebuilt meanwhile is read where it
+  // is listed then.
   Task<void> verify(Node& reader);
   uint64_t shards_checked() const { return shards_checked_; }
 
@@ -110,11 +112,16 @@ class ShardOracle {
     uint64_t length = 0;
     uint32_t crc32c = 0;
     Node* server = nullptr;
+
+    bool operator==(const Listed&) const = default;
   };
 
-  std::vector<Listed> listed_shards();
-  bool was_deleted(const ShardKey& key);
-  Task<void> verify_shard(Node& reader, Listed shard);
+  std::optional<Listed> listed(const wire::BlockRow& block, const wire::Shard& shard) const;
+  std::vector<Listed> listed_shards() const;
+  std::optional<Listed> listed_now(const ShardKey& key) const;
+  bool is_excused(const Listed& shard) const;
+  static Task<Result<Reply>> read(Node& reader, const Listed& shard);
+  Task<void> verify_shard(Node& reader, Listed first);
 
   Cluster& cluster_;
   const Atlas& atlas_;

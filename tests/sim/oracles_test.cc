@@ -66,6 +66,14 @@ class OracleTest : public ::testing::Test {
     tables.put_applied(LogIndex(tables.applied().value().value() + 1));
     disk.apply(overlay.take());
   }
+  // The oracles that watch disks are told.
+  void remove_all_shards() {
+    for (Node* node : cluster.chunk_nodes()) {
+      for (const std::string& file : node->shard_disk()->list()) {
+        ASSERT_TRUE(node->shard_disk()->remove(file).has_value());
+      }
+    }
+  }
   void verify_shards() { ASSERT_TRUE(world.run(auditor, shards.verify(auditor), seconds(10))); }
 
   World world;
@@ -182,6 +190,34 @@ TEST_F(OracleTest, ARottenShardIsSeenUnlessItIsKnownAsDamaged) {
   ShardOracle strict{cluster, knows_nothing, verdict};
   ASSERT_TRUE(world.run(auditor, strict.verify(auditor), seconds(10)));
   EXPECT_TRUE(verdict.failed());
+}
+
+TEST_F(OracleTest, AShardThatIsGivenUpWhileItIsReadIsNotMissed) {
+  Verdict own{world.trace()};
+  ShardOracle audit{cluster, atlas, own};
+  world.spawn(auditor, audit.verify(auditor));
+  world.run_for(microseconds(50));
+  wire::BlockRow row = block();
+  for (wire::Shard& shard : *row.mutable_shards()) shard.set_condition(wire::Shard::DAMAGED);
+  apply(row);
+  remove_all_shards();
+  world.run_for(seconds(5));
+  EXPECT_FALSE(own.failed()) << *own.failure();
+}
+
+TEST_F(OracleTest, AShardThatMovesWhileItIsReadMustBeWhereItIsListedThen) {
+  Verdict own{world.trace()};
+  ShardOracle audit{cluster, atlas, own};
+  world.spawn(auditor, audit.verify(auditor));
+  world.run_for(microseconds(50));
+  wire::BlockRow row = block();
+  for (wire::Shard& shard : *row.mutable_shards()) shard.set_generation(shard.generation() + 1000);
+  apply(row);
+  remove_all_shards();
+  world.run_for(seconds(5));
+  ASSERT_TRUE(own.failed());
+  const std::string listed = fmt::format("generation {}", row.shards(0).generation());
+  EXPECT_NE(own.failure()->find(listed), std::string::npos) << *own.failure();
 }
 
 TEST_F(OracleTest, TheAtlasCountsWhatIsWholeAndWithinReach) {
