@@ -17,6 +17,11 @@ uint64_t parts_of(uint64_t used, uint64_t capacity) {
   return static_cast<uint64_t>(std::min<Wide>(Wide{used} * kWhole / capacity, kWhole));
 }
 
+uint64_t bytes_of(uint64_t parts, uint64_t capacity) {
+  __extension__ using Wide = unsigned __int128;
+  return static_cast<uint64_t>(Wide{parts} * capacity / kWhole);
+}
+
 }  // namespace
 
 BalancePlanner::BalancePlanner(std::map<ServerId, BalanceServer> servers, uint32_t threshold_percent)
@@ -50,6 +55,23 @@ std::optional<PlannedRepair> BalancePlanner::plan(const wire::BlockRow& block) c
                          .replaced_generation = ShardGeneration(shard->generation())};
   }
   return std::nullopt;
+}
+
+BalancePlanner::Spread BalancePlanner::spread(const wire::BlockRow& block) const {
+  const std::map<std::string, uint32_t> racks = shards_by_rack(block);
+  const wire::Shard* shard = crowded_shard(block, racks);
+  if (shard == nullptr) return Spread::kFine;
+  return choose_target(block, *shard, racks, true).is_none() ? Spread::kStuck : Spread::kCrowded;
+}
+
+BalancePlanner::Excess BalancePlanner::excess() const {
+  Excess excess;
+  for (const auto& [id, server] : servers_) {
+    if (!server.takes_shards || fullness(server) <= mean_ + threshold_) continue;
+    ++excess.servers;
+    excess.bytes += server.used - std::min(server.used, bytes_of(mean_ + threshold_, server.capacity));
+  }
+  return excess;
 }
 
 void BalancePlanner::note(const PlannedRepair& move, uint64_t bytes) {

@@ -33,6 +33,21 @@ class BalancePlanner {
 
   // The move that this committed block needs most.
   std::optional<PlannedRepair> plan(const wire::BlockRow& block) const;
+  // How the shards of this committed block lie in the racks.
+  enum class Spread : uint8_t {
+    kFine,     // no rack has more than m
+    kCrowded,  // one has, and there is somewhere else for a shard of it
+    kStuck,    // one has, and there is not
+  };
+  Spread spread(const wire::BlockRow& block) const;
+
+  // Servers beyond the threshold, and the bytes that make them so.
+  struct Excess {
+    uint64_t servers = 0;
+    uint64_t bytes = 0;
+  };
+  Excess excess() const;
+
   // `move`, of so many bytes, is made: what is asked next reckons with it.
   void note(const PlannedRepair& move, uint64_t bytes);
 

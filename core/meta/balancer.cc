@@ -1,6 +1,7 @@
 #include "core/meta/balancer.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "core/meta/repair_commands.h"
@@ -37,6 +38,7 @@ void Balancer::request_stop() {
 
 void Balancer::lead() {
   begin();
+  crowded_ = {};
   // The log will tell.
   may_be_on_ = true;
   wake_.notify_all();
@@ -46,6 +48,7 @@ void Balancer::lead() {
 void Balancer::begin() {
   moves_ = 0;
   balanced_ = false;
+  excess_ = {};
   begin_first_pass();
 }
 
@@ -56,6 +59,8 @@ void Balancer::begin_first_pass() {
   moved_in_pass_ = 0;
   used_.clear();
   counting_.clear();
+  counting_crowded_ = {};
+  rate_.clear();
 }
 
 Task<void> Balancer::run() {
@@ -79,6 +84,7 @@ Task<void> Balancer::round() {
   if (waiting_ || counters.reservations() >= kMaxMoves || cursor_ != after) co_return;
   seen_ += picture.value().blocks.size();
   measure(picture.value());
+  survey(picture.value());
   if (!measuring_) co_await move(picture.value());
   if (stopping_ || !parts_.is_leader()) co_return;
   cursor_ = picture.value().next;
@@ -123,6 +129,18 @@ void Balancer::measure(const Picture& picture) {
       if (shard.server() != 0) counting_[ServerId(shard.server())] += shard.length();
     }
   }
+}
+
+void Balancer::survey(const Picture& picture) {
+  const BalancePlanner planner(servers(picture), picture.counters.balance_threshold_percent());
+  for (const wire::BlockRow& block : picture.blocks) {
+    const BalancePlanner::Spread spread = planner.spread(block);
+    if (spread != BalancePlanner::Spread::kFine) ++counting_crowded_.blocks;
+    if (spread == BalancePlanner::Spread::kStuck) ++counting_crowded_.stuck;
+  }
+  if (measuring_) return;
+  excess_ = planner.excess();
+  rate_.note(excess_.bytes, parts_.env.clock.now());
 }
 
 std::map<ServerId, BalanceServer> Balancer::servers(const Picture& picture) const {
@@ -185,6 +203,7 @@ void Balancer::note(const PlannedRepair& move, uint64_t bytes) {
 Task<void> Balancer::end_pass(uint64_t under_way) {
   const bool done = !measuring_ && moved_in_pass_ == 0 && under_way == 0;
   used_ = std::exchange(counting_, {});
+  crowded_ = std::exchange(counting_crowded_, {});
   measuring_ = false;
   moved_in_pass_ = 0;
   seen_ = 0;
@@ -225,15 +244,25 @@ Task<Reply> Balancer::balance(Request request, MonoTime deadline) {
         return row.value_or(wire::CountersRow());
       });
   if (!counters) co_return error_reply(counters.error());
+  co_return make_reply(describe(counters.value()));
+}
+
+wire::BalanceReply Balancer::describe(const wire::CountersRow& counters) const {
   wire::BalanceReply reply;
-  reply.set_threshold_percent(counters.value().balance_threshold_percent());
+  reply.set_threshold_percent(counters.balance_threshold_percent());
   reply.set_moves(moves_);
   reply.set_blocks_seen(seen_);
-  reply.set_blocks(counters.value().blocks());
+  reply.set_blocks(counters.blocks());
   reply.set_measuring(measuring_);
   reply.set_balanced(balanced_);
   reply.set_waiting(waiting_ && reply.threshold_percent() > 0);
-  co_return make_reply(reply);
+  reply.set_crowded_blocks(crowded_.blocks);
+  reply.set_stuck_blocks(crowded_.stuck);
+  reply.set_servers_too_full(excess_.servers);
+  reply.set_bytes_left(excess_.bytes);
+  const std::optional<milliseconds> time = rate_.time_for(excess_.bytes);
+  reply.set_estimate_ms(excess_.bytes > 0 && time ? time->count() : -1);
+  return reply;
 }
 
 }  // namespace dogfs

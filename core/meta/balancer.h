@@ -13,6 +13,7 @@
 #include "core/env/sync.h"
 #include "core/meta/balance_planner.h"
 #include "core/meta/parts.h"
+#include "core/meta/progress_rate.h"
 #include "core/wire/meta.pb.h"
 
 namespace dogfs {
@@ -49,7 +50,9 @@ class Balancer {
   Task<void> move(const Picture& picture);
   void note(const PlannedRepair& move, uint64_t bytes);
   Task<void> end_pass(uint64_t under_way);
+  void survey(const Picture& picture);
   std::map<ServerId, BalanceServer> servers(const Picture& picture) const;
+  wire::BalanceReply describe(const wire::CountersRow& counters) const;
   Task<Result<wire::CommandReply>> set(bool on, uint32_t threshold_percent, MonoTime deadline);
   void begin();
   void begin_first_pass();
@@ -66,6 +69,15 @@ class Balancer {
   uint64_t seen_ = 0;  // in this pass
   uint64_t moved_in_pass_ = 0;
   uint64_t moves_ = 0;
+  // Blocks with more than m shards in one rack, and those of them for which there is no other.
+  struct Crowded {
+    uint64_t blocks = 0;
+    uint64_t stuck = 0;
+  };
+  Crowded crowded_;                        // by the last pass
+  Crowded counting_crowded_;               // by this pass
+  BalancePlanner::Excess excess_;          // by the last round that moved
+  ProgressRate rate_;                      // of the bytes beyond the threshold
   std::map<ServerId, uint64_t> used_;      // by the last pass, and what was moved since
   std::map<ServerId, uint64_t> counting_;  // by this pass
 };

@@ -149,6 +149,7 @@ Task<Reply> ReadRequests::cluster_status(Request request, MonoTime deadline) {
   reply.set_blocks_lost(counters.blocks_lost());
   reply.set_repairs(counters.reservations());
   reply.set_safe_mode(parts_.is_leader() && repairs_.in_safe_mode());
+  add_survey(reply);
   add_nodes(status, reply);
   add_servers(stored.value().servers, counters.log_time_ms() + parts_.proposer.unstamped_ms(), reply);
   for (wire::ChunkServerInfo& server : *reply.mutable_servers()) {
@@ -156,6 +157,17 @@ Task<Reply> ReadRequests::cluster_status(Request request, MonoTime deadline) {
     server.set_blocks(counted == stored.value().blocks.end() ? -1 : counted->second);
   }
   co_return make_reply(reply);
+}
+
+void ReadRequests::add_survey(wire::ClusterStatusReply& reply) const {
+  reply.set_surveyed_ms(-1);
+  reply.set_estimate_ms(-1);
+  const std::optional<MonoTime> surveyed = repairs_.survey().finished();
+  if (!parts_.is_leader() || !surveyed) return;
+  reply.set_surveyed_ms(count_ms(parts_.env.clock.now() - *surveyed));
+  repairs_.survey().all().fill(reply);
+  reply.set_shards_per_hour(repairs_.survey().per_hour());
+  reply.set_estimate_ms(repairs_.survey().estimate_ms());
 }
 
 // Only a leader hears of the other nodes all the time; others know that they themselves and their leader are there.
@@ -188,6 +200,8 @@ void ReadRequests::add_servers(const std::vector<wire::ChunkServerRow>& rows, in
     info.set_wanted(row.wanted());
     if (row.wanted() == wire::MAINTENANCE) info.set_maintenance_left_ms(row.maintenance_until_ms() - log_now_ms);
     info.set_last_heartbeat_ms(-1);
+    if (reply.surveyed_ms() >= 0) repairs_.survey().of(ServerId(row.server())).fill(info);
+    info.set_estimate_ms(reply.surveyed_ms() >= 0 ? repairs_.survey().estimate_ms(ServerId(row.server())) : -1);
     const ServerRegistry::Server* server = parts_.registry.find(ServerId(row.server()));
     if (server == nullptr || !server->last_heartbeat) continue;
     const Duration silent = now - *server->last_heartbeat;

@@ -11,6 +11,8 @@
 namespace dogfs {
 namespace {
 
+using Hindrance = wire::RepairHindrance::Reason;
+
 const RepairServer* find_server(const std::map<ServerId, RepairServer>& servers, uint64_t id) {
   const auto found = servers.find(ServerId(id));
   return found == servers.end() ? nullptr : &found->second;
@@ -26,25 +28,29 @@ class Planner {
       : situation_(std::move(situation)),
         limits_(limits),
         cautious_(many_vanished(situation_.servers, situation_.now_ms, limits)),
+        any_up_(std::ranges::any_of(situation_.servers, [](const auto& entry) { return is_up(entry.second); })),
         targets_(std::ranges::count_if(situation_.servers, [this](const auto& entry) { return takes(entry.second); })) {
   }
 
-  std::vector<PlannedRepair> plan() {
-    for (wire::BlockRow& block : situation_.blocks) {
+  RepairPlan plan() {
+    for (size_t position = 0; position < situation_.blocks.size(); ++position) {
+      wire::BlockRow& block = situation_.blocks[position];
       const Risk risk = risk_of(block);
-      if (risk == Risk::kLost || risk == Risk::kWhole) continue;
+      if (risk == Risk::kWhole) continue;
       for (const wire::Shard& shard : block.shards()) {
-        if (situation_.under_way >= limits_.cluster || targets_ == 0) return std::move(planned_);
-        if (is_due(block, shard, risk)) plan_shard(block, shard);
+        if (is_intact(shard) && shard.condition() != wire::Shard::LEAVING) continue;
+        plan_.outlook.push_back({.position = position,
+                                 .block = BlockId(block.block()),
+                                 .server = ServerId(shard.server()),
+                                 .hindrance = plan_shard(block, shard, risk)});
       }
     }
-    return std::move(planned_);
+    return std::move(plan_);
   }
 
  private:
-  bool takes(const RepairServer& server) const {
-    return server.state == wire::LIVE && server.reachable && server.rebuilding < limits_.per_target;
-  }
+  static bool is_up(const RepairServer& server) { return server.state == wire::LIVE && server.reachable; }
+  bool takes(const RepairServer& server) const { return is_up(server) && server.rebuilding < limits_.per_target; }
 
   // And not its server.
   bool leaves_its_disk(const wire::Shard& shard) const {
@@ -52,34 +58,43 @@ class Planner {
     return shard.condition() == wire::Shard::LEAVING && holder != nullptr && holder->state == wire::LIVE;
   }
 
-  bool is_due(const wire::BlockRow& block, const wire::Shard& shard, Risk risk) const {
-    if (is_reserved(block, shard.index())) return false;
-    const bool leaving = shard.condition() == wire::Shard::LEAVING;
-    if (is_intact(shard) && !leaving) return false;
-    if (shard.condition() != wire::Shard::UNREACHABLE) return !leaving || !cautious_;
-    if (risk == Risk::kNoSpare) return true;
-    if (cautious_) return false;
-    if (risk == risk_of_spares(1)) return true;
+  // What time may change.
+  Hindrance wait_of(const wire::Shard& shard, Risk risk) const {
+    if (shard.condition() == wire::Shard::LEAVING) {
+      return cautious_ ? wire::RepairHindrance::MANY_VANISHED : wire::RepairHindrance::NONE;
+    }
+    if (shard.condition() != wire::Shard::UNREACHABLE || risk == Risk::kNoSpare) return wire::RepairHindrance::NONE;
+    if (cautious_) return wire::RepairHindrance::MANY_VANISHED;
+    if (risk == risk_of_spares(1)) return wire::RepairHindrance::NONE;
     const RepairServer* server = find_server(situation_.servers, shard.server());
-    return server == nullptr || situation_.now_ms - server->state_since_ms >= limits_.grace.count();
+    const bool over = server == nullptr || situation_.now_ms - server->state_since_ms >= limits_.grace.count();
+    return over ? wire::RepairHindrance::NONE : wire::RepairHindrance::GRACE;
   }
 
-  void plan_shard(wire::BlockRow& block, const wire::Shard& shard) {
+  // Plans the repair, or says what hinders it.
+  Hindrance plan_shard(wire::BlockRow& block, const wire::Shard& shard, Risk risk) {
+    if (risk == Risk::kLost) return wire::RepairHindrance::UNDECODABLE;
+    if (is_reserved(block, shard.index())) return wire::RepairHindrance::NONE;
+    const Hindrance wait = wait_of(shard, risk);
+    if (wait != wire::RepairHindrance::NONE) return wait;
+    if (situation_.under_way >= limits_.cluster) return wire::RepairHindrance::BUSY;
+    if (targets_ == 0) return any_up_ ? wire::RepairHindrance::BUSY : wire::RepairHindrance::TOO_FEW_SERVERS;
     const std::vector<wire::Shard> sources = repair_sources(block, ShardIndex(shard.index()), situation_.servers);
     const uint32_t needed = needed_shards(block);
-    if (sources.size() < needed) return;
+    if (sources.size() < needed) return wire::RepairHindrance::SOURCES_UNREACHABLE;
     const bool busy = std::any_of(sources.begin(), sources.begin() + needed, [&](const wire::Shard& source) {
       return find_server(situation_.servers, source.server())->reading >= limits_.per_source;
     });
-    if (busy) return;
+    if (busy) return wire::RepairHindrance::BUSY;
     const ServerId target = choose_target(block, shard);
-    if (target.is_none()) return;
-    planned_.push_back({.block = BlockId(block.block()),
-                        .index = ShardIndex(shard.index()),
-                        .target = target,
-                        .replaced_server = ServerId(shard.server()),
-                        .replaced_generation = ShardGeneration(shard.server() == 0 ? 0 : shard.generation())});
+    if (target.is_none()) return why_no_target(block, shard);
+    plan_.repairs.push_back({.block = BlockId(block.block()),
+                             .index = ShardIndex(shard.index()),
+                             .target = target,
+                             .replaced_server = ServerId(shard.server()),
+                             .replaced_generation = ShardGeneration(shard.server() == 0 ? 0 : shard.generation())});
     note_load(block, shard.index(), target, {sources.begin(), sources.begin() + needed});
+    return wire::RepairHindrance::NONE;
   }
 
   // What was planned counts for what is planned next.
@@ -94,6 +109,12 @@ class Planner {
     reservation.set_target(target.value());
   }
 
+  bool failed_lately(const wire::BlockRow& block, ServerId target) const {
+    const auto failed = situation_.failed_targets.find(BlockId(block.block()));
+    return failed != situation_.failed_targets.end() &&
+           std::ranges::find(failed->second, target) != failed->second.end();
+  }
+
   ServerId choose_target(const wire::BlockRow& block, const wire::Shard& shard) const {
     std::vector<ServerId> used;
     for (const wire::Shard& other : block.shards()) {
@@ -102,12 +123,11 @@ class Planner {
     for (const wire::RepairReservation& other : block.reservations()) used.emplace_back(other.target());
     std::vector<PlacementCandidate> candidates;
     std::vector<ServerId> excluded;
-    const auto failed = situation_.failed_targets.find(BlockId(block.block()));
-    if (failed != situation_.failed_targets.end()) excluded = failed->second;
     const bool move = leaves_its_disk(shard);
     for (const auto& [id, server] : situation_.servers) {
       const bool roomy = server.roomy || !move;
-      if (!takes(server) || !roomy || !may_host(block, shard.index(), id.value(), move)) excluded.push_back(id);
+      const bool fits = may_host(block, shard.index(), id.value(), move) && !failed_lately(block, id);
+      if (!takes(server) || !roomy || !fits) excluded.push_back(id);
       candidates.push_back(
           {.server = id, .rack = server.rack, .free_bytes = server.free_bytes, .load = server.rebuilding});
     }
@@ -117,16 +137,34 @@ class Planner {
     return chosen.empty() ? ServerId() : chosen.front();
   }
 
+  // What comes nearest to a target: one that only must be waited for, before one that lacks room.
+  Hindrance why_no_target(const wire::BlockRow& block, const wire::Shard& shard) const {
+    const bool move = leaves_its_disk(shard);
+    Hindrance why = wire::RepairHindrance::TOO_FEW_SERVERS;
+    for (const auto& [id, server] : situation_.servers) {
+      if (!is_up(server) || !may_host(block, shard.index(), id.value(), move)) continue;
+      if (server.free_bytes < shard.length() || (move && !server.roomy)) {
+        if (why == wire::RepairHindrance::TOO_FEW_SERVERS) why = wire::RepairHindrance::NO_ROOM;
+      } else if (!failed_lately(block, id)) {
+        return wire::RepairHindrance::BUSY;
+      } else {
+        why = wire::RepairHindrance::TARGETS_FAILED;
+      }
+    }
+    return why;
+  }
+
   RepairSituation situation_;
   const RepairLimits& limits_;
   bool cautious_;
+  bool any_up_;
   ptrdiff_t targets_;  // servers that take another repair: without one there is no use in looking further
-  std::vector<PlannedRepair> planned_;
+  RepairPlan plan_;
 };
 
 }  // namespace
 
-std::vector<PlannedRepair> plan_repairs(RepairSituation situation, const RepairLimits& limits) {
+RepairPlan plan_repairs(RepairSituation situation, const RepairLimits& limits) {
   return Planner(std::move(situation), limits).plan();
 }
 

@@ -11,7 +11,7 @@
 //   - a block whose sources cannot be reached now waits: unknown is not absent.
 //   - what a disk is to be rid of goes to servers with so much room that it is not moved on from there, or to another disk
 //     of its own server.
-// Each missing shard gets one target, and nothing else does (HDFS-14768).
+// Each missing shard gets one target, and nothing else does (HDFS-14768). Of each that gets none, the plan says why.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,7 @@
 
 #include "core/base/ids.h"
 #include "core/base/time.h"
+#include "core/wire/common.pb.h"
 #include "core/wire/state.pb.h"
 
 namespace dogfs {
@@ -66,8 +67,22 @@ struct RepairSituation {
   uint64_t seed = 0;
 };
 
+// A shard that is to be rebuilt or moved.
+struct ShardOutlook {
+  size_t position = 0;  // of its block in the situation
+  BlockId block;
+  ServerId server;  // that has it, or had it
+  // NONE: it is under way, or planned now.
+  wire::RepairHindrance::Reason hindrance = wire::RepairHindrance::NONE;
+};
+
+struct RepairPlan {
+  std::vector<PlannedRepair> repairs;
+  std::vector<ShardOutlook> outlook;  // in the order of the blocks
+};
+
 // Changes nothing but its own copy.
-std::vector<PlannedRepair> plan_repairs(RepairSituation situation, const RepairLimits& limits);
+RepairPlan plan_repairs(RepairSituation situation, const RepairLimits& limits);
 
 // Whether so many servers died of late that this is taken for a fault of the network.
 bool many_vanished(const std::map<ServerId, RepairServer>& servers, int64_t now_ms, const RepairLimits& limits);

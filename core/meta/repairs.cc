@@ -79,6 +79,7 @@ void Repairs::lead() {
   leader_since_ = parts_.env.clock.now();
   all_heard_ = false;
   at_risk_cursor_.clear();
+  survey_.clear();
   orders_.clear();
   finished_.clear();
   failed_.clear();
@@ -223,18 +224,34 @@ Result<Repairs::Picture> Repairs::look(const MetaTables& tables) const {
   DOGFS_TRY(Picture picture, look_at_repairs(tables));
   if (parts_.options.repair_candidates) {
     DOGFS_TRY(picture.at_risk, parts_.options.repair_candidates(tables));
-    return picture;
+  } else {
+    DOGFS_TRYV(look_at_risks(tables, picture));
   }
+  picture.survey_end = picture.at_risk.size();
+  return picture;
+}
+
+Status Repairs::look_at_risks(const MetaTables& tables, Picture& picture) const {
   std::string next;
   // What cannot be decoded stands last.
-  const KeyRange repairable{tables.keys().all_at_risk().begin, tables.keys().at_risk(Risk::kLost).begin};
-  DOGFS_TRY(picture.at_risk, blocks_in(tables, repairable, kWindowBlocks, next));
-  if (next.empty()) return picture;
-  const std::string from = std::max(next, at_risk_cursor_);
-  DOGFS_TRY(std::vector<wire::BlockRow> more,
-            blocks_in(tables, {from, repairable.end}, kWindowBlocks, picture.next_at_risk));
-  std::ranges::move(more, std::back_inserter(picture.at_risk));
-  return picture;
+  const KeyRange all = tables.keys().all_at_risk();
+  const std::string lost = tables.keys().at_risk(Risk::kLost).begin;
+  DOGFS_TRY(picture.at_risk, blocks_in(tables, {all.begin, lost}, kWindowBlocks, next));
+  const auto add = [&](const KeyRange& range, std::string& rest) -> Status {
+    DOGFS_TRY(std::vector<wire::BlockRow> more, blocks_in(tables, range, kWindowBlocks, rest));
+    std::ranges::move(more, std::back_inserter(picture.at_risk));
+    return ok();
+  };
+  picture.begins_pass = next.empty() || at_risk_cursor_.empty();
+  if (!picture.begins_pass) picture.survey_begin = picture.at_risk.size();
+  if (!next.empty()) {
+    DOGFS_TRYV(add({std::max(next, at_risk_cursor_), lost}, picture.next_at_risk));
+  }
+  // Nothing can be done about these, but it is said.
+  if (picture.next_at_risk.empty()) {
+    DOGFS_TRYV(add({lost, all.end}, next));
+  }
+  return ok();
 }
 
 std::optional<wire::ServerState> Repairs::judge(const wire::ChunkServerRow& row) const {
@@ -429,11 +446,12 @@ Task<void> Repairs::plan(const Picture& picture) {
   for (const auto& [block, failures] : failed_targets_) {
     for (const Failure& failure : failures) situation.failed_targets[block].push_back(failure.target);
   }
-  const std::vector<PlannedRepair> planned = plan_repairs(std::move(situation), parts_.options.repair_limits);
-  if (!planned.empty()) {
+  const RepairPlan plan = plan_repairs(std::move(situation), parts_.options.repair_limits);
+  survey(picture, plan);
+  if (!plan.repairs.empty()) {
     wire::Command command;
     command.mutable_start_repairs()->set_valid_ms(parts_.options.repair_validity.count());
-    for (const PlannedRepair& each : planned) {
+    for (const PlannedRepair& each : plan.repairs) {
       if (command.start_repairs().repairs_size() == kMaxRepairsPerCommand) break;
       wire::StartRepairs::Repair& repair = *command.mutable_start_repairs()->add_repairs();
       repair.set_block(each.block.value());
@@ -451,6 +469,12 @@ Task<void> Repairs::plan(const Picture& picture) {
   // The orders are of what is reserved by now.
   const Result<Picture> after = co_await parts_.reader.read<Picture>(&Repairs::look_at_repairs);
   if (after && parts_.is_leader()) make_orders(after.value());
+}
+
+void Repairs::survey(const Picture& picture, const RepairPlan& plan) {
+  if (picture.begins_pass) survey_.begin_pass();
+  survey_.add(plan.outlook, picture.survey_begin, picture.survey_end);
+  if (picture.next_at_risk.empty()) survey_.end_pass(parts_.env.clock.now());
 }
 
 void Repairs::make_orders(const Picture& picture) {

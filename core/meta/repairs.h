@@ -18,6 +18,7 @@
 #include "core/meta/leaving_shards.h"
 #include "core/meta/parts.h"
 #include "core/meta/repair_planner.h"
+#include "core/meta/repair_survey.h"
 #include "core/wire/meta.pb.h"
 
 namespace dogfs {
@@ -35,6 +36,8 @@ class Repairs {
 
   // Nothing is repaired or deleted yet: this leader does not know who is there.
   bool in_safe_mode() const;
+  // How repair gets on, as far as this leader has seen.
+  const RepairSurvey& survey() const { return survey_; }
 
   // What a chunk server said with its heartbeat, and what it is told in reply. Only on the leader.
   void hear(const wire::HeartbeatRequest& heartbeat);
@@ -52,6 +55,10 @@ class Repairs {
     std::vector<wire::BlockRow> reserved;
     std::vector<wire::BlockRow> at_risk;
     std::string next_at_risk;  // where the next round goes on
+    // Of these, those that the survey has not counted yet in this pass.
+    size_t survey_begin = 0;
+    size_t survey_end = 0;
+    bool begins_pass = true;
   };
   // A target that failed a repair gets no other of that block for a while.
   struct Failure {
@@ -64,6 +71,7 @@ class Repairs {
   // All but the blocks at risk.
   static Result<Picture> look_at_repairs(const MetaTables& tables);
   Result<Picture> look(const MetaTables& tables) const;
+  Status look_at_risks(const MetaTables& tables, Picture& picture) const;
   Task<void> judge_servers(const std::vector<wire::ChunkServerRow>& rows);
   std::optional<wire::ServerState> judge(const wire::ChunkServerRow& row) const;
   Task<void> end_maintenance(const Picture& picture);
@@ -74,6 +82,7 @@ class Repairs {
   Task<void> give_up(const Picture& picture);
   Task<void> add_leaving(Picture& picture);
   Task<void> plan(const Picture& picture);
+  void survey(const Picture& picture, const RepairPlan& plan);
   void make_orders(const Picture& picture);
   RepairSituation situation(const Picture& picture) const;
   wire::RepairOrder make_order(const wire::BlockRow& block, const wire::RepairReservation& reservation,
@@ -91,6 +100,7 @@ class Repairs {
   MonoTime leader_since_{};
   bool all_heard_ = false;
   std::string at_risk_cursor_;
+  RepairSurvey survey_;
   // By target, of the reservations in the rows.
   std::map<ServerId, std::vector<wire::RepairOrder>> orders_;
   // What targets said, to be put into the log.

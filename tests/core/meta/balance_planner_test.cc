@@ -102,6 +102,33 @@ TEST_F(BalancePlannerTest, ARackWithMoreThanTheParityGivesOneAway) {
   EXPECT_GE(move->target, ServerId(6));
 }
 
+TEST_F(BalancePlannerTest, ACrowdedRackWithoutAnotherToGoToIsStuck) {
+  using Spread = BalancePlanner::Spread;
+  const auto spread = [this] { return BalancePlanner(servers, 10).spread(block); };
+  add_servers(7, 50 * kShardBytes);
+  EXPECT_EQ(spread(), Spread::kFine);
+  for (const uint64_t id : {1, 2, 3}) servers[ServerId(id)].rack = "/crowded";
+  EXPECT_EQ(spread(), Spread::kCrowded);
+  for (const uint64_t id : {6, 7}) servers[ServerId(id)].takes_shards = false;
+  EXPECT_EQ(spread(), Spread::kStuck);
+  for (const uint64_t id : {6, 7}) servers[ServerId(id)] = {.rack = "/crowded", .takes_shards = true};
+  EXPECT_EQ(spread(), Spread::kStuck) << "more servers in the same rack are of no use";
+  servers[ServerId(1)].rack = "/r1";
+  EXPECT_EQ(spread(), Spread::kFine) << "as many as the code can spare";
+}
+
+TEST_F(BalancePlannerTest, WhatIsTooMuchForServersIsCounted) {
+  add_servers(4, 50 * kShardBytes);
+  EXPECT_EQ(BalancePlanner(servers, 10).excess().servers, 0u);
+  EXPECT_EQ(BalancePlanner(servers, 10).excess().bytes, 0u);
+  servers[ServerId(1)].used = 90 * kShardBytes;
+  servers[ServerId(2)].used = 10 * kShardBytes;
+  EXPECT_EQ(BalancePlanner(servers, 10).excess().servers, 1u);
+  EXPECT_EQ(BalancePlanner(servers, 10).excess().bytes, 30 * kShardBytes);
+  servers[ServerId(1)].takes_shards = false;
+  EXPECT_EQ(BalancePlanner(servers, 10).excess().servers, 2u) << "the mean is that of the others: 36";
+}
+
 TEST_F(BalancePlannerTest, ARackIsNotCrowdedForTheSakeOfSpace) {
   add_servers(6, 50 * kShardBytes);
   servers[ServerId(1)].used = 90 * kShardBytes;

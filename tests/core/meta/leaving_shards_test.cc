@@ -99,7 +99,7 @@ TEST_F(Leaving, ThePlannerMovesThemAndNothingElse) {
   std::set<PlacedShard> moves;
   for (wire::BlockRow& block : situation.blocks) leaving.mark(block, moves);
   EXPECT_THAT(moves, ElementsAre(listed(0, 1)));
-  const std::vector<PlannedRepair> planned = plan_repairs(situation, RepairLimits());
+  const std::vector<PlannedRepair> planned = plan_repairs(situation, RepairLimits()).repairs;
   ASSERT_THAT(planned, SizeIs(1));
   EXPECT_EQ(planned[0].index, ShardIndex(1));
   EXPECT_EQ(planned[0].replaced_server, listed(0, 1).server);

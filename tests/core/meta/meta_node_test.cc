@@ -267,6 +267,25 @@ TEST(MetaNode, DrainsAndRemovesServers) {
   EXPECT_EQ(cluster.status_of(cluster.leader()).servers(0).wanted(), wire::DRAINING);
   request.set_wanted(wire::REMOVED);
   EXPECT_EQ(cluster.ask(MessageType::kAdministerServer, request).error.code, ErrorCode::kConflict) << "by no force";
+  // It stays so for ever, and the status says why.
+  const auto held_up = [&cluster] {
+    cluster.beat();
+    cluster.world_.run_for(seconds(1));
+    const wire::ClusterStatusReply status = cluster.status_of(cluster.leader());
+    return status.hindrances_size() == 1 && status.servers(0).hindrances_size() == 1;
+  };
+  for (int i = 0; i < 10 && !held_up(); ++i) continue;
+  const wire::ClusterStatusReply stuck = cluster.status_of(cluster.leader());
+  ASSERT_EQ(stuck.hindrances_size(), 1) << stuck.ShortDebugString();
+  EXPECT_EQ(stuck.hindrances(0).reason(), wire::RepairHindrance::TOO_FEW_SERVERS);
+  EXPECT_EQ(stuck.hindrances(0).shards(), 1u);
+  EXPECT_EQ(stuck.shards_to_go(), 1u);
+  EXPECT_EQ(stuck.estimate_ms(), -1);
+  EXPECT_GE(stuck.surveyed_ms(), 0);
+  ASSERT_EQ(stuck.servers(0).hindrances_size(), 1);
+  EXPECT_EQ(stuck.servers(0).hindrances(0).reason(), wire::RepairHindrance::TOO_FEW_SERVERS);
+  EXPECT_EQ(stuck.servers(1).hindrances_size(), 0);
+  EXPECT_EQ(cluster.status_of((cluster.leader() + 1) % 3).surveyed_ms(), -1) << "only the leader knows";
 
   cluster.change([](wire::Mutation& mutation) { mutation.mutable_delete_()->set_path("/f"); });
   cluster.world_.run_for(seconds(2));
@@ -383,6 +402,8 @@ TEST(MetaNode, BalancingOrdersMovesFromTheTargetsAndEndsByItself) {
   run([&] { return status().balanced(); });
   EXPECT_EQ(status().threshold_percent(), 0u) << "there was no rack to go to";
   EXPECT_EQ(status().moves(), 0u);
+  EXPECT_EQ(status().crowded_blocks(), 1u);
+  EXPECT_EQ(status().stuck_blocks(), 1u);
 
   cluster.add_server(5);
   EXPECT_EQ(cluster.ask_for<wire::BalanceReply>(MessageType::kBalance, request).threshold_percent(), 10u);
@@ -400,6 +421,8 @@ TEST(MetaNode, BalancingOrdersMovesFromTheTargetsAndEndsByItself) {
   outcome.set_crc32c(ordered.repairs(0).crc32c());
   cluster.ask(MessageType::kHeartbeat, done);
   run([&] { return status().balanced(); });
+  EXPECT_EQ(status().crowded_blocks(), 0u);
+  EXPECT_EQ(status().stuck_blocks(), 0u);
   wire::BalanceRequest stop;
   stop.set_action(wire::BalanceRequest::STOP);
   EXPECT_EQ(cluster.ask(MessageType::kBalance, stop).error.code, ErrorCode::kOk) << "it is off already";

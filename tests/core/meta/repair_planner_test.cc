@@ -13,6 +13,7 @@
 namespace dogfs {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -58,7 +59,13 @@ class Planner : public ::testing::Test {
       }
     }
   }
-  std::vector<PlannedRepair> plan() const { return plan_repairs(situation, limits); }
+  std::vector<PlannedRepair> plan() const { return plan_repairs(situation, limits).repairs; }
+  // Of each shard that is to be rebuilt or moved.
+  std::vector<wire::RepairHindrance::Reason> hindrances() const {
+    std::vector<wire::RepairHindrance::Reason> reasons;
+    for (const ShardOutlook& shard : plan_repairs(situation, limits).outlook) reasons.push_back(shard.hindrance);
+    return reasons;
+  }
 
   static constexpr milliseconds kLong = std::chrono::hours(2);
   RepairSituation situation;
@@ -232,6 +239,86 @@ TEST_F(Planner, ABlockThatCannotBeDecodedIsLeftAlone) {
   EXPECT_THAT(plan(), IsEmpty());
 }
 
+TEST_F(Planner, SaysWhatIsUnderWayAndWhoseServerMayComeBack) {
+  situation.blocks = {make_block(1)};
+  kill(2, kLong);
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::NONE));
+  wire::RepairReservation& reservation = *situation.blocks[0].add_reservations();
+  reservation.set_index(1);
+  reservation.set_target(9);
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::NONE));
+  wire::BlockRow wide = make_block(2);
+  wide.mutable_policy()->set_parity_shards(3);
+  wire::Shard& extra = *wide.add_shards();
+  extra = wide.shards(4);
+  extra.set_index(5);
+  extra.set_server(6);
+  situation.blocks = {wide};
+  kill(2, std::chrono::minutes(1));
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::GRACE));
+  for (const uint64_t server : {7, 8, 9}) kill(server, std::chrono::minutes(1));
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::MANY_VANISHED));
+}
+
+TEST_F(Planner, SaysThatThereAreTooFewServers) {
+  situation.blocks = {make_block(1)};
+  kill(2, kLong);
+  for (const uint64_t server : {6, 7, 8}) situation.servers.at(ServerId(server)).reachable = false;
+  for (const uint64_t server : {9, 10}) situation.servers.at(ServerId(server)).state = wire::DRAINING;
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::TOO_FEW_SERVERS));
+  for (auto& [id, server] : situation.servers) server.state = wire::MAINTENANCE;
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::TOO_FEW_SERVERS)) << "none takes any";
+}
+
+TEST_F(Planner, SaysThatThereIsNoRoom) {
+  situation.blocks = {make_block(1)};
+  kill(2, kLong);
+  for (uint64_t id = 7; id <= 10; ++id) situation.servers.erase(ServerId(id));
+  situation.servers.at(ServerId(6)).free_bytes = 999;
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::NO_ROOM));
+  situation.servers.at(ServerId(6)).free_bytes = 1000;
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::NONE));
+}
+
+TEST_F(Planner, SaysThatWhatLeavesItsDiskNeedsMoreRoomThanThat) {
+  situation.blocks = {make_block(1)};
+  situation.blocks[0].mutable_shards(1)->set_condition(wire::Shard::LEAVING);
+  for (auto& [id, server] : situation.servers) server.roomy = false;
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::NO_ROOM));
+}
+
+TEST_F(Planner, SaysThatWhoCouldTakeItFailedOrIsBusy) {
+  situation.blocks = {make_block(1)};
+  kill(2, kLong);
+  for (uint64_t id = 8; id <= 10; ++id) situation.servers.erase(ServerId(id));
+  situation.failed_targets[BlockId(1)] = {ServerId(6)};
+  situation.servers.at(ServerId(7)).free_bytes = 0;
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::TARGETS_FAILED));
+  situation.servers.at(ServerId(7)).free_bytes = 1 << 20;
+  situation.servers.at(ServerId(7)).rebuilding = limits.per_target;
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::BUSY));
+  situation.failed_targets.clear();
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::NONE));
+  situation.servers.at(ServerId(6)).rebuilding = limits.per_target;
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::BUSY)) << "all targets are";
+  situation.servers.at(ServerId(6)).rebuilding = 0;
+  situation.under_way = limits.cluster;
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::BUSY)) << "the cluster is";
+  situation.under_way = 0;
+  for (const uint64_t server : {1, 3, 4, 5}) situation.servers.at(ServerId(server)).reading = limits.per_source;
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::BUSY)) << "the sources are";
+}
+
+TEST_F(Planner, SaysThatTheRestOfTheBlockIsOutOfReachOrGone) {
+  situation.blocks = {make_block(1)};
+  kill(2, kLong);
+  for (const uint64_t server : {3, 4}) situation.servers.at(ServerId(server)).reachable = false;
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::SOURCES_UNREACHABLE));
+  for (const uint64_t server : {3, 4}) kill(server, kLong);
+  EXPECT_THAT(hindrances(), testing::Each(wire::RepairHindrance::UNDECODABLE));
+  EXPECT_THAT(hindrances(), SizeIs(3));
+}
+
 TEST_F(Planner, AShardThatIsOnlyToBeMovedIsCopiedFromItself) {
   wire::BlockRow block = make_block(1);
   block.mutable_shards(4)->set_condition(wire::Shard::LEAVING);
@@ -268,7 +355,8 @@ RC_GTEST_PROP(PlannerProperty, EveryRepairIsWithinTheLimitsAndFits, ()) {
     }
     situation.blocks.push_back(block);
   }
-  const std::vector<PlannedRepair> planned = plan_repairs(situation, limits);
+  const RepairPlan plan = plan_repairs(situation, limits);
+  const std::vector<PlannedRepair>& planned = plan.repairs;
   RC_ASSERT(planned.size() <= limits.cluster);
   std::map<ServerId, uint32_t> rebuilding;
   std::set<std::pair<BlockId, ServerId>> placed;
@@ -286,7 +374,16 @@ RC_GTEST_PROP(PlannerProperty, EveryRepairIsWithinTheLimitsAndFits, ()) {
     RC_ASSERT(situation.servers.at(repair.target).state == wire::LIVE);
     RC_ASSERT(situation.servers.at(repair.target).reachable);
   }
-  RC_ASSERT(plan_repairs(situation, limits) == planned);
+  RC_ASSERT(plan_repairs(situation, limits).repairs == planned);
+  // Every shard in need is spoken of, and those without a hindrance are those that are planned.
+  size_t in_need = 0;
+  for (const wire::BlockRow& block : situation.blocks) {
+    in_need += static_cast<size_t>(std::ranges::count_if(
+        block.shards(), [](const wire::Shard& shard) { return shard.condition() != wire::Shard::INTACT; }));
+  }
+  RC_ASSERT(plan.outlook.size() == in_need);
+  const auto free = std::ranges::count(plan.outlook, wire::RepairHindrance::NONE, &ShardOutlook::hindrance);
+  RC_ASSERT(static_cast<size_t>(free) == planned.size());
 }
 
 }  // namespace
