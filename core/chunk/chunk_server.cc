@@ -185,6 +185,7 @@ Membership::Load ChunkServer::Impl::load() const {
   for (const auto& disk : disks_) {
     wire::DiskInfo info = disk->describe();
     info.set_shards(table_.sealed_on(disk->number()));
+    scrubber_.describe(disk->number(), info);
     // What a disk that is taken out holds is on its way elsewhere.
     if (!disk->bad()) {
       load.space.total_bytes += info.total_bytes();

@@ -128,6 +128,8 @@ void Identity::miss(const wire::KnownDisk& disk) {
   info.set_state(wire::DiskInfo::MISSING);
   info.set_total_bytes(disk.total_bytes());
   info.set_alarm("missing: the server was started without it");
+  info.set_last_scrub_ms(-1);
+  info.set_all_read_ms(-1);
   env_.log.error("chunk", "disk {} is missing: the server was started without it", disk.name());
 }
 

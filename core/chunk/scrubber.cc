@@ -53,6 +53,17 @@ int64_t Scrubber::last_pass_ms() const {
   return passes_.empty() ? -1 : wall_ms() - oldest;
 }
 
+// What stands before the cursor was read by the pass that is under way, and the rest by the last full one: nothing longer
+// ago than that one began. What was written since then was read by nobody yet, and is younger.
+void Scrubber::describe(size_t disk, wire::DiskInfo& info) const {
+  info.set_last_scrub_ms(-1);
+  info.set_all_read_ms(-1);
+  if (disk >= passes_.size()) return;
+  const wire::ScrubProgress& progress = passes_[disk]->progress;
+  if (progress.finished_wall_ms() > 0) info.set_last_scrub_ms(wall_ms() - progress.finished_wall_ms());
+  if (progress.full_began_wall_ms() > 0) info.set_all_read_ms(wall_ms() - progress.full_began_wall_ms());
+}
+
 Task<void> Scrubber::load(Pass* pass) {
   const std::shared_ptr<const KvReader> store = pass->disk->records().snapshot();
   Result<std::optional<std::string>> value = std::optional<std::string>();
@@ -108,6 +119,7 @@ Task<bool> Scrubber::run_pass(Pass* pass) {
   }
   pass->progress.clear_next();
   pass->progress.set_finished_wall_ms(wall_ms());
+  pass->progress.set_full_began_wall_ms(pass->progress.began_wall_ms());
   co_await save(pass);
   // Also where there is nothing to read: others get their turn.
   co_return co_await stop_.sleep(milliseconds(1));

@@ -30,6 +30,8 @@ class Scrubber {
   void verify_soon(const std::vector<ShardKey>& keys);
   // How long ago the oldest of the disks' last full passes ended; -1 if one never did.
   int64_t last_pass_ms() const;
+  // Says of that disk when its last full pass ended and began; -1 of one that had none.
+  void describe(size_t disk, wire::DiskInfo& info) const;
 
  private:
   struct Pass {

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
+
 #include "core/chunk/token_bucket.h"
 #include "tests/core/chunk/chunk_world.h"
 
@@ -88,6 +90,29 @@ TEST_F(ScrubberTest, TheLastPassIsRememberedOverARestart) {
   const size_t before = w_.meta.heartbeats.size();
   ASSERT_TRUE(w_.world.run_until([&] { return w_.meta.heartbeats.size() > before; }, kPatience));
   EXPECT_GE(w_.meta.heartbeats.back().last_scrub_ms(), 0);
+}
+
+TEST_F(ScrubberTest, EachDiskSaysSinceWhenAllOfItWasRead) {
+  const auto last = [this] {
+    return w_.meta.heartbeats.empty() || w_.meta.heartbeats.back().disks().empty() ? wire::DiskInfo()
+                                                                                   : w_.meta.heartbeats.back().disks(0);
+  };
+  ASSERT_TRUE(w_.world.run_until([&] { return last().last_scrub_ms() > 0; }, kPatience));
+  // A pass each ten seconds, which takes a moment: what it read last is as old as its begin.
+  int64_t oldest = 0;
+  for (int i = 0; i < 40; ++i) {
+    w_.world.run_for(seconds(1));
+    EXPECT_GE(last().all_read_ms(), last().last_scrub_ms());
+    EXPECT_GE(last().last_scrub_ms(), 0);
+    oldest = std::max(oldest, last().all_read_ms());
+  }
+  EXPECT_GE(oldest, 9'000);
+  EXPECT_LE(oldest, 30'000);
+  w_.restart(sim::CrashKind::kProcess);
+  ASSERT_TRUE(w_.wait_registered());
+  const size_t before = w_.meta.heartbeats.size();
+  ASSERT_TRUE(w_.world.run_until([&] { return w_.meta.heartbeats.size() > before; }, kPatience));
+  EXPECT_GE(last().all_read_ms(), 0) << "it is remembered";
 }
 
 TEST_F(LazyScrubberTest, WhatAReaderSuspectsIsLookedAtAtOnce) {
