@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "runtime/cli/admin.h"
+#include "runtime/cli/balance_report.h"
+#include "runtime/cli/hindrance.h"
 #include "runtime/cli/inspect.h"
 #include "runtime/cli/names.h"
 #include "runtime/cli/units.h"
@@ -72,6 +74,13 @@ std::string describe_work(const wire::AdminReport& report) {
   const wire::ClusterStatusReply& status = report.status();
   std::string text = fmt::format("repairs      {} shards under way{}\n", status.repairs(),
                                  status.safe_mode() ? "; in safe mode: waiting for the servers" : "");
+  if (status.shards_to_go() > 0) {
+    text += fmt::format("  to go      {} shards, {}", status.shards_to_go(), describe_estimate(status.estimate_ms()));
+    text += status.shards_per_hour() > 0 ? fmt::format(", {} an hour\n", status.shards_per_hour()) : "\n";
+  }
+  for (const wire::RepairHindrance& hindrance : status.hindrances()) {
+    text += fmt::format("  held up    {}\n", describe_hindrance(hindrance));
+  }
   text += fmt::format("garbage      {} shards to be deleted\n", status.garbage_shards());
   text += fmt::format("trash        {} deleted paths are kept; ", status.trash_entries());
   text += status.trash_ms() == 0
@@ -79,9 +88,7 @@ std::string describe_work(const wire::AdminReport& report) {
               : fmt::format("what is deleted stays for {}\n", format_duration(milliseconds(status.trash_ms())));
   text += fmt::format("quotas       {} directories have one\n", status.quotas());
   if (!report.has_balance()) return text;
-  const uint32_t threshold = report.balance().threshold_percent();
-  return text + "balancing    " + (threshold == 0 ? "off" : fmt::format("to within {} % of the mean", threshold)) +
-         "\n";
+  return text + "balancing    " + describe_balancing(report.balance()) + "\n";
 }
 
 std::string describe_group(const wire::AdminReport& report) {
@@ -119,7 +126,7 @@ std::string describe_servers(const wire::AdminReport& report) {
   return text;
 }
 
-constexpr const char* kDiskRow = "  {:>3}  {:<32} {:<12} {:>9} {:>8} {:>7} {:>7} {:>7}  {}\n";
+constexpr const char* kDiskRow = "  {:>3}  {:<32} {:<12} {:>9} {:>8} {:>7} {:>7} {:>7} {:>11} {:>11}  {}\n";
 
 std::string describe_disks(const wire::AdminReport& report) {
   std::string text;
@@ -132,12 +139,14 @@ std::string describe_disks(const wire::AdminReport& report) {
           fmt::format(fmt::runtime(kDiskRow), server.server(), printable(disk.name()), disk_state_name(disk.state()),
                       disk.shards(), disk.errors(), human_bytes(disk.total_bytes()), human_bytes(disk.free_bytes()),
                       percent(disk.total_bytes() - std::min(disk.free_bytes(), disk.total_bytes()), disk.total_bytes()),
+                      ago(disk.last_scrub_ms()), ago(disk.all_read_ms()),
                       disk.alarm().empty() ? "" : "ALARM: " + printable(disk.alarm()));
     }
   }
   return fmt::format("disks        {} of the servers that were heard of, {} with an alarm\n", disks,
                      report.disk_alarms()) +
-         fmt::format(fmt::runtime(kDiskRow), "ID", "DISK", "STATE", "SHARDS", "ERRORS", "SPACE", "FREE", "USED %", "") +
+         fmt::format(fmt::runtime(kDiskRow), "ID", "DISK", "STATE", "SHARDS", "ERRORS", "SPACE", "FREE", "USED %",
+                     "SCRUBBED", "OLDEST", "") +
          text;
 }
 

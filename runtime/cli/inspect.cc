@@ -7,6 +7,7 @@
 
 #include "core/client/file_block.h"
 #include "runtime/cli/block_health.h"
+#include "runtime/cli/hindrance.h"
 #include "runtime/cli/names.h"
 #include "runtime/cli/paths.h"
 #include "runtime/cli/units.h"
@@ -111,6 +112,12 @@ void print_repairs(const wire::ClusterStatusReply& status) {
   if (text.empty()) text = "nothing, ";
   print(fmt::format("to repair: {}{} shards under way{}\n", text, status.repairs(),
                     status.safe_mode() ? "; in safe mode: waiting for the servers" : ""));
+  if (status.shards_to_go() > 0) {
+    print(fmt::format("  {} shards to go, {}\n", status.shards_to_go(), describe_estimate(status.estimate_ms())));
+  }
+  for (const wire::RepairHindrance& hindrance : status.hindrances()) {
+    print(fmt::format("  held up: {}\n", describe_hindrance(hindrance)));
+  }
 }
 
 void print_servers(const wire::ClusterStatusReply& status) {

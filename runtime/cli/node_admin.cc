@@ -7,6 +7,9 @@
 #include <utility>
 
 #include "core/env/sync.h"
+#include "runtime/cli/balance_report.h"
+#include "runtime/cli/drain_watch.h"
+#include "runtime/cli/hindrance.h"
 #include "runtime/cli/inspect.h"
 #include "runtime/cli/units.h"
 
@@ -28,6 +31,9 @@ std::string describe_state(const wire::ChunkServerInfo& server) {
   }
   if (server.blocks() == 0) return text + ", empty";
   if (server.blocks() > 0) text += fmt::format(", has shards of {} blocks", server.blocks());
+  if (server.shards_to_go() > 0) {
+    text += fmt::format(", {} to go, {}", server.shards_to_go(), describe_estimate(server.estimate_ms()));
+  }
   return text;
 }
 
@@ -65,10 +71,19 @@ Task<std::vector<wire::ChunkServerInfo>> administer(Session& session, NodeOption
   co_return changed;
 }
 
-// Shows what is left to move off `server`, and for how long, until it is empty.
+std::string describe_progress(const wire::ChunkServerInfo& server, int64_t blocks_at_first) {
+  std::string text = fmt::format("{}: {} of {} blocks are left, {}\n", server.address(), server.blocks(),
+                                 blocks_at_first, describe_estimate(server.estimate_ms()));
+  for (const wire::RepairHindrance& hindrance : server.hindrances()) {
+    text += fmt::format("  held up: {}\n", describe_hindrance(hindrance));
+  }
+  return text;
+}
+
+// Shows what is left to move off `server`, and for how long, until it is empty or never will be.
 Task<void> wait_until_empty(Session& session, wire::ChunkServerInfo server) {
-  const MonoTime begin = session.env().clock.now();
-  MonoTime next_report = begin;
+  MonoTime next_report = session.env().clock.now();
+  DrainWatch watch;
   while (!session.interrupted()) {
     const Result<wire::ClusterStatusReply> status = co_await session.client().status(true);
     const MonoTime now = session.env().clock.now();
@@ -84,26 +99,21 @@ Task<void> wait_until_empty(Session& session, wire::ChunkServerInfo server) {
       print(fmt::format("{}: empty\n", server.address()));
       co_return;
     }
+    if (seen != nullptr && status.value().surveyed_ms() >= 0) {
+      watch.see(*seen, now);
+    } else {
+      watch.see_nothing();
+    }
+    if (seen != nullptr && watch.stuck(now)) {
+      session.fail(server.address(), Error(ErrorCode::kConflict, describe_stuck_drain(*seen)));
+      co_return;
+    }
     if (seen != nullptr && now >= next_report) {
       next_report = now + kReportInterval;
-      const int64_t moved = std::max<int64_t>(server.blocks() - seen->blocks(), 0);
-      std::string left = fmt::format("{}: {} of {} blocks are left", server.address(), seen->blocks(), server.blocks());
-      if (moved > 0) left += fmt::format(", about {}", format_duration((now - begin) / moved * seen->blocks()));
-      print(left + "\n");
+      print(describe_progress(*seen, server.blocks()));
     }
     co_await sleep_for(session.env().clock, kPollInterval);
   }
-}
-
-std::string describe_balancing(const wire::BalanceReply& reply) {
-  std::string text = fmt::format("off, {} shards moved", reply.moves());
-  if (reply.balanced()) return text + ": balanced, nothing is left to move";
-  if (reply.threshold_percent() == 0) return text;
-  text = fmt::format("on, to within {} % of the mean; {} shards moved; {} of {} blocks seen in this pass",
-                     reply.threshold_percent(), reply.moves(), reply.blocks_seen(), reply.blocks());
-  if (reply.measuring()) text += ", which only measures";
-  if (reply.waiting()) text += "; waiting for repairs, or for servers to be heard of";
-  return text;
 }
 
 Task<void> ask_balancer(Session& session, BalanceOptions options, wire::BalanceRequest request) {
@@ -132,6 +142,9 @@ Task<void> list_servers(Session& session, NodeOptions options) {
       print(fmt::format("{:>4}  {:<24} {:<16} {:>6} free of {:>6}  {}, {}\n", server.server(), server.address(),
                         server.rack(), human_bytes(server.free_bytes()), human_bytes(server.total_bytes()),
                         describe_state(server), describe_last_heartbeat(server)));
+      for (const wire::RepairHindrance& hindrance : server.hindrances()) {
+        print(fmt::format("      held up: {}\n", describe_hindrance(hindrance)));
+      }
     }
   }
 }

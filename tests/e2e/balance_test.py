@@ -32,13 +32,20 @@ class Balance(unittest.TestCase):
             self.assertEqual(self.most_in_one_rack(cluster), 5)
             # Every server has a shard of each block: there is nowhere to go.
             self.assertGreater(int(balance(cluster, "start")["threshold_percent"]), 0)
-            self.assertEqual(int(self.wait_balanced(cluster)["moves"]), 0)
+            ended = self.wait_balanced(cluster)
+            self.assertEqual(int(ended["moves"]), 0)
+            self.assertGreater(int(ended["stuck_blocks"]), 0)
+            self.assertEqual(ended["stuck_blocks"], ended["crowded_blocks"])
+            said = cluster.dogfs("admin", "balance", "status").stdout.decode()
+            self.assertIn("have no other rack to go to: add servers in other racks", said)
 
             for number, port in enumerate(free_ports(3)):
                 self.add_server(cluster, f"chunk-{10 + number}", f"127.0.0.1:{port}")
             cluster.wait_ready()
             balance(cluster, "start", "--threshold", "5")
-            self.assertGreater(int(self.wait_balanced(cluster)["moves"]), 0)
+            ended = self.wait_balanced(cluster)
+            self.assertGreater(int(ended["moves"]), 0)
+            self.assertEqual(int(ended["crowded_blocks"]), 0)
             self.assertLessEqual(self.most_in_one_rack(cluster), PARITY)
             self.assertIn(b" 0 degraded, 0 at risk, 0 lost", cluster.dogfs("fsck").stdout)
             for path, content in self.contents.items():

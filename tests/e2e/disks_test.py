@@ -58,6 +58,8 @@ class Disks(unittest.TestCase):
             wait_for("its shards", lambda: int(self.disk(number)["shards"]) == len(shard_files(directory)))
             self.assertEqual(self.disk(number)["state"], "WORKING")
             self.assertEqual(self.disk(number)["alarm"], "")
+            self.assertGreaterEqual(int(self.disk(number)["last_scrub_ms"]), 0)
+            self.assertGreaterEqual(int(self.disk(number)["all_read_ms"]), int(self.disk(number)["last_scrub_ms"]))
         report = self.cluster.json("admin", "report")[0]
         self.assertEqual(int(report["disk_alarms"]), 0)
         self.assertEqual(sum(len(server["disks"]) for server in report["status"]["servers"]), 10)
@@ -71,6 +73,7 @@ class Disks(unittest.TestCase):
         moved = self.disks[1].rename(self.cluster.directory / "not-mounted")
         self.restart()
         self.wait_for_state(1, "EMPTY")
+        self.assertEqual(self.disk(1)["last_scrub_ms"], "-1")
         self.assertRegex(self.text("status"), rf"ALARM: {self.disks[1]}: came up empty")
         self.assertEqual(int(self.cluster.json("admin", "report")[0]["disk_alarms"]), 1)
         self.assertIn("1 with an alarm", self.text("admin", "report"))

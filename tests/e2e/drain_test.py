@@ -37,6 +37,7 @@ class Drain(unittest.TestCase):
                 cluster.dogfs("put", "-", f"/files/{i}", stdin=self.contents[f"/files/{i}"])
             self.drain_and_remove(cluster)
             self.refuse_what_cannot_be(cluster)
+            self.end_a_drain_that_is_stuck(cluster)
             self.be_away(cluster)
 
     def drain_and_remove(self, cluster):
@@ -62,6 +63,21 @@ class Drain(unittest.TestCase):
         self.assertIn("SERVER", node(cluster, "drain", code=EXIT_USAGE))
         for period in ("2", "0s", "40d", "soon"):
             node(cluster, "maintenance", cluster.chunks[1].address, "--for", period, code=EXIT_USAGE)
+
+    # By force it begins all the same. Small blocks have fewer shards, and go; of the others nothing can be moved.
+    def end_a_drain_that_is_stuck(self, cluster):
+        victim = cluster.chunks[1]
+        said = node(cluster, "drain", victim.address, "--force", "--wait", code=EXIT_FAILED)
+        self.assertIn("it cannot be emptied", said)
+        self.assertIn("every server that takes shards has one of the block already: add servers", said)
+        listed = servers(cluster)[victim.address]
+        self.assertEqual([each["reason"] for each in listed["hindrances"]], ["TOO_FEW_SERVERS"])
+        self.assertEqual(int(listed["blocks"]), int(listed["shards_to_go"]))
+        for words in (("status",), ("admin", "report"), ("admin", "node", "list")):
+            self.assertIn("add servers", cluster.dogfs(*words).stdout.decode(), words)
+        node(cluster, "return", victim.address)
+        wait_for("nothing to be held up", lambda: not cluster.status()["hindrances"], MOVE_S)
+        self.assertIn(HEALTHY, cluster.dogfs("fsck").stdout)
 
     def be_away(self, cluster):
         away, gone = cluster.chunks[1], cluster.chunks[2]

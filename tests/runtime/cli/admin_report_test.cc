@@ -98,11 +98,48 @@ TEST(AdminReport, DisksAreShownAndTheirAlarmsCounted) {
   EXPECT_THAT(text, Not(HasSubstr("empty\n\n")));
 }
 
+TEST(AdminReport, DisksSayWhenTheyWereReadThrough) {
+  wire::ClusterStatusReply status;
+  wire::ChunkServerInfo& of = *status.add_servers() = server(7, wire::LIVE, 300);
+  for (const char* name : {"/disk/a", "/disk/b"}) of.add_disks()->set_name(name);
+  of.mutable_disks(0)->set_last_scrub_ms(100'000);
+  of.mutable_disks(0)->set_all_read_ms(3'700'000);
+  of.mutable_disks(1)->set_last_scrub_ms(-1);
+  of.mutable_disks(1)->set_all_read_ms(-1);
+  const std::string text = describe_report(sum_up(status, wire::MembershipReply()));
+  EXPECT_THAT(text, testing::ContainsRegex("USED % +SCRUBBED +OLDEST"));
+  EXPECT_THAT(text, testing::ContainsRegex("/disk/a .* 1:40 ago 1:01:40 ago"));
+  EXPECT_THAT(text, testing::ContainsRegex("/disk/b .* - +-"));
+}
+
 TEST(AdminReport, BlocksAreCountedByWhatTheyCanBear) {
   EXPECT_EQ(report().blocks_whole(), 90u);
   EXPECT_THAT(describe_report(report()),
               HasSubstr("90 as they should be, 0 short with 2 spares, 3 short with 1 spares, 2 short with 0 spares, "
                         "4 to move, 1 LOST\n"));
+}
+
+TEST(AdminReport, WhatHoldsRepairUpIsSaid) {
+  wire::ClusterStatusReply status;
+  wire::RepairHindrance& hindrance = *status.add_hindrances();
+  hindrance.set_reason(wire::RepairHindrance::TOO_FEW_SERVERS);
+  hindrance.set_shards(12);
+  hindrance.set_block(7);
+  EXPECT_THAT(describe_report(sum_up(status, {})),
+              HasSubstr("  held up    12 shards, as of block 7: every server that takes shards has one of the block "
+                        "already: add servers\n"));
+}
+
+TEST(AdminReport, TheRepairQueueIsEstimated) {
+  wire::ClusterStatusReply status;
+  status.set_estimate_ms(-1);
+  EXPECT_THAT(describe_report(sum_up(status, {})), Not(HasSubstr("to go"))) << "nothing is";
+  status.set_shards_to_go(500);
+  EXPECT_THAT(describe_report(sum_up(status, {})), HasSubstr("500 shards, for how long is not known yet\n"));
+  status.set_estimate_ms(80'000);
+  status.set_shards_per_hour(22'500);
+  EXPECT_THAT(describe_report(sum_up(status, {})),
+              HasSubstr("  to go      500 shards, about 1:20 at the rate of late, 22500 an hour\n"));
 }
 
 TEST(AdminReport, QuotasAreCounted) {
