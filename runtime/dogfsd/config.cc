@@ -16,9 +16,20 @@ constexpr unsigned kMaxDevServers = 64;
 constexpr unsigned kMaxPatienceSeconds = 86'400;
 // Writers renew every 15 seconds (core/client/lease_keeper.h): a limit near that would take files from the living.
 constexpr unsigned kLeastLeaseSeconds = 20;
+// As many as a leader reads in a round, and as it orders of one server in a heartbeat (core/meta/repairs.cc).
+constexpr unsigned kMaxRepairs = 10'000;
+constexpr unsigned kMaxRepairsPerTarget = 64;
+constexpr unsigned kMaxMiBPerSecond = 65'536;
+constexpr unsigned kMaxScrubHours = 8'760;
 
 Error bad_flag(std::string_view flag, std::string_view why) {
   return Error(ErrorCode::kInvalidArgument, std::string(flag) + ": " + std::string(why));
+}
+
+// The flag's value, if it is from 1 to `most`.
+Result<unsigned> up_to(std::string_view flag, unsigned value, unsigned most, std::string_view unit) {
+  if (value == 0 || value > most) return bad_flag(flag, fmt::format("1 to {} {}", most, unit));
+  return value;
 }
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
@@ -74,6 +85,27 @@ Result<LogLevel> check_log_level(const CommonFlags& common) {
   Result<LogLevel> level = parse_log_level(common.log_level);
   if (!level) return bad_flag("--log-level", level.error().detail);
   return level;
+}
+
+Status check_repairs(const MetaFlags& flags, MetaConfig& config) {
+  DOGFS_TRY(config.repairs, up_to("--repairs", flags.repairs, kMaxRepairs, "shards"));
+  DOGFS_TRY(config.repairs_per_target,
+            up_to("--repairs-per-target", flags.repairs_per_target, kMaxRepairsPerTarget, "shards"));
+  DOGFS_TRY(config.repairs_per_source, up_to("--repairs-per-source", flags.repairs_per_source, kMaxRepairs, "shards"));
+  return ok();
+}
+
+Status check_rates(const ChunkFlags& flags, ChunkConfig& config) {
+  DOGFS_TRY(const uint64_t repair, up_to("--repair-rate", flags.repair_mib_per_s, kMaxMiBPerSecond, "MiB/s"));
+  DOGFS_TRY(const uint64_t scrub, up_to("--scrub-rate", flags.scrub_mib_per_s, kMaxMiBPerSecond, "MiB/s"));
+  DOGFS_TRY(const unsigned interval, up_to("--scrub-interval", flags.scrub_interval_h, kMaxScrubHours, "hours"));
+  config.repair_bytes_per_s = repair * kMiB;
+  config.scrub_bytes_per_s = scrub * kMiB;
+  config.scrub_interval = std::chrono::hours(interval);
+  DOGFS_TRY(config.repairs, up_to("--repairs", flags.repairs, kMaxRepairsPerTarget, "shards"));
+  DOGFS_TRY(config.repairs_per_disk,
+            up_to("--repairs-per-disk", flags.repairs_per_disk, flags.repairs, "shards, as many as --repairs"));
+  return ok();
 }
 
 }  // namespace
@@ -132,6 +164,7 @@ Result<MetaConfig> check_meta(const MetaFlags& flags, const CommonFlags& common)
     return bad_flag("--dead-after", "1 to 86400 seconds");
   }
   if (flags.repair_grace_s > kMaxPatienceSeconds) return bad_flag("--repair-grace", "at most 86400 seconds");
+  DOGFS_TRYV(check_repairs(flags, config));
   if (flags.lease_limit_s < kLeastLeaseSeconds || flags.lease_limit_s > kMaxPatienceSeconds) {
     return bad_flag("--lease-limit", fmt::format("{} to {} seconds", kLeastLeaseSeconds, kMaxPatienceSeconds));
   }
@@ -166,6 +199,7 @@ Result<ChunkConfig> check_chunk(const ChunkFlags& flags, const CommonFlags& comm
   if (flags.directories.size() > kMaxDisksPerServer) {
     return bad_flag("--dir", fmt::format("more than {} disks", kMaxDisksPerServer));
   }
+  DOGFS_TRYV(check_rates(flags, config));
   config.listen = Address{flags.listen};
   config.meta_nodes = std::move(meta).value();
   config.directories = flags.directories;

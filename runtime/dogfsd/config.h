@@ -32,6 +32,9 @@ struct MetaFlags {
   unsigned lease_drift_bound_ms = 0;  // 0: no leases
   unsigned dead_after_s = 30;
   unsigned repair_grace_s = 300;
+  unsigned repairs = 256;
+  unsigned repairs_per_target = 8;
+  unsigned repairs_per_source = 32;
   unsigned lease_limit_s = 60;
   uint64_t log_entries = kKeptLogEntries;
 };
@@ -44,6 +47,11 @@ struct ChunkFlags {
   std::string rack = "/default";
   std::string port_file;
   bool accept_disks = false;
+  unsigned repair_mib_per_s = 64;
+  unsigned repairs = 8;
+  unsigned repairs_per_disk = 4;
+  unsigned scrub_mib_per_s = 8;
+  unsigned scrub_interval_h = 24;
 };
 
 struct DevFlags {
@@ -63,6 +71,10 @@ struct MetaConfig {
   std::string directory;
   Duration dead_after = seconds(30);
   milliseconds repair_grace = seconds(300);
+  // Repairs under way: in the cluster, to one chunk server, and reading from one.
+  uint32_t repairs = 256;
+  uint32_t repairs_per_target = 8;
+  uint32_t repairs_per_source = 32;
   milliseconds lease_limit = seconds(60);
   size_t log_entries = kKeptLogEntries;
   std::string cluster;
@@ -76,6 +88,11 @@ struct ChunkConfig {
   std::vector<std::string> directories;  // one a disk
   std::string rack;
   bool accept_disks = false;
+  uint64_t repair_bytes_per_s = 64 * kMiB;  // read for repairs while clients are at work
+  uint32_t repairs = 8;                     // at once
+  uint32_t repairs_per_disk = 4;
+  uint64_t scrub_bytes_per_s = 8 * kMiB;  // of each disk
+  Duration scrub_interval = std::chrono::hours(24);
   std::string cluster;
   LogLevel log_level = LogLevel::kInfo;
 };

@@ -88,6 +88,15 @@ void define_healing(CLI::App& app, MetaFlags& flags) {
                  "Seconds that a dead server has to come back before blocks with two spares or more are repaired")
       ->envname("DOGFS_REPAIR_GRACE")
       ->capture_default_str();
+  app.add_option("--repairs", flags.repairs, "Shards that are rebuilt or moved at once in the whole cluster")
+      ->envname("DOGFS_REPAIRS")
+      ->capture_default_str();
+  app.add_option("--repairs-per-target", flags.repairs_per_target, "... of them, to one chunk server")
+      ->envname("DOGFS_REPAIRS_PER_TARGET")
+      ->capture_default_str();
+  app.add_option("--repairs-per-source", flags.repairs_per_source, "... and of those that read from one")
+      ->envname("DOGFS_REPAIRS_PER_SOURCE")
+      ->capture_default_str();
   app.add_option("--lease-limit", flags.lease_limit_s,
                  "Seconds after which the file of a writer that is not heard of is closed; 20 at least, since writers "
                  "renew every 15")
@@ -115,6 +124,26 @@ void define_chunk(CLI::App& app, ChunkFlags& flags) {
       ->envname("DOGFS_ACCEPT_DISKS");
   app.add_option("--port-file", flags.port_file, "File to write the address to, once this server serves")
       ->envname("DOGFS_PORT_FILE");
+}
+
+void define_background(CLI::App& app, ChunkFlags& flags) {
+  app.add_option(
+         "--repair-rate", flags.repair_mib_per_s,
+         "MiB/s that are read for repairs, here or of others, while clients are at work; without limit otherwise")
+      ->envname("DOGFS_REPAIR_RATE")
+      ->capture_default_str();
+  app.add_option("--repairs", flags.repairs, "Shards that are rebuilt here at once; further ones wait")
+      ->envname("DOGFS_REPAIRS")
+      ->capture_default_str();
+  app.add_option("--repairs-per-disk", flags.repairs_per_disk, "... of them, on one disk")
+      ->envname("DOGFS_REPAIRS_PER_DISK")
+      ->capture_default_str();
+  app.add_option("--scrub-rate", flags.scrub_mib_per_s, "MiB/s at which each disk is read through for damage")
+      ->envname("DOGFS_SCRUB_RATE")
+      ->capture_default_str();
+  app.add_option("--scrub-interval", flags.scrub_interval_h, "Hours from the begin of one reading to that of the next")
+      ->envname("DOGFS_SCRUB_INTERVAL")
+      ->capture_default_str();
 }
 
 void define_dev(CLI::App& app, DevFlags& flags) {
@@ -146,6 +175,7 @@ void define(CommandLine& line) {
   define_meta(*line.meta_command, line.meta);
   define_healing(*line.meta_command, line.meta);
   define_chunk(*line.chunk_command, line.chunk);
+  define_background(*line.chunk_command, line.chunk);
   define_dev(*line.dev_command, line.dev);
 }
 

@@ -21,6 +21,8 @@ constexpr size_t kChunkMemtableBytes = 4 * kMiB;
 constexpr size_t kChunkCacheBytes = 16 * kMiB;
 constexpr Duration kDrainLimit = seconds(2);
 
+}  // namespace
+
 MetaOptions meta_options(const MetaConfig& config) {
   MetaOptions options;
   options.self = config.id;
@@ -33,11 +35,26 @@ MetaOptions meta_options(const MetaConfig& config) {
   options.log.hold.max_entries = std::min(kHeldPerKept * config.log_entries, kHeldLogEntries);
   options.server_dead_limit = config.dead_after;
   options.repair_limits.grace = config.repair_grace;
+  options.repair_limits.cluster = config.repairs;
+  options.repair_limits.per_target = config.repairs_per_target;
+  options.repair_limits.per_source = config.repairs_per_source;
   options.lease_limit = config.lease_limit;
   return options;
 }
 
-}  // namespace
+ChunkOptions chunk_options(const ChunkConfig& config, const Address& listens) {
+  ChunkOptions options;
+  options.address = config.advertise.value.empty() ? listens : config.advertise;
+  options.rack = config.rack;
+  options.meta_nodes = config.meta_nodes;
+  options.accept_disks = config.accept_disks;
+  options.repair_bytes_per_s = config.repair_bytes_per_s;
+  options.max_repairs = config.repairs;
+  options.max_repairs_per_disk = config.repairs_per_disk;
+  options.scrub_bytes_per_s = config.scrub_bytes_per_s;
+  options.scrub_interval = config.scrub_interval;
+  return options;
+}
 
 NodePorts::NodePorts(LogLevel level, const std::string& name, size_t compute_threads, TcpOptions tcp)
     : log_(level, name), compute_(compute_threads), transport_(io_.get_executor(), clock_, log_, tcp) {}
@@ -154,12 +171,7 @@ Result<std::unique_ptr<ChunkHost>> ChunkHost::open(std::unique_ptr<NodePorts> po
   }
   const bool none = std::ranges::all_of(disks, [](const Disk& disk) { return disk.unreadable.has_value(); });
   if (failure && none) return *failure;
-  ChunkOptions options;
-  options.address = config.advertise.value.empty() ? listens : config.advertise;
-  options.rack = config.rack;
-  options.meta_nodes = config.meta_nodes;
-  options.accept_disks = config.accept_disks;
-  return std::unique_ptr<ChunkHost>(new ChunkHost(std::move(ports), std::move(disks), std::move(options)));
+  return std::unique_ptr<ChunkHost>(new ChunkHost(std::move(ports), std::move(disks), chunk_options(config, listens)));
 }
 
 ChunkHost::ChunkHost(std::unique_ptr<NodePorts> node_ports, std::vector<Disk> disks, ChunkOptions options)

@@ -118,6 +118,10 @@ class ChunkHost final : public NodeHost {
   ChunkServer server_;
 };
 
+// What the flags come to. A chunk server that is to be found where it listens, listens at `listens`.
+MetaOptions meta_options(const MetaConfig& config);
+ChunkOptions chunk_options(const ChunkConfig& config, const Address& listens);
+
 // The ports of each role, with the memory that it may use.
 std::unique_ptr<NodePorts> make_meta_ports(const MetaConfig& config);
 std::unique_ptr<NodePorts> make_chunk_ports(const ChunkConfig& config);

@@ -72,6 +72,53 @@ TEST(MetaConfig, WrongFlagIsNamed) {
   }
 }
 
+TEST(MetaConfig, LimitsOfRepairAreCheckedAndTaken) {
+  for (const unsigned none_or_too_many : {0u, 10'001u}) {
+    const unsigned value = none_or_too_many;
+    EXPECT_EQ(refused_meta([&](MetaFlags& flags, CommonFlags&) { flags.repairs = value; }), "--repairs");
+    EXPECT_EQ(refused_meta([&](MetaFlags& flags, CommonFlags&) { flags.repairs_per_target = value; }),
+              "--repairs-per-target");
+    EXPECT_EQ(refused_meta([&](MetaFlags& flags, CommonFlags&) { flags.repairs_per_source = value; }),
+              "--repairs-per-source");
+  }
+  EXPECT_EQ(refused_meta([](MetaFlags& flags, CommonFlags&) { flags.repairs_per_target = 65; }),
+            "--repairs-per-target");
+  MetaFlags flags = good_meta();
+  flags.repairs = 10'000;
+  flags.repairs_per_target = 64;
+  flags.repairs_per_source = 5;
+  const MetaConfig config = check_meta(flags, CommonFlags()).value();
+  EXPECT_EQ(config.repairs, 10'000u);
+  EXPECT_EQ(config.repairs_per_target, 64u);
+  EXPECT_EQ(config.repairs_per_source, 5u);
+}
+
+TEST(ChunkConfig, RatesAreCheckedAndTaken) {
+  for (const unsigned value : {0u, 65'537u}) {
+    EXPECT_EQ(refused_chunk([&](ChunkFlags& flags, CommonFlags&) { flags.repair_mib_per_s = value; }), "--repair-rate");
+    EXPECT_EQ(refused_chunk([&](ChunkFlags& flags, CommonFlags&) { flags.scrub_mib_per_s = value; }), "--scrub-rate");
+    EXPECT_EQ(refused_chunk([&](ChunkFlags& flags, CommonFlags&) { flags.scrub_interval_h = value; }),
+              "--scrub-interval");
+    EXPECT_EQ(refused_chunk([&](ChunkFlags& flags, CommonFlags&) { flags.repairs = value; }), "--repairs");
+    EXPECT_EQ(refused_chunk([&](ChunkFlags& flags, CommonFlags&) { flags.repairs_per_disk = value; }),
+              "--repairs-per-disk");
+  }
+  EXPECT_EQ(refused_chunk([](ChunkFlags& flags, CommonFlags&) { flags.repairs_per_disk = 9; }), "--repairs-per-disk")
+      << "more than there are at once";
+  ChunkFlags flags = good_chunk();
+  flags.repair_mib_per_s = 3;
+  flags.scrub_mib_per_s = 65'536;
+  flags.scrub_interval_h = 2;
+  flags.repairs = 64;
+  flags.repairs_per_disk = 64;
+  const ChunkConfig config = check_chunk(flags, CommonFlags()).value();
+  EXPECT_EQ(config.repair_bytes_per_s, 3 * kMiB);
+  EXPECT_EQ(config.scrub_bytes_per_s, 65'536 * kMiB);
+  EXPECT_EQ(config.scrub_interval, std::chrono::hours(2));
+  EXPECT_EQ(config.repairs, 64u);
+  EXPECT_EQ(config.repairs_per_disk, 64u);
+}
+
 TEST(ChunkConfig, DirectoriesAreDisks) {
   const ChunkConfig config = check_chunk(good_chunk(), CommonFlags()).value();
   EXPECT_EQ(config.directories.size(), 2U);
