@@ -88,7 +88,7 @@ Result<LogLevel> check_log_level(const CommonFlags& common) {
 }
 
 Status check_repairs(const MetaFlags& flags, MetaConfig& config) {
-  DOGFS_TRY(config.repairs, up_to("--repairs", flags.repairs, kMaxRepairs, "shards"));
+  DOGFS_TRY(config.cluster_repairs, up_to("--cluster-repairs", flags.cluster_repairs, kMaxRepairs, "shards"));
   DOGFS_TRY(config.repairs_per_target,
             up_to("--repairs-per-target", flags.repairs_per_target, kMaxRepairsPerTarget, "shards"));
   DOGFS_TRY(config.repairs_per_source, up_to("--repairs-per-source", flags.repairs_per_source, kMaxRepairs, "shards"));

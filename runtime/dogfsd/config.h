@@ -32,7 +32,7 @@ struct MetaFlags {
   unsigned lease_drift_bound_ms = 0;  // 0: no leases
   unsigned dead_after_s = 30;
   unsigned repair_grace_s = 300;
-  unsigned repairs = 256;
+  unsigned cluster_repairs = 256;
   unsigned repairs_per_target = 8;
   unsigned repairs_per_source = 32;
   unsigned lease_limit_s = 60;
@@ -72,7 +72,7 @@ struct MetaConfig {
   Duration dead_after = seconds(30);
   milliseconds repair_grace = seconds(300);
   // Repairs under way: in the cluster, to one chunk server, and reading from one.
-  uint32_t repairs = 256;
+  uint32_t cluster_repairs = 256;
   uint32_t repairs_per_target = 8;
   uint32_t repairs_per_source = 32;
   milliseconds lease_limit = seconds(60);

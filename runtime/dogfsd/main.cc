@@ -88,8 +88,9 @@ void define_healing(CLI::App& app, MetaFlags& flags) {
                  "Seconds that a dead server has to come back before blocks with two spares or more are repaired")
       ->envname("DOGFS_REPAIR_GRACE")
       ->capture_default_str();
-  app.add_option("--repairs", flags.repairs, "Shards that are rebuilt or moved at once in the whole cluster")
-      ->envname("DOGFS_REPAIRS")
+  app.add_option("--cluster-repairs", flags.cluster_repairs,
+                 "Shards that are rebuilt or moved at once in the whole cluster")
+      ->envname("DOGFS_CLUSTER_REPAIRS")
       ->capture_default_str();
   app.add_option("--repairs-per-target", flags.repairs_per_target, "... of them, to one chunk server")
       ->envname("DOGFS_REPAIRS_PER_TARGET")

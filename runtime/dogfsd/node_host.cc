@@ -35,7 +35,7 @@ MetaOptions meta_options(const MetaConfig& config) {
   options.log.hold.max_entries = std::min(kHeldPerKept * config.log_entries, kHeldLogEntries);
   options.server_dead_limit = config.dead_after;
   options.repair_limits.grace = config.repair_grace;
-  options.repair_limits.cluster = config.repairs;
+  options.repair_limits.cluster = config.cluster_repairs;
   options.repair_limits.per_target = config.repairs_per_target;
   options.repair_limits.per_source = config.repairs_per_source;
   options.lease_limit = config.lease_limit;

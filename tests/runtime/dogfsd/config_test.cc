@@ -75,7 +75,8 @@ TEST(MetaConfig, WrongFlagIsNamed) {
 TEST(MetaConfig, LimitsOfRepairAreCheckedAndTaken) {
   for (const unsigned none_or_too_many : {0u, 10'001u}) {
     const unsigned value = none_or_too_many;
-    EXPECT_EQ(refused_meta([&](MetaFlags& flags, CommonFlags&) { flags.repairs = value; }), "--repairs");
+    EXPECT_EQ(refused_meta([&](MetaFlags& flags, CommonFlags&) { flags.cluster_repairs = value; }),
+              "--cluster-repairs");
     EXPECT_EQ(refused_meta([&](MetaFlags& flags, CommonFlags&) { flags.repairs_per_target = value; }),
               "--repairs-per-target");
     EXPECT_EQ(refused_meta([&](MetaFlags& flags, CommonFlags&) { flags.repairs_per_source = value; }),
@@ -84,11 +85,11 @@ TEST(MetaConfig, LimitsOfRepairAreCheckedAndTaken) {
   EXPECT_EQ(refused_meta([](MetaFlags& flags, CommonFlags&) { flags.repairs_per_target = 65; }),
             "--repairs-per-target");
   MetaFlags flags = good_meta();
-  flags.repairs = 10'000;
+  flags.cluster_repairs = 10'000;
   flags.repairs_per_target = 64;
   flags.repairs_per_source = 5;
   const MetaConfig config = check_meta(flags, CommonFlags()).value();
-  EXPECT_EQ(config.repairs, 10'000u);
+  EXPECT_EQ(config.cluster_repairs, 10'000u);
   EXPECT_EQ(config.repairs_per_target, 64u);
   EXPECT_EQ(config.repairs_per_source, 5u);
 }

@@ -12,7 +12,7 @@ TEST(MetaOptions, LimitsOfRepairAreThoseOfTheFlags) {
   EXPECT_EQ(meta_options(config).repair_limits.per_target, RepairLimits().per_target);
   EXPECT_EQ(meta_options(config).repair_limits.per_source, RepairLimits().per_source);
   EXPECT_EQ(meta_options(config).repair_limits.grace, RepairLimits().grace);
-  config.repairs = 11;
+  config.cluster_repairs = 11;
   config.repairs_per_target = 12;
   config.repairs_per_source = 13;
   config.repair_grace = seconds(14);
