@@ -175,7 +175,8 @@ bool BlockOracle::is_good(const wire::BlockRow& block, const wire::Shard& shard)
   const std::string name = shard_file_name(key_of(block, shard));
   return std::ranges::any_of(server->shard_disks(), [&](const auto& disk) {
     const FileBytes* file = disk.second->durable_file(name);
-    return file != nullptr && file->size() >= shard_file_bytes(shard.length()) &&
+    return file != nullptr && !disk.second->has_lost_sectors(name) &&
+           file->size() >= shard_file_bytes(shard.length()) &&
            crc32c(file->view().substr(kShardHeaderBytes, shard.length())) == shard.crc32c();
   });
 }

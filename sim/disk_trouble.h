@@ -40,8 +40,9 @@ enum class DiskHarm : uint8_t {
   kDelay,
   kFailedSync,
   kReadOnly,
+  kLatentError,
 };
-inline constexpr size_t kDiskHarms = 8;
+inline constexpr size_t kDiskHarms = 9;
 
 class DiskHarms {
  public:

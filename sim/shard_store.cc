@@ -12,6 +12,7 @@ namespace {
 constexpr uint64_t kSectorBytes = 512;
 constexpr size_t kMaxFileNameBytes = 200;
 constexpr uint32_t kReadsAfterOneAstray = 64;
+constexpr uint64_t kMostLostSectors = 16;
 
 // The bytes of `content` from `offset` on, as far as there are any.
 std::string_view part_of(std::string_view content, uint64_t offset, uint64_t length) {
@@ -117,6 +118,9 @@ Status ShardDisk::complete_write(ShardFileContent& file, uint64_t id) {
   }
   write->completed = true;
   file.seen.overwrite(write->offset, write->data);
+  // The disk puts other sectors in the place of those that it cannot read.
+  const uint64_t end = write->offset + write->data.size();
+  std::erase_if(file.unreadable, [&](const auto& lost) { return write->offset <= lost.begin && lost.end <= end; });
   return ok();
 }
 
@@ -303,6 +307,19 @@ void ShardDisk::rot(const std::string& name, RandomStream& draws) {
   if (at < file.seen.size()) file.seen.flip(at, bit);
 }
 
+void ShardDisk::lose_sectors(const std::string& name, RandomStream& draws) {
+  ShardFileContent& file = *seen_.at(name);
+  const uint64_t first = draws.below((file.durable.size() + kSectorBytes - 1) / kSectorBytes);
+  const uint64_t sectors = draws.between(uint64_t{1}, kMostLostSectors);
+  const uint64_t end = std::min<uint64_t>((first + sectors) * kSectorBytes, file.durable.size());
+  file.unreadable.push_back({.begin = first * kSectorBytes, .end = end});
+}
+
+bool ShardDisk::has_lost_sectors(const std::string& name) const {
+  const auto found = seen_.find(name);
+  return found != seen_.end() && !found->second->unreadable.empty();
+}
+
 class SimShardStore::File final : public ShardFile {
  public:
   File(std::shared_ptr<Timing> timing, std::shared_ptr<ShardFileContent> content)
@@ -372,6 +389,11 @@ Status SimShardStore::Timing::finish_sync(ShardFileContent& file, const std::vec
 }
 
 Result<Bytes> SimShardStore::Timing::finish_read(ShardFileContent& file, uint64_t offset, size_t length) {
+  const auto is_hit = [&](const auto& lost) { return lost.begin < offset + length && offset < lost.end; };
+  if (std::ranges::any_of(file.unreadable, is_hit)) {
+    disk->harms().count(DiskHarm::kLatentError);
+    return Error(ErrorCode::kIoError, "these sectors cannot be read");
+  }
   if (strikes(disk->trouble().misdirected_reads_per_million) && file.certain_reads == 0) {
     return disk->misread(file, length, trouble_draws);
   }

@@ -49,6 +49,12 @@ struct ShardFileContent {
   std::vector<Write> unsynced;  // in the order of the calls
   // Reads that go where they should, whatever the trouble: reads go astray for once, not the same one over and over.
   uint32_t certain_reads = 0;
+  // Cannot be read, whatever the trouble, until a write covers all of it.
+  struct Extent {
+    uint64_t begin = 0;
+    uint64_t end = 0;
+  };
+  std::vector<Extent> unreadable;
 };
 
 class ShardDisk {
@@ -88,6 +94,10 @@ class ShardDisk {
   std::vector<std::string> stored_files() const;
   // Flips one bit of a stored file. Precondition: it is one of stored_files().
   void rot(const std::string& name, RandomStream& draws);
+  // Makes some sectors of a stored file unreadable. Precondition: as above.
+  void lose_sectors(const std::string& name, RandomStream& draws);
+  // Whether some of the file cannot be read.
+  bool has_lost_sectors(const std::string& name) const;
   void begin_trouble(const DiskTrouble& trouble) { trouble_ += trouble; }
   void end_trouble(const DiskTrouble& trouble) { trouble_ -= trouble; }
   const DiskTrouble& trouble() const { return trouble_; }
