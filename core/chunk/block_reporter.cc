@@ -93,7 +93,7 @@ Task<Status> BlockReporter::report_bucket_of(uint64_t bucket, uint64_t heard_ind
     *shard.mutable_shard() = shard_name_to_wire(entry->first);
     shard.set_length(entry->second.length);
     shard.set_crc32c(entry->second.crc);
-    shard.set_damaged(entry->second.state == ShardState::kDamaged);
+    shard.set_damaged(is_damaged(entry->second.state));
     shard.set_unverified(entry->second.state == ShardState::kUnverified);
   }
   Request request = make_request(MessageType::kReportShards, GroupId(0), message);

@@ -106,7 +106,9 @@ ChunkServer::Impl::Impl(Env& env, const std::vector<ChunkDisk>& disks, ChunkOpti
       membership_(
           env, options_, identity_, {remover_, repairs_, scrubber_, reporter_, table_, disks_}, stop_,
           [this] { return load(); }, [this](const Error& error) { end(error); }),
-      request_ended_(env.clock) {}
+      request_ended_(env.clock) {
+  reader_.on_io_error([this](const ShardKey& key) { scrubber_.verify_soon({key}); });
+}
 
 Task<Status> ChunkServer::Impl::start(ChunkServer& handler) {
   DOGFS_CO_TRYV(co_await recover());

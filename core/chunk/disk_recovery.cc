@@ -11,6 +11,8 @@ namespace dogfs {
 namespace {
 
 constexpr Duration kRetryInterval = seconds(10);
+// A file that so many looks cannot read is damaged: others wait for their turn, and the metadata for word of it.
+constexpr int kLooksAtUnreadable = 4;
 
 // A record that does not parse is passed over, which makes its file one without a record.
 Result<std::map<ShardKey, wire::ShardRecord>> load_records(const KvReader& store, uint64_t& unreadable) {
@@ -156,11 +158,11 @@ bool DiskRecovery::takes_the_place(const Pending& second) {
 }
 
 Task<void> DiskRecovery::inspect_unrecorded(Pending pending, std::string cluster_uuid) {
-  while (true) {
+  for (int look = 1;; ++look) {
     const ShardEntry* entry = table_.find(pending.key);
     if (entry == nullptr || entry->state != ShardState::kUnverified) co_return;
     const Inspection found = co_await examine_twice(pending, cluster_uuid);
-    if (found.finding != Finding::kUnreadable) {
+    if (found.finding != Finding::kUnreadable || look == kLooksAtUnreadable) {
       co_await settle(pending, found);
       co_return;
     }

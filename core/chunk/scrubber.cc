@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/base/coverage_mark.h"
+#include "core/chunk/shard_format.h"
 #include "core/chunk/shard_verifier.h"
 #include "core/wire/rpc.h"
 
@@ -17,6 +19,16 @@ static_assert(kLooksAtDamage <= kReadAttempts);
 constexpr Duration kReadRetryPause = seconds(1);
 constexpr Duration kIdlePause = seconds(1);
 constexpr size_t kMaxWaitingSuspects = 4'096;
+// What every look failed to read with an I/O error, over this time, cannot be read.
+constexpr int kLooksAtUnreadable = 4;
+constexpr Duration kPauseBetweenLooks = seconds(10);
+constexpr size_t kMaxDoubts = 4'096;
+constexpr size_t kNeighbours = 3;
+constexpr size_t kLookedForNeighbours = 20'000;
+
+bool is_looked_at(ShardState state) {
+  return state == ShardState::kSealed || state == ShardState::kUnreadable;
+}
 
 }  // namespace
 
@@ -35,7 +47,10 @@ void Scrubber::start(TaskGroup& tasks) {
 
 void Scrubber::verify_soon(const std::vector<ShardKey>& keys) {
   for (const ShardKey& key : keys) {
-    if (suspects_.size() < kMaxWaitingSuspects) suspects_.push_back(key);
+    const ShardEntry* entry = table_.find(key);
+    // One in doubt has its looks already.
+    if (entry == nullptr || entry->state != ShardState::kSealed || doubts_.contains(key)) continue;
+    if (suspects_.size() < kMaxWaitingSuspects && waiting_.insert(key).second) suspects_.push_back(key);
   }
   suspected_.notify_all();
 }
@@ -97,7 +112,7 @@ const ShardKey* Scrubber::next_key(const Pass& pass) const {
   const std::optional<ShardKey> from = parse_shard_record_key(pass.progress.next());
   const auto& entries = table_.entries();
   for (auto entry = from ? entries.lower_bound(*from) : entries.begin(); entry != entries.end(); ++entry) {
-    if (entry->second.disk == pass.disk->number() && entry->second.state == ShardState::kSealed) return &entry->first;
+    if (entry->second.disk == pass.disk->number() && is_looked_at(entry->second.state)) return &entry->first;
   }
   return nullptr;
 }
@@ -112,7 +127,7 @@ Task<bool> Scrubber::run_pass(Pass* pass) {
     if (++unsaved % kShardsPerSave == 0) co_await save(pass);
     const Duration wait = pass->bucket.take(table_.find(key)->length, env_.clock.now());
     if (wait > Duration(0) && !co_await stop_.sleep(wait)) co_return false;
-    co_await verify(key);
+    if (!doubts_.contains(key)) co_await verify(key, kReadAttempts);
     if (stop_.stopping() || pass->disk->bad()) co_return false;
     pass->progress.set_next(
         shard_record_key({.block = key.block, .index = key.index, .generation = key.generation.next()}));
@@ -127,39 +142,122 @@ Task<bool> Scrubber::run_pass(Pass* pass) {
 
 Task<void> Scrubber::run_suspects() {
   while (!stop_.stopping()) {
-    if (suspects_.empty()) {
+    const std::optional<ShardKey> key = next_suspect();
+    if (!key) {
       co_await suspected_.wait_until(env_.clock.now() + kIdlePause);
       continue;
     }
-    const ShardKey key = suspects_.front();
-    suspects_.pop_front();
-    co_await verify(key);
+    co_await verify(*key, doubts_.contains(*key) ? 1 : kReadAttempts);
   }
 }
 
-Task<void> Scrubber::verify(ShardKey key) {
+// What was named first, then what is due for another look.
+std::optional<ShardKey> Scrubber::next_suspect() {
+  if (!suspects_.empty()) {
+    const ShardKey key = suspects_.front();
+    suspects_.pop_front();
+    waiting_.erase(key);
+    return key;
+  }
+  const MonoTime now = env_.clock.now();
+  const auto due = std::ranges::find_if(doubts_, [now](const auto& doubt) { return doubt.second.next <= now; });
+  return due == doubts_.end() ? std::nullopt : std::optional(due->first);
+}
+
+Task<void> Scrubber::verify(ShardKey key, int attempts) {
   Status found = ok();
   int corrupt = 0;
-  for (int attempt = 1; attempt <= kReadAttempts; ++attempt) {
+  for (int attempt = 1; attempt <= attempts; ++attempt) {
     const ShardEntry* entry = table_.find(key);
-    if (entry == nullptr || entry->state != ShardState::kSealed) co_return;
+    if (entry == nullptr || !is_looked_at(entry->state)) break;
     const size_t disk = entry->disk;
     found = co_await verify_shard(env_, disks_[disk].get(), key, *entry);
-    if (found.has_value()) co_return;
-    note_read_failure(disks_, *disks_[disk], found.error());
-    if (error_class(found.error().code) == ErrorClass::kCorrupt && ++corrupt == kLooksAtDamage) break;
-    if (!co_await stop_.sleep(kReadRetryPause)) co_return;
+    if (found.has_value()) break;
+    note_read_failure(disks_, *disks_[disk], key, found.error());
+    const bool is_corrupt = error_class(found.error().code) == ErrorClass::kCorrupt;
+    // Damage is looked at twice, whoever has asked for one look only.
+    if (is_corrupt && ++corrupt == kLooksAtDamage) break;
+    if (is_corrupt) attempts = std::max(attempts, attempt + 1);
+    if (attempt < attempts && !co_await stop_.sleep(kReadRetryPause)) co_return;
   }
+  const bool unreadable = !found.has_value() && found.error().code == ErrorCode::kIoError;
+  const bool disk_reads = unreadable && co_await disk_reads_anything(key);
+  if (stop_.stopping()) co_return;
   // It may have been deleted meanwhile, or its file may be on its way out.
   const ShardEntry* entry = table_.find(key);
-  if (entry == nullptr || entry->state != ShardState::kSealed) co_return;
-  if (corrupt < kLooksAtDamage) {
-    env_.log.warning("chunk", "{} cannot be verified: {}", to_string(key), found.error().to_string());
-    co_return;
+  if (entry == nullptr || !is_looked_at(entry->state)) {
+    doubts_.erase(key);
+  } else if (corrupt == kLooksAtDamage) {
+    mark(key, ShardState::kDamaged, found.error());
+  } else {
+    judge(key, found, disk_reads);
   }
-  env_.log.error("chunk", "{} is damaged: {}", to_string(key), found.error().to_string());
-  table_.set_state(key, ShardState::kDamaged);
+}
+
+// After a look that found no damage.
+void Scrubber::judge(const ShardKey& key, const Status& found, bool disk_reads) {
+  const bool was_unreadable = table_.find(key)->state == ShardState::kUnreadable;
+  if (found.has_value()) {
+    doubts_.erase(key);
+    if (!was_unreadable) return;
+    env_.log.warning("chunk", "{} can be read again", to_string(key));
+    table_.set_state(key, ShardState::kSealed);
+    return;
+  }
+  env_.log.warning("chunk", "{} cannot be verified: {}", to_string(key), found.error().to_string());
+  if (was_unreadable) return;
+  if (!doubts_.contains(key) && doubts_.size() == kMaxDoubts) return;
+  Doubt& doubt = doubts_[key];
+  doubt.next = env_.clock.now() + kPauseBetweenLooks;
+  if (disk_reads) ++doubt.looks;
+  if (doubt.looks < kLooksAtUnreadable) return;
+  DOGFS_COVERAGE_MARK("chunk: a shard that cannot be read");
+  mark(key, ShardState::kUnreadable, found.error());
+}
+
+void Scrubber::mark(const ShardKey& key, ShardState state, const Error& found) {
+  doubts_.erase(key);
+  env_.log.error("chunk", "{} {}: {}", to_string(key),
+                 state == ShardState::kDamaged ? "is damaged" : "cannot be read and counts as damaged",
+                 found.to_string());
+  table_.set_state(key, state);
   reader_.forget(key);
+}
+
+// Whether the disk of a shard that gives I/O errors reads some other part of it, or of its neighbours.
+Task<bool> Scrubber::disk_reads_anything(ShardKey failing) {
+  const ShardEntry* entry = table_.find(failing);
+  if (entry == nullptr) co_return false;
+  ShardDisk* const disk = disks_[entry->disk].get();
+  const uint64_t footer_at = shard_footer_offset(entry->length);
+  const std::vector<ShardKey> others = neighbours(failing);
+  if (co_await can_read(disk, failing, 0) || co_await can_read(disk, failing, footer_at)) co_return true;
+  for (const ShardKey& other : others) {
+    if (co_await can_read(disk, other, 0)) co_return true;
+  }
+  co_return false;
+}
+
+Task<bool> Scrubber::can_read(ShardDisk* disk, ShardKey key, uint64_t offset) {
+  const Result<std::shared_ptr<ShardFile>> file = co_await disk->files().open(shard_file_name(key));
+  if (!file.has_value()) co_return false;
+  const Result<Bytes> read = co_await file.value()->read(offset, kShardAlignment);
+  co_return read.has_value();
+}
+
+// Of the same disk, in the order of the keys.
+std::vector<ShardKey> Scrubber::neighbours(const ShardKey& key) const {
+  const std::map<ShardKey, ShardEntry>& entries = table_.entries();
+  const size_t disk = table_.find(key)->disk;
+  std::vector<ShardKey> found;
+  auto next = entries.upper_bound(key);
+  const size_t steps = std::min(entries.size(), kLookedForNeighbours);
+  for (size_t i = 0; i < steps && found.size() < kNeighbours; ++i) {
+    if (next == entries.end()) next = entries.begin();
+    const auto& [other, entry] = *next++;
+    if (other != key && entry.disk == disk && entry.state == ShardState::kSealed) found.push_back(other);
+  }
+  return found;
 }
 
 }  // namespace dogfs

@@ -3,13 +3,19 @@
 //
 // Each disk has a pass of its own in the order of the keys. Where it is, and when the last one ended, is kept in the
 // disk's records, so that a restart goes on where it was. A shard that is damaged or gone is marked so: it is not served
-// any more, and is reported until the metadata has it deleted. A read error is not damage: it is tried a few times, and
-// then by the next pass. The shard is still served meanwhile: it may be the one that saves its block. Belongs to the
-// node's executor.
+// any more, and is reported until the metadata has it deleted.
+//
+// A read error is not damage yet. A shard that gives one is looked at again after a while, and where every look ends so,
+// although the disk reads something else, its sectors are lost: it is reported like any damage and rebuilt. Where the
+// disk reads nothing at all, that is the disk's affair (core/chunk/shard_disk.h) and says nothing about the shard. It is
+// read for whoever asks all the same, since it may be the one that saves its block, and is whole again if it can be read
+// after all. Belongs to the node's executor.
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "core/chunk/background_pace.h"
@@ -26,7 +32,7 @@ class Scrubber {
 
   // Starts the work, until the stop signal, in `tasks`.
   void start(TaskGroup& tasks);
-  // These are said to be damaged.
+  // These are said to be damaged, or gave an I/O error.
   void verify_soon(const std::vector<ShardKey>& keys);
   // How long ago the oldest of the disks' last full passes ended; -1 if one never did.
   int64_t last_pass_ms() const;
@@ -34,6 +40,11 @@ class Scrubber {
   void describe(size_t disk, wire::DiskInfo& info) const;
 
  private:
+  // What gave I/O errors, and is to be looked at again.
+  struct Doubt {
+    int looks = 0;
+    MonoTime next;
+  };
   struct Pass {
     ShardDisk* disk = nullptr;
     wire::ScrubProgress progress;
@@ -45,7 +56,14 @@ class Scrubber {
   Task<void> run_suspects();
   Task<void> load(Pass* pass);
   Task<void> save(Pass* pass);
-  Task<void> verify(ShardKey key);
+  // Looks at a shard, `attempts` times at most.
+  Task<void> verify(ShardKey key, int attempts);
+  void judge(const ShardKey& key, const Status& found, bool disk_reads);
+  void mark(const ShardKey& key, ShardState state, const Error& found);
+  Task<bool> disk_reads_anything(ShardKey failing);
+  static Task<bool> can_read(ShardDisk* disk, ShardKey key, uint64_t offset);
+  std::vector<ShardKey> neighbours(const ShardKey& key) const;
+  std::optional<ShardKey> next_suspect();
   const ShardKey* next_key(const Pass& pass) const;
   int64_t wall_ms() const;
 
@@ -57,6 +75,8 @@ class Scrubber {
   StopSignal& stop_;
   std::vector<std::unique_ptr<Pass>> passes_;
   std::deque<ShardKey> suspects_;
+  std::set<ShardKey> waiting_;  // those of suspects_
+  std::map<ShardKey, Doubt> doubts_;
   Notifier suspected_;
 };
 

@@ -34,14 +34,12 @@ void ShardDisk::note_failure(const Error& error) {
   if (error.code == ErrorCode::kIoError) mark_bad(error);
 }
 
-bool ShardDisk::count_read_failure(const Error& error) {
+bool ShardDisk::count_read_failure(const ShardKey& key, const Error& error) {
   if (error.code != ErrorCode::kIoError) return false;
   ++errors_;
   const MonoTime now = env_.clock.now();
-  read_errors_.push_back(now);
-  while (read_errors_.front() < now - kReadErrorsWithin || read_errors_.size() > kMaxReadErrors) {
-    read_errors_.pop_front();
-  }
+  std::erase_if(read_errors_, [now](const auto& entry) { return entry.second < now - kReadErrorsWithin; });
+  if (read_errors_.size() < kMaxReadErrors || read_errors_.contains(key)) read_errors_[key] = now;
   return read_errors_.size() == kMaxReadErrors;
 }
 
@@ -149,11 +147,12 @@ Task<Status> ShardDisk::write_records(WriteBatch batch) {
   co_return status;
 }
 
-void note_read_failure(const std::vector<std::unique_ptr<ShardDisk>>& disks, ShardDisk& disk, const Error& error) {
-  if (!disk.count_read_failure(error) || disk.bad()) return;
+void note_read_failure(const std::vector<std::unique_ptr<ShardDisk>>& disks, ShardDisk& disk, const ShardKey& key,
+                       const Error& error) {
+  if (!disk.count_read_failure(key, error) || disk.bad()) return;
   const bool others = std::ranges::any_of(
       disks, [&](const auto& other) { return other.get() != &disk && !other->bad() && !other->is_full(); });
-  std::string alarm = fmt::format("{} reads failed of late, the last: {}", kMaxReadErrors, error.to_string());
+  std::string alarm = fmt::format("reads failed of {} shards of late, the last: {}", kMaxReadErrors, error.to_string());
   if (others) {
     disk.take_out(wire::DiskInfo::FAILING, std::move(alarm));
   } else {

@@ -9,8 +9,8 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,7 +30,8 @@ struct DirectorySync {
   std::optional<Status> result;
 };
 
-// So many failed reads within the time, and a disk that is not the last takes itself out.
+// Reads of so many shards that fail within the time, and a disk that is not the last takes itself out. A shard counts
+// once: a sector that cannot be read is the shard's damage, however often it is tried.
 inline constexpr size_t kMaxReadErrors = 16;
 inline constexpr Duration kReadErrorsWithin = std::chrono::minutes(10);
 
@@ -59,8 +60,8 @@ class ShardDisk {
   void mark_bad(const Error& error);
   // For an operation that failed: marks the disk bad unless the disk is merely full or the bytes are wrong.
   void note_failure(const Error& error);
-  // For a read that failed. True while there were too many of late.
-  bool count_read_failure(const Error& error);
+  // For a read of `key` that failed. True while there were too many of late.
+  bool count_read_failure(const ShardKey& key, const Error& error);
   // As mark_bad, for what does not speak against what is durable: nobody need end for it.
   void take_out(State state, std::string alarm);
   // Whether something of what it has is to be moved elsewhere, and whether this shard is.
@@ -111,7 +112,7 @@ class ShardDisk {
   State state_ = wire::DiskInfo::WORKING;
   std::string alarm_;
   uint64_t errors_ = 0;
-  std::deque<MonoTime> read_errors_;
+  std::map<ShardKey, MonoTime> read_errors_;  // the last of each
   DiskSpace space_;
   uint64_t reserved_ = 0;
   uint32_t rebuilding_ = 0;
@@ -124,9 +125,10 @@ class ShardDisk {
   TaskGroup tasks_;
 };
 
-// For a read of `disk` that failed: takes the disk out if it fails too often. The last disk that takes shards stays, with
+// For a read of `key` on `disk` that failed: takes the disk out if it fails too often. The last disk that takes shards stays, with
 // an alarm: it is better than none.
-void note_read_failure(const std::vector<std::unique_ptr<ShardDisk>>& disks, ShardDisk& disk, const Error& error);
+void note_read_failure(const std::vector<std::unique_ptr<ShardDisk>>& disks, ShardDisk& disk, const ShardKey& key,
+                       const Error& error);
 
 // Adds to `batch` the record of a shard.
 void put_shard_record(WriteBatch& batch, const ShardKey& key, const wire::ShardRecord& record);

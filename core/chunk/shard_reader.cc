@@ -35,10 +35,23 @@ Task<Result<ShardRead>> ShardReader::read(ShardKey key, ShardRange range) {
   ++active_;
   const size_t disk = table_.find(key)->disk;
   Result<ShardRead> result = co_await read_pieces(key, pieces);
-  if (!result.has_value()) note_read_failure(disks_, *disks_[disk], result.error());
+  if (!result.has_value()) {
+    note_read_failure(disks_, *disks_[disk], key, result.error());
+    if (result.error().code == ErrorCode::kIoError) result = unread(key, result.error());
+  }
   --active_;
   budget_.give_back(pieces.length);
   co_return result;
+}
+
+// What is known to be unreadable is damaged for whoever needs what could not be read; anything else is to be looked at.
+Error ShardReader::unread(const ShardKey& key, const Error& error) const {
+  const ShardEntry* entry = table_.find(key);
+  if (entry != nullptr && entry->state == ShardState::kUnreadable) {
+    return Error(ErrorCode::kCorrupt, to_string(key) + " cannot be read: " + error.to_string());
+  }
+  if (suspect_) suspect_(key);
+  return error;
 }
 
 Status ShardReader::check_readable(const ShardKey& key, ShardRange range) const {

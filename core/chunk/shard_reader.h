@@ -5,6 +5,7 @@
 // the server does check is that the file's footer is whole and names this very shard.
 #pragma once
 
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -33,9 +34,13 @@ class ShardReader {
       : disks_(disks), table_(table), budget_(max_bytes) {}
 
   // kNotFound, kWrongGeneration; kInvalidArgument for a range that is empty, reaches beyond the shard, or whose pieces
-  // are more than kMaxTransferBytes; kCorrupt when the file is damaged; kIoError; kBusy; kUnavailable while it is not
+  // are more than kMaxTransferBytes; kCorrupt when the file is damaged, or what is asked for has
+  // long been unreadable; kIoError; kBusy; kUnavailable while it is not
   // known whether the shard is whole.
   Task<Result<ShardRead>> read(ShardKey key, ShardRange range);
+
+  // Calls `suspect` with each shard whose file gives an I/O error.
+  void on_io_error(std::function<void(const ShardKey&)> suspect) { suspect_ = std::move(suspect); }
 
   // Closes the file of a shard that goes.
   void forget(const ShardKey& key);
@@ -49,6 +54,7 @@ class ShardReader {
   };
   using OpenFiles = std::list<std::shared_ptr<const OpenFile>>;
 
+  Error unread(const ShardKey& key, const Error& error) const;
   Status check_readable(const ShardKey& key, ShardRange range) const;
   Task<Result<ShardRead>> read_pieces(ShardKey key, ShardRange pieces);
   Task<Result<std::shared_ptr<const OpenFile>>> opened(ShardKey key, ShardEntry entry);
@@ -57,6 +63,7 @@ class ShardReader {
 
   std::vector<std::unique_ptr<ShardDisk>>& disks_;
   const ShardTable& table_;
+  std::function<void(const ShardKey&)> suspect_;
   ByteBudget budget_;
   uint32_t active_ = 0;
   OpenFiles open_files_;  // most recently used first

@@ -16,7 +16,7 @@ void ShardTable::put(const ShardKey& key, const ShardEntry& entry) {
     ++sealed_;
     ++sealed_by_disk_[entry.disk];
   }
-  if (entry.state == ShardState::kDamaged) damaged_.insert(key);
+  if (is_damaged(entry.state)) damaged_.insert(key);
 }
 
 void ShardTable::set_state(const ShardKey& key, ShardState state) {

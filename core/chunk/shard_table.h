@@ -16,6 +16,7 @@ enum class ShardState : uint8_t {
   kSealed,
   kUnverified,  // a file with a footer, perhaps, but without a record: not looked at yet since the start
   kDamaged,     // there is a file or a record, but they do not stand up: kept, reported, and not served
+  kUnreadable,  // reads of its file fail again and again: reported as damaged, and yet read for whoever asks
   kDeleting,
 };
 
@@ -25,6 +26,11 @@ struct ShardEntry {
   uint64_t length = 0;
   uint32_t crc = 0;
 };
+
+// Whether the metadata is to have it rebuilt.
+constexpr bool is_damaged(ShardState state) {
+  return state == ShardState::kDamaged || state == ShardState::kUnreadable;
+}
 
 class ShardTable {
  public:

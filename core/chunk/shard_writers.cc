@@ -173,6 +173,7 @@ Status ShardWriters::check_sealed(const ShardKey& key, const ShardEntry& entry, 
     case ShardState::kUnverified:
       return Error(ErrorCode::kUnavailable, "the shard is being verified");
     case ShardState::kDamaged:
+    case ShardState::kUnreadable:
       return Error(ErrorCode::kCorrupt, to_string(key) + " is damaged");
     case ShardState::kDeleting:
       return table_.missing(key);

@@ -38,6 +38,12 @@ void BlockReader::set_damaged(const Shard& shard, Error error) {
   context_.tasks.spawn(tell_of_damage(context_, block_->block, shard));
 }
 
+void BlockReader::suspect(const Shard& shard) {
+  if (suspected_.insert(shard.generation).second) {
+    context_.tasks.spawn(tell_of_damage(context_, block_->block, shard));
+  }
+}
+
 PieceSums BlockReader::sums(const Shard& shard) const {
   const auto it = sums_.find(shard.generation);
   return it == sums_.end() ? nullptr : it->second;

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "core/client/block_map.h"
 #include "core/client/context.h"
@@ -39,6 +40,8 @@ class BlockReader : public std::enable_shared_from_this<BlockReader> {
   const Error* damage(const Shard& shard) const;
   // Also tells the metadata, which has it looked at and repaired.
   void set_damaged(const Shard& shard, Error error);
+  // Its server could not read it: has that look at it, once.
+  void suspect(const Shard& shard);
   // Damaged shards are to be asked once more: their bytes may have come from the wrong place of a disk, for once.
   void doubt_damage() { damage_.clear(); }
   // The checksums of the shard's pieces; null before one of its reads has brought them.
@@ -51,6 +54,7 @@ class BlockReader : public std::enable_shared_from_this<BlockReader> {
   std::shared_ptr<const FileBlock> block_;
   // By generation: a rebuilt shard starts anew.
   std::map<ShardGeneration, Error> damage_;
+  std::set<ShardGeneration> suspected_;
   std::map<ShardGeneration, PieceSums> sums_;
 };
 

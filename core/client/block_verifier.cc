@@ -117,7 +117,12 @@ Task<Result<ShardFinding>> ShardLook::run() {
       co_return finding_;
     }
     if (!is_damage(code) && !is_stale(code)) context_.health.failed(shard().server);
-    if (look == kMaxLooks || (!elsewhere && !again)) break;
+    if (look == kMaxLooks || (!elsewhere && !again)) {
+      if (moved && !elsewhere && is_unreadable(code)) {
+        finding_.reported = co_await report_damage(context_, BlockId(request_.block.block()), shard());
+      }
+      break;
+    }
     if (!elsewhere && !is_damage(code)) co_await sleep_for(context_.env.clock, backoff_.next());
   }
   finding_.kind = shard().is_stored() ? ShardFinding::Kind::kUnreachable : ShardFinding::Kind::kNotStored;

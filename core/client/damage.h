@@ -1,4 +1,4 @@
-// What a failed read says of the shard, and the word to the metadata that one is damaged.
+// What a failed read says of the shard, and the word to the metadata that one is or may be damaged.
 #pragma once
 
 #include "core/base/error.h"
@@ -15,6 +15,11 @@ constexpr bool is_stale(ErrorCode code) {
 // The shard is there, and its bytes are not what was committed.
 constexpr bool is_damage(ErrorCode code) {
   return code == ErrorCode::kChecksumMismatch || code == ErrorCode::kCorrupt;
+}
+
+// The shard's server could not read it. Others may have better luck; it has to be looked at.
+constexpr bool is_unreadable(ErrorCode code) {
+  return code == ErrorCode::kIoError;
 }
 
 // Tells the leader, which believes nothing but has the shard's own server look. Repair follows from what that finds.

@@ -129,6 +129,7 @@ Task<void> StripeRead::fetch(std::shared_ptr<StripeRead> self, size_t position, 
       DOGFS_COVERAGE_MARK("client: a damaged shard found");
       if (!block->damage(shard)) block->set_damaged(shard, read.error());
     } else if (!is_stale(read.error().code) && read.error().code != ErrorCode::kBusy) {
+      if (is_unreadable(read.error().code)) block->suspect(shard);
       block->context().health.failed(shard.server);
     }
   }

@@ -199,6 +199,19 @@ TEST_F(DiskRecoveryTest, FilesOfOthersAreLeftAlone) {
   EXPECT_EQ(code_of(w_.read(moved, 0, 1)), ErrorCode::kNotFound) << "the name of one shard, the header of another";
 }
 
+TEST_F(DiskRecoveryTest, AFileWithoutARecordThatCannotBeReadIsDamagedAndKeepsNoOtherWaiting) {
+  const ShardKey other = ChunkWorld::key(17, 3, 6);
+  ASSERT_EQ(w_.write(other, data_), ErrorCode::kOk);
+  restart_after([&] {
+    for (const ShardKey& key : {key_, other}) erase_record(key);
+    file(key_)->unreadable = {{.begin = 0, .end = 512}};
+  });
+  ASSERT_TRUE(w_.world.run_until([this] { return w_.meta.damaged.contains(key_); }, kPatience));
+  ASSERT_TRUE(w_.world.run_until([&] { return has_record(other); }, kPatience));
+  EXPECT_EQ(w_.read(other, 0, data_.size()).value(), data_);
+  EXPECT_EQ(w_.meta.damaged, std::set<ShardKey>{key_});
+}
+
 TEST_F(DiskRecoveryTest, ADiskThatCannotBeReadIsLeftOutAndNothingIsCalledGone) {
   ChunkWorld w(1, 2);
   ASSERT_TRUE(w.wait_registered());

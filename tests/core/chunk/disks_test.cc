@@ -124,20 +124,33 @@ TEST_F(Disks, ADiskWhoseWritesFailIsEmptiedAndTheOtherGoesOn) {
 }
 
 TEST_F(Disks, ADiskThatFailsReadAfterReadIsTakenOut) {
+  write(100, 24);
   fail(0, {"read"});
   const std::set<ShardKey> stuck = on(0);
-  for (size_t i = 0; i + 1 < kMaxReadErrors; ++i) fail_to_read(*stuck.begin());
+  ASSERT_GE(stuck.size(), kMaxReadErrors);
+  auto key = stuck.begin();
+  for (size_t i = 0; i + 1 < kMaxReadErrors; ++i) fail_to_read(*key++);
   EXPECT_EQ(w_.disk_info(0).state(), wire::DiskInfo::WORKING);
-  fail_to_read(*stuck.begin());
+  fail_to_read(*key);
   ASSERT_TRUE(w_.wait_for_state(0, wire::DiskInfo::FAILING));
   EXPECT_GE(w_.disk_info(0).errors(), kMaxReadErrors);
   EXPECT_THAT(w_.disk_info(0).alarm(), HasSubstr("reads failed"));
   ASSERT_TRUE(w_.world.run_until([&] { return w_.meta.leaving == stuck; }, kPatience));
 }
 
+TEST_F(Disks, OneShardThatCannotBeReadTakesNoDiskOut) {
+  const ShardKey key = *on(0).begin();
+  w_.node.shard_disk("disk0")->open(shard_file_name(key)).value()->unreadable = {{.begin = 0, .end = 1 << 20}};
+  for (size_t i = 0; i < 2 * kMaxReadErrors; ++i) fail_to_read(key);
+  EXPECT_EQ(w_.disk_info(0).state(), wire::DiskInfo::WORKING);
+  EXPECT_THAT(w_.disk_info(0).alarm(), IsEmpty());
+  EXPECT_GE(w_.disk_info(0).errors(), 2 * kMaxReadErrors);
+}
+
 TEST_F(OneDisk, TheLastDiskThatTakesShardsIsNotTakenOutForItsReads) {
+  write(kShards + 1, kShards);
   fail(0, {"read"});
-  for (size_t i = 0; i < 2 * kMaxReadErrors; ++i) fail_to_read(ChunkWorld::key(1));
+  for (size_t i = 1; i <= 2 * kMaxReadErrors; ++i) fail_to_read(ChunkWorld::key(i));
   EXPECT_EQ(w_.disk_info(0).state(), wire::DiskInfo::WORKING);
   EXPECT_THAT(w_.disk_info(0).alarm(), HasSubstr("reads failed"));
   w_.faults[0].decide = DiskFaults().decide;

@@ -186,6 +186,13 @@ TEST_F(RepairWorkerTest, ADamagedSourceIsReplacedByAnother) {
   expect_rebuilt(order(0, {1, 2, 3, 4}));
 }
 
+TEST_F(RepairWorkerTest, ASourceThatCannotBeReadIsReplacedByAnother) {
+  sources_->refusals.emplace(1, Error(ErrorCode::kIoError));
+  expect_rebuilt(order(0, {1, 2, 3, 4}));
+  EXPECT_EQ(sources_->reads[1], 1);
+  EXPECT_EQ(sources_->reads[4], 1);
+}
+
 // HDDS-10983: a source answered with the replica of another index, whole and with matching checksums.
 TEST_F(RepairWorkerTest, Hdds10983TheBytesOfAnotherIndexAreNoSource) {
   use_block(3 * 4096ULL * 40);  // all shards are of one length

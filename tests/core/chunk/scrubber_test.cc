@@ -15,6 +15,7 @@ namespace {
 ChunkOptions scrubbing(Duration interval) {
   ChunkOptions options;
   options.scrub_interval = interval;
+  options.report_interval = seconds(20);
   return options;
 }
 
@@ -31,6 +32,21 @@ class ScrubberTest : public ::testing::Test {
   void rot(const ShardKey& key) {
     auto file = w_.node.shard_disk("disk0")->open(shard_file_name(key)).value();
     for (sim::FileBytes* bytes : {&file->seen, &file->durable}) bytes->flip(kShardHeaderBytes + 100'000, 4);
+  }
+
+  // No read that touches the middle of the data succeeds from now on.
+  void lose_sectors(const ShardKey& key) {
+    auto file = w_.node.shard_disk("disk0")->open(shard_file_name(key)).value();
+    file->unreadable = {{.begin = kShardHeaderBytes + 100'000, .end = kShardHeaderBytes + 100'512}};
+  }
+  void mend(const ShardKey& key) {
+    w_.node.shard_disk("disk0")->open(shard_file_name(key)).value()->unreadable.clear();
+  }
+  ErrorCode read(uint64_t block, uint64_t offset) {
+    return w_.code(MessageType::kReadShard, ChunkWorld::read_request(ChunkWorld::key(block), offset, 10));
+  }
+  bool wait_for_damage() {
+    return w_.world.run_until([this] { return !w_.meta.damaged.empty(); }, kPatience);
   }
 
   ChunkWorld w_;
@@ -72,6 +88,69 @@ TEST_F(ScrubberTest, OneReadErrorIsNoDamage) {
   w_.world.run_for(seconds(40));
   EXPECT_LE(errors, 0);
   EXPECT_TRUE(w_.meta.damaged.empty());
+}
+
+TEST_F(ScrubberTest, AShardThatCannotBeReadIsReportedAndStillTried) {
+  lose_sectors(ChunkWorld::key(3));
+  ASSERT_TRUE(wait_for_damage());
+  EXPECT_EQ(w_.meta.damaged, std::set<ShardKey>{ChunkWorld::key(3)});
+  EXPECT_EQ(read(3, 0), ErrorCode::kOk) << "it may be the one that saves its block";
+  EXPECT_EQ(read(3, 100'000), ErrorCode::kCorrupt);
+  EXPECT_EQ(read(4, 100'000), ErrorCode::kOk);
+  w_.meta.deletions = {ChunkWorld::key(3)};
+  ASSERT_TRUE(w_.world.run_until([this] { return w_.meta.deleted.contains(ChunkWorld::key(3)); }, kPatience));
+  EXPECT_EQ(w_.meta.heartbeats.back().damaged_shards(), 0u);
+}
+
+TEST_F(ScrubberTest, ReportsDoNotVouchForWhatCannotBeRead) {
+  lose_sectors(ChunkWorld::key(3));
+  ASSERT_TRUE(wait_for_damage());
+  w_.meta.digest_reports.clear();
+  w_.meta.differing = {0};
+  w_.meta.shard_reports.clear();
+  ASSERT_TRUE(w_.world.run_until([this] { return !w_.meta.shard_reports.empty(); }, kPatience));
+  EXPECT_EQ(w_.meta.digest_reports.back().buckets(0).shards(), 4u);
+  const auto& report = w_.meta.shard_reports.back();
+  ASSERT_EQ(report.shards_size(), 5);
+  for (const wire::ReportedShard& shard : report.shards()) EXPECT_EQ(shard.damaged(), shard.shard().block() == 3);
+}
+
+TEST_F(ScrubberTest, ReadErrorsThatPassAreNoDamage) {
+  lose_sectors(ChunkWorld::key(3));
+  w_.world.run_for(seconds(25));
+  mend(ChunkWorld::key(3));
+  w_.world.run_for(seconds(120));
+  EXPECT_TRUE(w_.meta.damaged.empty());
+  EXPECT_EQ(read(3, 100'000), ErrorCode::kOk);
+}
+
+TEST_F(ScrubberTest, ADiskThatReadsNothingSaysNothingAboutItsShards) {
+  w_.faults[0].decide = [](const std::string& operation) {
+    return operation == "read" ? DiskFaults::Fate::kFail : DiskFaults::Fate::kProceed;
+  };
+  w_.world.run_for(std::chrono::minutes(10));
+  EXPECT_TRUE(w_.meta.damaged.empty());
+  w_.faults[0].decide = DiskFaults().decide;
+  for (uint64_t block = 1; block <= 5; ++block) EXPECT_EQ(read(block, 0), ErrorCode::kOk);
+  w_.world.run_for(std::chrono::minutes(1));
+  EXPECT_TRUE(w_.meta.damaged.empty());
+}
+
+TEST_F(ScrubberTest, AShardThatCanBeReadAfterAllIsWhole) {
+  lose_sectors(ChunkWorld::key(3));
+  ASSERT_TRUE(wait_for_damage());
+  mend(ChunkWorld::key(3));
+  ASSERT_TRUE(w_.world.run_until([this] { return w_.meta.heartbeats.back().damaged_shards() == 0; }, kPatience));
+}
+
+TEST_F(LazyScrubberTest, WhatAReadFailedAtIsLookedAtWithoutAnybodysAsking) {
+  w_.world.run_for(seconds(20));
+  lose_sectors(ChunkWorld::key(5));
+  w_.world.run_for(seconds(60));
+  EXPECT_TRUE(w_.meta.damaged.empty()) << "the pass is over, and the next is far";
+  EXPECT_EQ(read(5, 100'000), ErrorCode::kIoError);
+  ASSERT_TRUE(wait_for_damage());
+  EXPECT_EQ(w_.meta.damaged, std::set<ShardKey>{ChunkWorld::key(5)});
 }
 
 TEST_F(ScrubberTest, OneReadThatWentAstrayIsNoDamage) {
