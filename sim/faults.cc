@@ -8,8 +8,8 @@
 namespace dogfs::sim {
 namespace {
 
-// How many files are tried for each bit that is to rot, where the block of the first ones has nothing to spare.
-constexpr uint32_t kRotAttempts = 4;
+// How many files are tried for each that is to be damaged, where the block of the first ones has nothing to spare.
+constexpr uint32_t kDamageAttempts = 4;
 
 std::string names_of(const std::vector<Node*>& nodes) {
   std::string names;
@@ -44,6 +44,9 @@ std::string describe_fault(const proto::Fault& fault) {
                                 fault.disk_read_errors().nodes());
     case proto::Fault::kBitRot:
       return when + fmt::format("{} bits rot on {}", fault.bit_rot().bits(), fault.bit_rot().nodes());
+    case proto::Fault::kLatentErrors:
+      return when + fmt::format("sectors of {} shards cannot be read on {}", fault.latent_errors().shards(),
+                                fault.latent_errors().nodes());
     case proto::Fault::kDiskWriteErrors:
       return when + fmt::format("{} writes in a million fail on {}", fault.disk_write_errors().per_million(),
                                 fault.disk_write_errors().nodes());
@@ -155,7 +158,8 @@ void FaultInjector::begin(const StrikePtr& strike) {
       disturb(*strike, cluster_.chunk_nodes());
       break;
     case proto::Fault::kBitRot:
-      begin_rot(*strike);
+    case proto::Fault::kLatentErrors:
+      begin_damage(*strike);
       break;
     case proto::Fault::kTransferLeadership:
       transfer_leadership(*strike);
@@ -375,30 +379,33 @@ void FaultInjector::add_clock_error(Node& node, ClockError more) {
   node.set_clock_error(error);
 }
 
-void FaultInjector::begin_rot(Strike& strike) {
-  const proto::BitRot& rot = strike.planned.fault.bit_rot();
-  for (Node* node : select_nodes(rot.nodes(), cluster_, strike.draws)) {
-    if (rot_bits(*node, rot.bits(), strike.draws) > 0) strike.nodes.push_back(node);
+void FaultInjector::begin_damage(Strike& strike) {
+  const proto::Fault& fault = strike.planned.fault;
+  const bool rots = fault.has_bit_rot();
+  const Damage damage = rots ? &ShardDisk::rot : &ShardDisk::lose_sectors;
+  const uint32_t times = rots ? fault.bit_rot().bits() : fault.latent_errors().shards();
+  for (Node* node : nodes_of(strike)) {
+    if (damage_files(*node, times, damage, strike.draws) > 0) strike.nodes.push_back(node);
   }
   strike.who = names_of(strike.nodes);
 }
 
-// Bits of shards that the code can spare, or of any. How many have flipped.
-uint32_t FaultInjector::rot_bits(Node& node, uint32_t bits, RandomStream& draws) {
-  // Only one that has the file is flipped: no name is on two disks.
+// Files of shards that the code can spare, or of any, one after the other. How often one was damaged.
+uint32_t FaultInjector::damage_files(Node& node, uint32_t times, Damage damage, RandomStream& draws) {
+  // Only one that has the file is damaged: no name is on two disks.
   std::vector<std::pair<ShardDisk*, std::string>> files;
   for (const auto& [name, disk] : node.shard_disks()) {
     for (std::string& file : disk->stored_files()) files.emplace_back(disk.get(), std::move(file));
   }
-  uint32_t flipped = 0;
-  for (uint32_t attempt = 0; attempt < kRotAttempts * bits && flipped < bits && !files.empty(); ++attempt) {
+  uint32_t damaged = 0;
+  for (uint32_t attempt = 0; attempt < kDamageAttempts * times && damaged < times && !files.empty(); ++attempt) {
     const auto& [disk, file] = files[draws.below(files.size())];
     if (!scenario_.expect_data_loss_reported() && !atlas_.may_damage(node, file)) continue;
-    disk->rot(file, draws);
+    (disk->*damage)(file, draws);
     atlas_.damaged(node, file);
-    ++flipped;
+    ++damaged;
   }
-  return flipped;
+  return damaged;
 }
 
 // It ends when the operator is done.

@@ -70,11 +70,12 @@ class FaultInjector {
   void begin_hold_up(Strike& strike);
   void end_hold_up(const Strike& strike);
   static void add_clock_error(Node& node, ClockError more);
-  void begin_rot(Strike& strike);
+  void begin_damage(Strike& strike);
   void empty_disks(Strike& strike);
   void order(const StrikePtr& strike);
   void transfer_leadership(Strike& strike);
-  uint32_t rot_bits(Node& node, uint32_t bits, RandomStream& draws);
+  using Damage = void (ShardDisk::*)(const std::string&, RandomStream&);
+  uint32_t damage_files(Node& node, uint32_t times, Damage damage, RandomStream& draws);
   void disturb(Strike& strike, const std::vector<Node*>& nodes);
   void set_network(const proto::Network& network);
   void trace(const std::string& what);

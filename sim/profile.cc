@@ -75,6 +75,7 @@ constexpr std::array kCandidates = {
     Candidate{"hand over", R"(transfer_leadership { to: "random 2 meta" })", 0, 0},
     Candidate{"cut rack", R"(partition { a: "random rack" b: "rest" })", 50, 4000, true},
     Candidate{"rack power", R"(crash { nodes: "random rack" power: true })", 10, 3000, true, false, 2},
+    Candidate{"latent errors", R"(latent_errors { nodes: "random 3 chunk" shards: 2 })", 0, 0, true},
 };
 
 class ProfileDraw {
