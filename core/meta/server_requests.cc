@@ -31,24 +31,30 @@ Error registered_again(ServerId server) {
 
 }  // namespace
 
-Result<std::vector<DueGarbage>> due_garbage(const MetaTables& tables, ServerId server, int64_t now_ms, size_t limit) {
+Result<GarbagePart> due_garbage(const MetaTables& tables, ServerId server, int64_t now_ms, const std::string& from,
+                                size_t limit) {
   std::vector<std::pair<GarbageShard, bool>> aged;
   size_t seen = 0;
-  DOGFS_TRYV(scan_rows<wire::GarbageRow>(tables.reader(), tables.keys().garbage_of(server),
-                                         [&](std::string_view key, const wire::GarbageRow& row) {
-                                           if (row.due_ms() <= now_ms)
-                                             aged.emplace_back(garbage_shard(key), row.replaced());
-                                           return aged.size() < limit && ++seen < kMaxGarbageLookedAt;
-                                         }));
-  std::vector<DueGarbage> due;
+  GarbagePart part;
+  KeyRange range = tables.keys().garbage_of(server);
+  range.begin = std::max(range.begin, from);
+  DOGFS_TRYV(
+      scan_rows<wire::GarbageRow>(tables.reader(), range, [&](std::string_view key, const wire::GarbageRow& row) {
+        if (aged.size() == limit || seen++ == kMaxGarbageLookedAt) {
+          part.next = key;
+          return false;
+        }
+        if (row.due_ms() <= now_ms) aged.emplace_back(garbage_shard(key), row.replaced());
+        return true;
+      }));
   for (const auto& [shard, replaced] : aged) {
     std::optional<ServerId> successor = ServerId();
     if (replaced) {
       DOGFS_TRY(successor, successor_of(tables, shard));
     }
-    if (successor) due.push_back({.shard = shard, .successor = *successor});
+    if (successor) part.due.push_back({.shard = shard, .successor = *successor});
   }
-  return due;
+  return part;
 }
 
 Task<Reply> ServerRequests::register_server(Request request, MonoTime deadline) {
@@ -213,14 +219,21 @@ Task<Result<bool>> ServerRequests::learn(ServerId server, uint64_t incarnation) 
 Task<Status> ServerRequests::add_deletions(ServerId server, wire::HeartbeatReply& reply) {
   if (repairs_.in_safe_mode()) co_return ok();
   const int64_t unstamped_ms = parts_.proposer.unstamped_ms();
-  using Shards = std::vector<DueGarbage>;
-  DOGFS_CO_TRY(const Shards garbage,
-               co_await parts_.reader.read<Shards>([&](const MetaTables& tables) -> Result<Shards> {
+  std::string from;
+  if (const auto begun = garbage_from_.find(server); begun != garbage_from_.end()) from = begun->second;
+  DOGFS_CO_TRY(const GarbagePart part,
+               co_await parts_.reader.read<GarbagePart>([&](const MetaTables& tables) -> Result<GarbagePart> {
                  DOGFS_TRY(const std::optional<wire::CountersRow> counters, tables.counters());
-                 if (!counters) return Shards();
-                 return due_garbage(tables, server, counters->log_time_ms() + unstamped_ms, kMaxShardsPerHeartbeat);
+                 if (!counters) return GarbagePart();
+                 const int64_t now_ms = counters->log_time_ms() + unstamped_ms;
+                 return due_garbage(tables, server, now_ms, from, kMaxShardsPerHeartbeat);
                }));
-  for (const DueGarbage& each : garbage) {
+  if (part.next.empty()) {
+    garbage_from_.erase(server);
+  } else {
+    garbage_from_[server] = part.next;
+  }
+  for (const DueGarbage& each : part.due) {
     if (parts_.registry.is_confirmed(each.shard) || !may_delete(each)) continue;
     *reply.add_deletions() = shard_name(each.shard);
   }

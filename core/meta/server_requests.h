@@ -2,7 +2,9 @@
 // the server is to delete; it confirms them with a later one, and only then are they forgotten (duties.h).
 #pragma once
 
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/base/limits.h"
@@ -19,9 +21,18 @@ struct DueGarbage {
   ServerId successor;
 };
 
-// The garbage of `server` that is due at log time `now_ms`, at most `limit`. A replaced shard whose successor is not
-// known to be whole is not due: it may be the last good copy of its index.
-Result<std::vector<DueGarbage>> due_garbage(const MetaTables& tables, ServerId server, int64_t now_ms, size_t limit);
+// A part of a server's garbage. All parts in turn are all of it: what cannot be deleted now, because its successor is
+// away or its disk takes no writes, keeps nothing behind it waiting.
+struct GarbagePart {
+  std::vector<DueGarbage> due;
+  std::string next;  // where the next part begins; empty: at the beginning
+};
+
+// What is due at log time `now_ms` of the part of the garbage of `server` that begins at `from`, which has at most `limit`
+// shards whose time has come. A replaced shard whose successor is not known to be whole is not due: it may be the last
+// good copy of its index.
+Result<GarbagePart> due_garbage(const MetaTables& tables, ServerId server, int64_t now_ms, const std::string& from,
+                                size_t limit);
 
 class ServerRequests {
  public:
@@ -52,6 +63,8 @@ class ServerRequests {
 
   MetaParts& parts_;
   Repairs& repairs_;
+  // Where the next part of each server's garbage begins, where that is not the beginning.
+  std::map<ServerId, std::string> garbage_from_;
 };
 
 }  // namespace dogfs
