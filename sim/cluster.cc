@@ -12,7 +12,9 @@ namespace {
 
 // A cluster is as impatient as it can be without being a nuisance, so that much happens in little virtual time.
 constexpr milliseconds kShardTimeout(1500);
-constexpr milliseconds kStragglerTimeout(600);
+constexpr milliseconds kStragglerTimeout(2500);
+constexpr milliseconds kStuckTimeout(600);
+constexpr milliseconds kWritePatience(8000);
 constexpr seconds kMetadataTimeout(8);
 constexpr seconds kLeaderlessPatience(6);
 constexpr seconds kLeaseLimit(20);
@@ -236,7 +238,10 @@ ClientOptions Cluster::client_options() const {
   options.metadata_timeout = kMetadataTimeout;
   options.leaderless_patience = kLeaderlessPatience;
   options.shard_timeout = kShardTimeout;
+  options.stall_timeout = kShardTimeout;
   options.straggler_timeout = kStragglerTimeout;
+  options.stuck_timeout = kStuckTimeout;
+  options.write_patience = kWritePatience;
   options.write_buffer_bytes = 2 * options_.block_bytes;
   options.read_ahead_bytes = options_.block_bytes;
   return options;

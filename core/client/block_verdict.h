@@ -2,11 +2,12 @@
 //
 // The aim is every stored shard sealed. A block goes without those that have no server to go to, and without
 // stragglers after a while, but never below d + 1: one spare, so that losing any one server at once after the commit
-// loses nothing.
+// loses nothing. That while is longer than it takes to find that a server hangs, and to send its shard to another.
 //
 // Too few servers end a block after a while, since they may only be restarting, and a writer that is under way outlives
 // that. A file of which nothing was stored yet has nothing to lose: when its servers refuse connections and there are no
-// others, it is refused as soon as that is confirmed.
+// others, it is refused as soon as that is confirmed. And however many servers there are to try: a block that gets no
+// further with enough of its shards, one failing after the other, is given up in the end.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@ struct BlockProgress {
   uint32_t stalled = 0;       // not sealed, and nowhere to go for now
   Duration since_required{};  // how long `required` shards have been sealed
   Duration since_stuck{};     // how long so many have been stalled that the others do not suffice
+  Duration since_behind{};    // how long so few have been got ahead with, or sealed, that they do not suffice
   bool refused = false;       // nothing of the file was stored, and all that are stalled were refused or have no server
 };
 
@@ -29,9 +31,15 @@ struct BlockPatience {
   Duration straggler_timeout{};
   Duration stuck_timeout{};
   Duration refused_timeout{};  // instead of stuck_timeout
+  Duration write_patience{};
 };
 
-enum class BlockVerdict : uint8_t { kWait, kCommit, kGiveUp };
+enum class BlockVerdict : uint8_t {
+  kWait,
+  kCommit,
+  kBeginAnew,  // on other servers, if there are enough; else the block is given up
+  kGiveUp
+};
 
 constexpr bool is_stuck(const BlockProgress& progress) {
   return progress.stored - progress.stalled < progress.required;
@@ -43,8 +51,11 @@ constexpr BlockVerdict judge(const BlockProgress& progress, const BlockPatience&
     const bool nobody_left = progress.sealed + progress.stalled == progress.stored;
     if (nobody_left || progress.since_required >= patience.straggler_timeout) return BlockVerdict::kCommit;
   }
+  if (progress.sealed < progress.required && progress.since_behind >= patience.write_patience) {
+    return BlockVerdict::kGiveUp;
+  }
   const Duration timeout = progress.refused ? patience.refused_timeout : patience.stuck_timeout;
-  if (is_stuck(progress) && progress.since_stuck >= timeout) return BlockVerdict::kGiveUp;
+  if (is_stuck(progress) && progress.since_stuck >= timeout) return BlockVerdict::kBeginAnew;
   return BlockVerdict::kWait;
 }
 

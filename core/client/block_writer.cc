@@ -13,8 +13,6 @@
 namespace dogfs {
 namespace {
 
-// How often one shard of a block is sent, over all its servers.
-constexpr int kMaxSendAttempts = 16;
 constexpr BackoffOptions kStalledBackoff{.first = milliseconds(100), .most = seconds(1)};
 // Within this time every server that refuses connections is tried once more.
 constexpr Duration kRefusedTimeout = milliseconds(200);
@@ -52,8 +50,8 @@ void add_block(const wire::CommitBlock& block, const Geometry& geometry, WriteOu
 BlockWriter::BlockWriter(ClientContext& context, const BlockPlan& plan)
     : context_(context),
       plan_(plan),
-      source_(std::make_shared<BlockSource>(context.env.clock,
-                                            BlockContent(plan.geometry, context.codecs.get(plan.geometry)))) {}
+      content_(std::make_shared<BlockContent>(plan.geometry, context.codecs.get(plan.geometry))),
+      source_(std::make_shared<BlockSource>(content_, std::make_shared<Notifier>(context.env.clock))) {}
 
 void BlockWriter::start() {
   context_.tasks.spawn(encode(shared_from_this()));
@@ -61,43 +59,40 @@ void BlockWriter::start() {
 }
 
 void BlockWriter::add(Bytes cell) {
-  source_->content.add(std::move(cell));
-  source_->changed.notify_all();
+  content_->add(std::move(cell));
+  source_->changed->notify_all();
 }
 
 void BlockWriter::finish() {
-  source_->content.finish();
-  source_->changed.notify_all();
+  content_->finish();
+  source_->changed->notify_all();
 }
 
 void BlockWriter::stop() {
-  if (source_->stopped) return;
-  source_->stopped = true;
-  for (const Slot& slot : slots_) {
-    if (slot.state == ShardState::kStreaming) abort_shard(context_, source_->block, slot.shard);
-  }
-  source_->content.release();
-  source_->changed.notify_all();
+  if (stopped_) return;
+  stopped_ = true;
+  end_attempt();
+  content_->release();
 }
 
 // --- Streaming -----------------------------------------------------------------------------------------------------
 
 Task<void> BlockWriter::encode(std::shared_ptr<BlockWriter> self) {
-  BlockSource& source = *self->source_;
-  while (!source.stopped && !source.content.complete()) {
-    if (source.content.has_work()) {
-      co_await source.content.encode(self->context_.env.compute);
-      source.changed.notify_all();
+  const std::shared_ptr<Notifier> changed = self->source_->changed;
+  while (!self->stopped_ && !self->content_->complete()) {
+    if (self->content_->has_work()) {
+      co_await self->content_->encode(self->context_.env.compute);
+      changed->notify_all();
     } else {
-      co_await source.changed.wait();
+      co_await changed->wait();
     }
   }
 }
 
 Task<void> BlockWriter::run(std::shared_ptr<BlockWriter> self) {
   BlockSource& source = *self->source_;
-  while (!self->may_allocate() && !source.stopped) co_await source.changed.wait();
-  if (source.stopped) co_return;
+  while (!self->may_allocate() && !self->stopped_) co_await source.changed->wait();
+  if (self->stopped_) co_return;
   self->allocating_ = true;
   const Result<wire::AllocateBlockResult> allocated = co_await self->allocate();
   self->allocating_ = false;
@@ -106,61 +101,93 @@ Task<void> BlockWriter::run(std::shared_ptr<BlockWriter> self) {
     self->fail(std::move(status).error());
     co_return;
   }
-  source.changed.notify_all();
-  if (source.stopped) co_return;
-  for (size_t slot = 0; slot < self->slots_.size(); ++slot) {
-    self->context_.tasks.spawn(drive(self, slot));
+  source.changed->notify_all();
+  if (!self->stopped_) self->start_shards();
+}
+
+void BlockWriter::start_shards() {
+  for (size_t slot = 0; slot < slots_.size(); ++slot) {
+    context_.tasks.spawn(drive(shared_from_this(), source_, slot));
   }
 }
 
-// Sends the shard of one slot until it is sealed, to as many servers as it takes.
-Task<void> BlockWriter::drive(std::shared_ptr<BlockWriter> self, size_t index) {
+// Nothing more is sent for the present block id.
+void BlockWriter::end_attempt() {
+  source_->stopped = true;
+  for (const Slot& slot : slots_) {
+    const bool sending = slot.state == ShardState::kStreaming || slot.state == ShardState::kTrying;
+    if (sending && slot.shard.is_stored()) abort_shard(context_, source_->block, slot.shard);
+  }
+  source_->changed->notify_all();
+}
+
+// Sends the shard of one slot until it is sealed, to as many servers as it takes. The slot is that of `source` until
+// that has stopped.
+Task<void> BlockWriter::drive(std::shared_ptr<BlockWriter> self, std::shared_ptr<BlockSource> source, size_t index) {
   ClientContext& context = self->context_;
   Backoff backoff(context.env.random, kStalledBackoff);
-  ServerId retried;
-  for (int attempt = 0; attempt < kMaxSendAttempts && !self->source_->stopped; ++attempt) {
+  // The server that was tried again last, and how far the shard was then.
+  std::pair<ServerId, uint64_t> retried;
+  while (!source->stopped) {
     if (self->slots_[index].shard.is_stored()) {
       const ServerId server = self->slots_[index].shard.server;
-      const Status sent = co_await self->send(index);
-      if (sent) self->set_state(self->slots_[index], ShardState::kSealed);
-      if (sent || self->source_->stopped) co_return;
-      self->slots_[index].failure = sent.error();
-      if (may_be_passing(sent.error().code) && std::exchange(retried, server) != server) {
+      const Status sent = co_await self->send(source, index);
+      if (source->stopped) co_return;
+      Slot& slot = self->slots_[index];
+      if (sent) {
+        self->set_state(slot, ShardState::kSealed);
+        co_return;
+      }
+      slot.failure = sent.error();
+      if (slot.state == ShardState::kStreaming) self->set_state(slot, ShardState::kTrying);
+      const bool went_on = retried.first != server || slot.most_taken > retried.second;
+      if (may_be_passing(sent.error().code) && went_on) {
+        retried = {server, slot.most_taken};
         DOGFS_COVERAGE_MARK("client: the same server tried again");
         continue;
       }
-      self->note_failure(self->slots_[index], sent.error());
+      self->note_failure(slot, sent.error());
     }
-    const Status replaced = co_await self->replace(index);
-    if (self->source_->stopped) co_return;
+    const Status replaced = co_await self->replace(source, index);
+    if (source->stopped) co_return;
     if (!replaced && !leaves_other_shards(replaced.error().code)) {
       self->fail(replaced.error());
       co_return;
     }
     DOGFS_COVERAGE_MARK("client: a target replaced, or none left");
     // Without another server the old one is tried again: it may only be restarting.
-    self->set_state(self->slots_[index], replaced ? ShardState::kStreaming : ShardState::kStalled);
+    self->set_state(self->slots_[index], replaced ? ShardState::kTrying : ShardState::kStalled);
     if (!replaced) co_await sleep_for(context.env.clock, backoff.next());
   }
-  if (!self->source_->stopped) self->set_state(self->slots_[index], ShardState::kStalled);
 }
 
 // Once to its present target.
-Task<Status> BlockWriter::send(size_t index) {
+Task<Status> BlockWriter::send(std::shared_ptr<BlockSource> source, size_t index) {
   const Shard target = slots_[index].shard;
   const wire::EcPolicy policy = geometry_to_wire(plan_.geometry);
-  const Status opened = co_await open_shard(context_, source_->block, policy, target);
+  const Status opened = co_await open_shard(context_, source->block, policy, target);
+  if (source->stopped) co_return Error(ErrorCode::kCancelled);
   // Sealed by an attempt whose answer was lost.
-  if (code_of(opened) == ErrorCode::kAlreadyExists) co_return co_await seal_sent_shard(context_, source_, target);
+  if (code_of(opened) == ErrorCode::kAlreadyExists) co_return co_await seal_sent_shard(context_, source, target);
   DOGFS_CO_TRYV(opened);
-  if (source_->stopped) co_return Error(ErrorCode::kCancelled);
-  slots_[index].was_open = true;
-  set_state(slots_[index], ShardState::kStreaming);
-  co_return co_await send_shard(context_, source_, target);
+  Slot& slot = slots_[index];
+  slot.was_open = true;
+  if (slot.state == ShardState::kStalled) set_state(slot, ShardState::kTrying);
+  took(slot, 0);
+  TakenBytes on_taken = [self = shared_from_this(), index](uint64_t bytes) { self->took(self->slots_[index], bytes); };
+  co_return co_await send_shard(context_, source, target, std::move(on_taken));
+}
+
+// A shard that is sent again is got ahead with where it is further than it ever was, or where it only waits for more.
+void BlockWriter::took(Slot& slot, uint64_t bytes) {
+  const bool waits = !content_->complete() && bytes == content_->shard(slot.shard.index).bytes.size();
+  if (slot.state == ShardState::kTrying && (waits || bytes > slot.most_taken)) set_state(slot, ShardState::kStreaming);
+  slot.most_taken = std::max(slot.most_taken, bytes);
 }
 
 void BlockWriter::note_failure(const Slot& slot, const Error& error) {
   context_.health.failed(slot.shard.server);
+  failed_.insert(slot.shard.server);
   context_.env.log.info("client", "block {}: shard {} on server {} failed: {}", source_->block, slot.shard.index,
                         slot.shard.server, error.to_string());
 }
@@ -170,23 +197,23 @@ void BlockWriter::note_failure(const Slot& slot, const Error& error) {
 // A block is allocated once a whole stripe is there, so that all k data shards are sure to exist, or once it is known
 // to be shorter than that.
 bool BlockWriter::may_allocate() const {
-  return source_->content.finished() || length() >= plan_.geometry.stripe_bytes();
+  return content_->finished() || length() >= plan_.geometry.stripe_bytes();
 }
 
 uint64_t BlockWriter::length_hint() const {
-  if (source_->content.finished()) return length();
+  if (content_->finished()) return length();
   return plan_.expected_length >= length() ? plan_.expected_length : 0;
 }
 
 // A file that has found servers before is given the time in which they may restart.
 Task<Result<wire::AllocateBlockResult>> BlockWriter::allocate() {
   Clock& clock = context_.env.clock;
-  const MonoTime give_up = clock.now() + (plan_.offset > 0 ? patience().stuck_timeout : Duration::zero());
+  const MonoTime give_up = clock.now() + (plan_.offset > 0 ? context_.options.stuck_timeout : Duration::zero());
   Backoff backoff(context_.env.random, kStalledBackoff);
   while (true) {
     Result<wire::AllocateBlockResult> allocated = co_await request_any_block();
     const bool too_few = code_of(allocated) == ErrorCode::kInsufficientServers;
-    if (!too_few || clock.now() >= give_up || source_->stopped) co_return allocated;
+    if (!too_few || clock.now() >= give_up || stopped_) co_return allocated;
     co_await sleep_for(clock, backoff.next());
   }
 }
@@ -232,25 +259,29 @@ Status BlockWriter::take_targets(const wire::AllocateBlockResult& allocated) {
 }
 
 // Finds another server for one shard, or one at all.
-Task<Status> BlockWriter::replace(size_t index) {
+Task<Status> BlockWriter::replace(std::shared_ptr<BlockSource> source, size_t index) {
   const std::vector<ServerId> suspects = context_.health.suspects();
   const bool has_none = !slots_[index].shard.is_stored();
-  Status replaced = co_await replace_target(index, suspects);
+  Status replaced = co_await replace_target(source, index, suspects);
   if (code_of(replaced) == ErrorCode::kInsufficientServers && has_none && !suspects.empty()) {
-    replaced = co_await replace_target(index, {});
+    replaced = co_await replace_target(source, index, {});
   }
   co_return replaced;
 }
 
-Task<Status> BlockWriter::replace_target(size_t index, std::vector<ServerId> excluded) {
+Task<Status> BlockWriter::replace_target(std::shared_ptr<BlockSource> source, size_t index,
+                                         std::vector<ServerId> excluded) {
+  if (source->stopped) co_return Error(ErrorCode::kCancelled);
   wire::Mutation mutation;
   wire::ReplaceTarget& message = *mutation.mutable_replace_target();
   message.set_inode(plan_.lease.inode.value());
   message.set_lease_epoch(plan_.lease.epoch.value());
-  message.set_block(source_->block.value());
+  message.set_block(source->block.value());
   message.set_index(slots_[index].shard.index.value());
   for (const ServerId server : excluded) message.add_excluded_servers(server.value());
   DOGFS_CO_TRY(const wire::MutationResult result, co_await context_.session.mutate(std::move(mutation)));
+  // The slot may be that of another block id by now.
+  if (source->stopped) co_return Error(ErrorCode::kCancelled);
   const Shard target = shard_from_wire(result.replace_target().target());
   if (target.index != slots_[index].shard.index || target.generation.is_none()) {
     co_return Error(ErrorCode::kProtocolError, "the metadata named an impossible target for a shard");
@@ -260,15 +291,55 @@ Task<Status> BlockWriter::replace_target(size_t index, std::vector<ServerId> exc
   co_return ok();
 }
 
+// The next block comes first: without it the present one is still the best there is. What only failed other blocks may
+// be back.
+Task<Status> BlockWriter::begin_anew() {
+  std::vector<ServerId> excluded(failed_.begin(), failed_.end());
+  const Result<wire::AllocateBlockResult> allocated = co_await request_block(std::move(excluded));
+  if (!allocated) co_return leaves_other_shards(allocated.error().code) ? insufficient_servers() : allocated.error();
+  context_.env.log.info("client", "block {} is begun anew as block {}", source_->block, allocated.value().block());
+  if (stopped_ || !is_stuck(progress())) {
+    former_.emplace_back(allocated.value().block());
+    co_return stopped_ ? Status(Error(ErrorCode::kCancelled)) : co_await abandon_former();
+  }
+  DOGFS_COVERAGE_MARK("client: a block begun anew on other servers");
+  end_attempt();
+  former_.push_back(source_->block);
+  source_ = std::make_shared<BlockSource>(content_, source_->changed);
+  const std::vector<Slot> before = std::exchange(slots_, {});
+  DOGFS_CO_TRYV(take_targets(allocated.value()));
+  DOGFS_CHECK(slots_.size() == before.size());
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    slots_[i].most_taken = before[i].most_taken;
+    if (slots_[i].state == ShardState::kStreaming) set_state(slots_[i], ShardState::kTrying);
+  }
+  required_since_.reset();
+  start_shards();
+  co_return co_await abandon_former();
+}
+
+Task<Status> BlockWriter::abandon_former() {
+  while (!former_.empty()) {
+    DOGFS_CO_TRYV(co_await abandon(former_.back()));
+    former_.pop_back();
+  }
+  co_return ok();
+}
+
 Task<Status> BlockWriter::abandon() {
-  DOGFS_CHECK(source_->stopped);
-  while (allocating_) co_await source_->changed.wait();
+  DOGFS_CHECK(stopped_);
+  while (allocating_) co_await source_->changed->wait();
+  DOGFS_CO_TRYV(co_await abandon_former());
   if (source_->block.is_none()) co_return ok();
+  co_return co_await abandon(source_->block);
+}
+
+Task<Status> BlockWriter::abandon(BlockId block) {
   wire::Mutation mutation;
   wire::AbandonBlock& message = *mutation.mutable_abandon_block();
   message.set_inode(plan_.lease.inode.value());
   message.set_lease_epoch(plan_.lease.epoch.value());
-  message.set_block(source_->block.value());
+  message.set_block(block.value());
   DOGFS_CO_TRYV(co_await context_.session.mutate(std::move(mutation)));
   co_return ok();
 }
@@ -282,7 +353,7 @@ wire::CommitBlock BlockWriter::commit_message() const {
   message.set_length(length());
   const BlockLayout block = layout();
   for (const Slot& slot : slots_) {
-    const ShardContent& content = source_->content.shard(slot.shard.index);
+    const ShardContent& content = content_->shard(slot.shard.index);
     DOGFS_CHECK(content.bytes.size() == block.shard_length(slot.shard.index));
     Shard shard{.index = slot.shard.index, .length = content.bytes.size(), .crc32c = content.crc32c};
     if (slot.state == ShardState::kSealed || mutant_active(Mutant::kCommitUnsealed)) {
@@ -299,24 +370,23 @@ wire::CommitBlock BlockWriter::commit_message() const {
 Task<Status> BlockWriter::settle() {
   while (true) {
     if (error_) co_return *error_;
-    if (source_->stopped) co_return Error(ErrorCode::kCancelled);
+    if (stopped_) co_return Error(ErrorCode::kCancelled);
     if (!slots_.empty()) {
-      switch (judge(progress(), patience())) {
-        case BlockVerdict::kCommit:
-          co_return ok();
-        case BlockVerdict::kGiveUp:
-          co_return insufficient_servers();
-        case BlockVerdict::kWait:
-          break;
+      const BlockVerdict verdict = judge(progress(), patience());
+      if (verdict == BlockVerdict::kCommit) co_return ok();
+      if (verdict == BlockVerdict::kGiveUp) co_return insufficient_servers();
+      if (verdict == BlockVerdict::kBeginAnew) {
+        DOGFS_CO_TRYV(co_await begin_anew());
+        continue;
       }
     }
-    co_await source_->changed.wait_until(next_check());
+    co_await source_->changed->wait_until(next_check());
   }
 }
 
 // Until the length is known the block counts as a full one; by then at least a stripe is there, so that d is right.
 BlockLayout BlockWriter::layout() const {
-  const uint64_t length = source_->content.finished() ? source_->content.length() : plan_.geometry.block_bytes;
+  const uint64_t length = content_->finished() ? content_->length() : plan_.geometry.block_bytes;
   return BlockLayout(plan_.geometry, length);
 }
 
@@ -332,9 +402,11 @@ bool BlockWriter::is_refused() const {
 }
 
 BlockPatience BlockWriter::patience() const {
-  const Duration timeout = context_.options.straggler_timeout;
-  return {
-      .straggler_timeout = timeout, .stuck_timeout = timeout, .refused_timeout = std::min(timeout, kRefusedTimeout)};
+  const ClientOptions& options = context_.options;
+  return {.straggler_timeout = options.straggler_timeout,
+          .stuck_timeout = options.stuck_timeout,
+          .refused_timeout = std::min(options.stuck_timeout, kRefusedTimeout),
+          .write_patience = options.write_patience};
 }
 
 BlockProgress BlockWriter::progress() const {
@@ -346,6 +418,7 @@ BlockProgress BlockWriter::progress() const {
       .stalled = count(ShardState::kStalled),
       .since_required = required_since_ ? now - *required_since_ : Duration(0),
       .since_stuck = stuck_since_ ? now - *stuck_since_ : Duration(0),
+      .since_behind = behind_since_ ? now - *behind_since_ : Duration(0),
       .refused = is_refused(),
   };
 }
@@ -357,6 +430,7 @@ MonoTime BlockWriter::next_check() const {
     const BlockPatience limits = patience();
     next = std::min(next, *stuck_since_ + (is_refused() ? limits.refused_timeout : limits.stuck_timeout));
   }
+  if (behind_since_) next = std::min(next, *behind_since_ + context_.options.write_patience);
   return next;
 }
 
@@ -367,26 +441,29 @@ void BlockWriter::set_state(Slot& slot, ShardState state) {
   if (present.sealed >= present.required && !required_since_) required_since_ = now;
   if (!is_stuck(present)) stuck_since_.reset();
   if (is_stuck(present) && !stuck_since_) stuck_since_ = now;
-  source_->changed.notify_all();
+  const bool behind = count(ShardState::kSealed) + count(ShardState::kStreaming) < present.required;
+  if (!behind) behind_since_.reset();
+  if (behind && !behind_since_) behind_since_ = now;
+  source_->changed->notify_all();
 }
 
 void BlockWriter::fail(Error error) {
   if (!error_) error_ = std::move(error);
-  source_->changed.notify_all();
+  source_->changed->notify_all();
 }
 
 Error BlockWriter::insufficient_servers() const {
   std::string failures;
   for (const Slot& slot : slots_) {
-    if (slot.state != ShardState::kStalled) continue;
+    if (slot.state == ShardState::kSealed || slot.state == ShardState::kStreaming) continue;
     failures += fmt::format("; shard {}: {}", slot.shard.index,
                             slot.failure ? fmt::format("server {} ({}): {}", slot.shard.server,
                                                        slot.shard.address.value, slot.failure->to_string())
                                          : "no eligible server");
   }
   return Error(ErrorCode::kInsufficientServers,
-               fmt::format("block {} needs {} of {} shards stored, and {} have nowhere to go{}", source_->block,
-                           required(), stored(), count(ShardState::kStalled), failures));
+               fmt::format("block {} needs {} of {} shards stored, {} are, and {} have nowhere to go{}", source_->block,
+                           required(), stored(), count(ShardState::kSealed), count(ShardState::kStalled), failures));
 }
 
 }  // namespace dogfs

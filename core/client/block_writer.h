@@ -1,15 +1,17 @@
 // Writes one block: cells go in, d + m sealed shards come out, to be committed by the owner in the order of the file.
 //
-// The shards stream to their servers in parallel while cells still come. A server that fails is replaced by one that
-// the leader names, and its shard is sent again from the kept content; when no other server is eligible the block goes
-// on without it, and its old server is tried again meanwhile (it may only be restarting). block_verdict.h says when
-// the block is done. Nothing of a block is visible before its commit, so giving it up needs no undoing.
-// Belongs to the node's executor.
+// The shards stream to their servers in parallel while cells still come. A server that fails, or takes nothing for a
+// while, is replaced by one that the leader names, and its shard is sent again from the kept content; when no other
+// server is eligible the block goes on without it, and its old server is tried again meanwhile (it may only be
+// restarting). block_verdict.h says when the block is done. Where it cannot be, it is begun anew under another block id
+// on other servers, if there are enough. Nothing of a block is visible before its commit, so giving it up needs no
+// undoing. Belongs to the node's executor.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "core/base/mutant.h"
@@ -47,42 +49,57 @@ class BlockWriter : public std::enable_shared_from_this<BlockWriter> {
   // As BlockContent's.
   void add(Bytes cell);
   void finish();
-  uint64_t length() const { return source_->content.length(); }
+  uint64_t length() const { return content_->length(); }
   uint64_t offset() const { return plan_.offset; }
 
   // Waits until the block can be committed. Fails with kInsufficientServers when too few servers take its shards, or
-  // with the metadata's error. kCancelled after stop().
+  // with the metadata's error: at most stall_timeout, write_patience and two changes of the metadata after enough shards
+  // were got ahead with for the last time. kCancelled after stop().
   Task<Status> settle();
 
   // What the commit says. Precondition: settle() went well, and the content was not released.
   wire::CommitBlock commit_message() const;
   // Ends the streaming and lets the content go: the block was committed, or will be given up. Idempotent.
   void stop();
-  // Gives the block back to the metadata, if it was allocated. Precondition: stop().
+  // Gives back to the metadata what was allocated. Precondition: stop().
   Task<Status> abandon();
 
  private:
-  enum class ShardState : uint8_t { kStreaming, kStalled, kSealed };
+  enum class ShardState : uint8_t {
+    kStreaming,
+    kTrying,   // failed, and on its way to a server again: it counts as streaming where it is further than ever
+    kStalled,  // nowhere to go for now
+    kSealed
+  };
   // One stored shard of the block and where it stands.
   struct Slot {
     Shard shard;
     ShardState state = ShardState::kStreaming;
     std::optional<Error> failure;  // the last one
     bool was_open = false;         // some server took it once
+    uint64_t most_taken = 0;       // bytes that some server took of it
   };
 
   static Task<void> encode(std::shared_ptr<BlockWriter> self);
   static Task<void> run(std::shared_ptr<BlockWriter> self);
-  static Task<void> drive(std::shared_ptr<BlockWriter> self, size_t slot);
+  static Task<void> drive(std::shared_ptr<BlockWriter> self, std::shared_ptr<BlockSource> source, size_t slot);
 
   Task<Result<wire::AllocateBlockResult>> allocate();
   Task<Result<wire::AllocateBlockResult>> request_any_block();
   Task<Result<wire::AllocateBlockResult>> request_block(std::vector<ServerId> excluded);
   Status take_targets(const wire::AllocateBlockResult& allocated);
-  Task<Status> send(size_t slot);
+  void start_shards();
+  void end_attempt();
+  // Gives the block up for another one that other servers take.
+  Task<Status> begin_anew();
+  Task<Status> abandon(BlockId block);
+  Task<Status> abandon_former();
+  Task<Status> send(std::shared_ptr<BlockSource> source, size_t slot);
+  // A server has so many bytes of a shard.
+  void took(Slot& slot, uint64_t bytes);
   void note_failure(const Slot& slot, const Error& error);
-  Task<Status> replace(size_t slot);
-  Task<Status> replace_target(size_t slot, std::vector<ServerId> excluded);
+  Task<Status> replace(std::shared_ptr<BlockSource> source, size_t slot);
+  Task<Status> replace_target(std::shared_ptr<BlockSource> source, size_t slot, std::vector<ServerId> excluded);
 
   bool may_allocate() const;
   uint64_t length_hint() const;
@@ -102,11 +119,16 @@ class BlockWriter : public std::enable_shared_from_this<BlockWriter> {
 
   ClientContext& context_;
   const BlockPlan plan_;
-  std::shared_ptr<BlockSource> source_;
-  std::vector<Slot> slots_;  // by index, ascending; empty before the allocation
+  const std::shared_ptr<BlockContent> content_;
+  std::shared_ptr<BlockSource> source_;  // of the present block id
+  std::vector<Slot> slots_;              // by index, ascending; empty before the allocation
+  std::vector<BlockId> former_;          // begun anew since, and not given back yet
+  std::set<ServerId> failed_;            // that failed this block, under any of its ids
   bool allocating_ = false;
+  bool stopped_ = false;
   std::optional<MonoTime> required_since_;
   std::optional<MonoTime> stuck_since_;
+  std::optional<MonoTime> behind_since_;
   std::optional<Error> error_;
 };
 

@@ -26,10 +26,19 @@ struct ClientOptions {
   Duration metadata_timeout = seconds(15);
   // An operation gives up with kNoLeader once no node has known a leader for this long: the cluster has no majority.
   Duration leaderless_patience = seconds(4);
-  // One request to a chunk server. It bounds how long a hung server holds up a write before it is replaced.
+  // One request of a reader to a chunk server.
   Duration shard_timeout = seconds(10);
-  // A block of which d + 1 shards are sealed is committed without the stragglers after this long.
-  Duration straggler_timeout = seconds(5);
+  // A chunk server that takes nothing of a shard for so long counts as failed, and is replaced while there is another.
+  Duration stall_timeout = seconds(10);
+  // A block of which d + 1 shards are sealed is committed without the stragglers after this long: long enough to find
+  // that a server hangs, and to send its shard to another.
+  Duration straggler_timeout = seconds(15);
+  // A block that can have d + 1 shards on no servers that there are is given up after this long: they may only be
+  // restarting.
+  Duration stuck_timeout = seconds(5);
+  // A block that gets no further towards d + 1 shards for so long is given up, however many servers may be tried yet. So
+  // a write that cannot succeed ends within stall_timeout + write_patience and what the metadata takes.
+  Duration write_patience = seconds(60);
   // User bytes that a writer may hold which are not committed yet; at least one block.
   uint64_t write_buffer_bytes = 192ULL << 20;
   // A file whose end would be a block of no more bytes has them in its inode instead (core/meta/inline_tail.h), within
@@ -80,6 +89,8 @@ class FileWriter {
   // was being filled ends there, and the next one begins: each sync costs a block, unless what is behind the last one is
   // small enough to be kept with the inode. So it is for records, not for bytes.
   virtual Task<Status> sync() = 0;
+  // What was reached for the blocks that were committed so far. `bytes` are those in blocks.
+  virtual WriteOutcome committed() const = 0;
   // Commits what is left, waits for all blocks, and ends the lease.
   virtual Task<Result<WriteOutcome>> close() = 0;
   // Gives the file up: what was not committed is abandoned. Called instead of close().

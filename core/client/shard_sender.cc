@@ -23,8 +23,7 @@ wire::ShardKey make_key(BlockId block, const Shard& shard) {
 }
 
 // One request to the server of a shard. A connection that breaks is tried again, a busy server asked later.
-Task<Status> call_server(ClientContext& context, Address server, Request request) {
-  const MonoTime deadline = context.env.clock.now() + context.options.shard_timeout;
+Task<Status> call_server(ClientContext& context, Address server, Request request, MonoTime deadline) {
   request.principal = context.options.principal;
   Backoff backoff(context.env.random);
   int broken = 0;
@@ -39,22 +38,50 @@ Task<Status> call_server(ClientContext& context, Address server, Request request
   }
 }
 
+Task<Status> call_server(ClientContext& context, Address server, Request request) {
+  const MonoTime deadline = context.env.clock.now() + context.options.stall_timeout;
+  return call_server(context, std::move(server), std::move(request), deadline);
+}
+
 // The appends of one shard on their way. They may outlive the sender that gave up on one of them.
 struct AppendWindow {
-  explicit AppendWindow(Clock& clock) : bytes(clock, kAppendWindowBytes) {}
+  AppendWindow(Clock& clock, TakenBytes on_taken)
+      : bytes(clock, kAppendWindowBytes), taken_at(clock.now()), report(std::move(on_taken)) {}
   Semaphore bytes;
   uint64_t in_flight = 0;
+  uint64_t taken = 0;
+  MonoTime taken_at;  // when the server took some last
+  TakenBytes report;
   Status failure = ok();
 };
+
+// One append waits behind others at a slow server: it has failed only when none of them was answered for a while.
+Task<Status> call_append(ClientContext& context, std::shared_ptr<AppendWindow> window, Address server,
+                         Request request) {
+  Clock& clock = context.env.clock;
+  const MonoTime begun = clock.now();
+  while (true) {
+    const MonoTime deadline = std::max(begun, window->taken_at) + context.options.stall_timeout;
+    Status status = co_await call_server(context, server, request, deadline);
+    const bool others_went_on = window->failure && window->taken_at + context.options.stall_timeout > clock.now();
+    const bool waited = code_of(status) == ErrorCode::kTimeout || code_of(status) == ErrorCode::kBusy;
+    if (!waited || !others_went_on) co_return status;
+  }
+}
 
 Task<void> append(ClientContext& context, std::shared_ptr<BlockSource> source, std::shared_ptr<AppendWindow> window,
                   Address server, Request request) {
   const uint64_t length = request.payload.size();
-  const Status status = co_await call_server(context, std::move(server), std::move(request));
+  const Status status = co_await call_append(context, window, std::move(server), std::move(request));
   if (!status && window->failure) window->failure = status.error();
+  if (status) {
+    window->taken += length;
+    window->taken_at = context.env.clock.now();
+    if (window->failure && !source->stopped) window->report(window->taken);
+  }
   --window->in_flight;
   window->bytes.release(length);
-  source->changed.notify_all();
+  source->changed->notify_all();
 }
 
 // Appends bytes [offset, offset + length) of what `content` has.
@@ -78,25 +105,26 @@ Task<Status> seal_shard(ClientContext& context, wire::ShardKey key, uint64_t len
 }
 
 // Appends all of the shard as it comes. Returns early when an append failed.
-Task<Status> append_all(ClientContext& context, std::shared_ptr<BlockSource> source, wire::ShardKey key, Shard target) {
-  const auto window = std::make_shared<AppendWindow>(context.env.clock);
+Task<Status> append_all(ClientContext& context, std::shared_ptr<BlockSource> source, wire::ShardKey key, Shard target,
+                        TakenBytes on_taken) {
+  const auto window = std::make_shared<AppendWindow>(context.env.clock, std::move(on_taken));
   uint64_t offset = 0;
   while (!source->stopped && window->failure) {
-    const uint64_t ready = source->content.shard(target.index).bytes.size();
+    const uint64_t ready = source->content->shard(target.index).bytes.size();
     if (offset == ready) {
-      if (source->content.complete()) break;
-      co_await source->changed.wait();
+      if (source->content->complete()) break;
+      co_await source->changed->wait();
       continue;
     }
     const uint64_t length = std::min(ready - offset, kAppendBytes);
     co_await window->bytes.acquire(length);
     if (source->stopped || !window->failure) break;
-    Request request = make_append(key, source->content.shard(target.index), offset, length);
+    Request request = make_append(key, source->content->shard(target.index), offset, length);
     ++window->in_flight;
     context.tasks.spawn(append(context, source, window, target.address, std::move(request)));
     offset += length;
   }
-  while (window->in_flight > 0 && window->failure && !source->stopped) co_await source->changed.wait();
+  while (window->in_flight > 0 && window->failure && !source->stopped) co_await source->changed->wait();
   if (source->stopped) co_return Error(ErrorCode::kCancelled);
   co_return window->failure;
 }
@@ -119,17 +147,18 @@ Task<Status> open_shard(ClientContext& context, BlockId block, wire::EcPolicy po
   co_return co_await call_server(context, target.address, std::move(request));
 }
 
-Task<Status> send_shard(ClientContext& context, std::shared_ptr<BlockSource> source, Shard target) {
+Task<Status> send_shard(ClientContext& context, std::shared_ptr<BlockSource> source, Shard target,
+                        TakenBytes on_taken) {
   const wire::ShardKey key = make_key(source->block, target);
-  DOGFS_CO_TRYV(co_await append_all(context, source, key, target));
+  DOGFS_CO_TRYV(co_await append_all(context, source, key, target, std::move(on_taken)));
   co_return co_await seal_sent_shard(context, source, target);
 }
 
 Task<Status> seal_sent_shard(ClientContext& context, std::shared_ptr<BlockSource> source, Shard target) {
   if (source->stopped) co_return Error(ErrorCode::kCancelled);
-  if (!source->content.complete()) co_return Error(ErrorCode::kInternal, "sealed before the block was complete");
+  if (!source->content->complete()) co_return Error(ErrorCode::kInternal, "sealed before the block was complete");
   const wire::ShardKey key = make_key(source->block, target);
-  const ShardContent& content = source->content.shard(target.index);
+  const ShardContent& content = source->content->shard(target.index);
   const uint64_t length = content.bytes.size();
   const uint32_t crc = content.crc32c;
   co_return co_await seal_shard(context, key, length, crc, target.address);

@@ -5,6 +5,7 @@
 // second seal), so a connection that broke is tried again before the server counts as failed.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -15,24 +16,29 @@
 
 namespace dogfs {
 
-// The block as its senders see it.
+// A block as its senders see it. Those that are begun one after the other for the same bytes share content and notifier.
 struct BlockSource {
-  explicit BlockSource(Clock& clock, BlockContent block_content) : content(std::move(block_content)), changed(clock) {}
+  BlockSource(std::shared_ptr<BlockContent> block_content, std::shared_ptr<Notifier> notifier)
+      : content(std::move(block_content)), changed(std::move(notifier)) {}
 
-  BlockContent content;
+  const std::shared_ptr<BlockContent> content;
   BlockId block;
   // Senders give up: the block was committed or abandoned. What is left of the content may be gone.
   bool stopped = false;
   // With every change of what is above, and of each shard's state.
-  Notifier changed;
+  const std::shared_ptr<Notifier> changed;
 };
 
 // Opens the shard at its target, empty.
 Task<Status> open_shard(ClientContext& context, BlockId block, wire::EcPolicy policy, Shard target);
 
+// Called, until the source has stopped, with how many bytes of a shard its server has.
+using TakenBytes = std::function<void(uint64_t)>;
+
 // Sends an opened shard. Resumes when it is sealed (ok), when the server failed (its error), or when the source has
-// stopped (kCancelled). `context` must outlive the call; requests without an answer may outlive it in context.tasks.
-Task<Status> send_shard(ClientContext& context, std::shared_ptr<BlockSource> source, Shard target);
+// stopped (kCancelled). A server that takes nothing for stall_timeout has failed; a slow one has not. `context` must
+// outlive the call; requests without an answer, and with them `on_taken`, may outlive it in context.tasks.
+Task<Status> send_shard(ClientContext& context, std::shared_ptr<BlockSource> source, Shard target, TakenBytes on_taken);
 
 // Seals a shard that the server has whole: one whose earlier seal was not answered.
 Task<Status> seal_sent_shard(ClientContext& context, std::shared_ptr<BlockSource> source, Shard target);

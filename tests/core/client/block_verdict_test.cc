@@ -6,8 +6,10 @@
 namespace dogfs {
 namespace {
 
-constexpr BlockPatience kPatience{
-    .straggler_timeout = seconds(5), .stuck_timeout = seconds(5), .refused_timeout = milliseconds(300)};
+constexpr BlockPatience kPatience{.straggler_timeout = seconds(5),
+                                  .stuck_timeout = seconds(5),
+                                  .refused_timeout = milliseconds(300),
+                                  .write_patience = seconds(60)};
 
 BlockProgress progress(uint32_t sealed, uint32_t stalled) {
   return {.stored = 9, .required = 7, .sealed = sealed, .stalled = stalled};
@@ -30,11 +32,22 @@ TEST(BlockVerdict, AShardWithoutAServerIsNotWaitedFor) {
   EXPECT_EQ(judge(progress(7, 1), kPatience), BlockVerdict::kWait);
 }
 
-TEST(BlockVerdict, TooManyShardsWithoutAServerEndTheBlockAfterAWhile) {
+TEST(BlockVerdict, TooManyShardsWithoutAServerAreSentElsewhereAfterAWhile) {
   BlockProgress stuck = progress(6, 3);
   EXPECT_EQ(judge(stuck, kPatience), BlockVerdict::kWait);
   stuck.since_stuck = seconds(5);
-  EXPECT_EQ(judge(stuck, kPatience), BlockVerdict::kGiveUp);
+  EXPECT_EQ(judge(stuck, kPatience), BlockVerdict::kBeginAnew);
+}
+
+TEST(BlockVerdict, ABlockThatGetsNoFurtherIsGivenUpThoughServersAreLeftToTry) {
+  BlockProgress behind = progress(5, 1);
+  behind.since_behind = seconds(59);
+  EXPECT_EQ(judge(behind, kPatience), BlockVerdict::kWait);
+  behind.since_behind = seconds(60);
+  EXPECT_EQ(judge(behind, kPatience), BlockVerdict::kGiveUp);
+  BlockProgress stuck = progress(6, 3);
+  stuck.since_stuck = stuck.since_behind = seconds(60);
+  EXPECT_EQ(judge(stuck, kPatience), BlockVerdict::kGiveUp) << "it was begun anew before";
 }
 
 TEST(BlockVerdict, AFileWhoseServersRefuseItFromTheStartEndsSooner) {
@@ -42,7 +55,7 @@ TEST(BlockVerdict, AFileWhoseServersRefuseItFromTheStartEndsSooner) {
   stuck.since_stuck = milliseconds(300);
   EXPECT_EQ(judge(stuck, kPatience), BlockVerdict::kWait);
   stuck.refused = true;
-  EXPECT_EQ(judge(stuck, kPatience), BlockVerdict::kGiveUp);
+  EXPECT_EQ(judge(stuck, kPatience), BlockVerdict::kBeginAnew);
   BlockProgress enough = progress(6, 2);
   enough.refused = true;
   EXPECT_EQ(judge(enough, kPatience), BlockVerdict::kWait);
@@ -56,10 +69,13 @@ RC_GTEST_PROP(BlockVerdict, NeverCommitsBelowWhatIsRequiredAndAlwaysEnds, ()) {
   some.stalled = *rc::gen::inRange<uint32_t>(0, d + m - some.sealed + 1);
   some.since_required = some.sealed >= some.required ? milliseconds(*rc::gen::inRange(0, 10'000)) : milliseconds(0);
   some.since_stuck = is_stuck(some) ? milliseconds(*rc::gen::inRange(0, 10'000)) : milliseconds(0);
+  some.since_behind = some.sealed < some.required ? milliseconds(*rc::gen::inRange(0, 100'000)) : milliseconds(0);
   some.refused = *rc::gen::arbitrary<bool>();
   const BlockVerdict verdict = judge(some, kPatience);
   RC_ASSERT(verdict != BlockVerdict::kCommit || some.sealed >= d + 1);
   RC_ASSERT(verdict != BlockVerdict::kGiveUp || some.sealed < d + 1);
+  RC_ASSERT(verdict != BlockVerdict::kBeginAnew || is_stuck(some));
+  RC_ASSERT(verdict != BlockVerdict::kWait || some.since_behind < kPatience.write_patience);
   // Once nothing streams any more, time alone brings an end.
   if (some.sealed + some.stalled == some.stored) {
     some.since_required = some.since_stuck = seconds(10);

@@ -162,6 +162,13 @@ void FakeCluster::restart(uint64_t id) {
   };
 }
 
+void FakeCluster::fail(uint64_t id, MessageType type, ErrorCode code) {
+  const auto answer = [](Error error) -> Task<Reply> { co_return error_reply(error); };
+  world_.transport.nodes[server_address(id)] = [this, id, type, code, answer](Request request) {
+    return request.type == type ? answer(Error(code)) : server(id).handle(std::move(request));
+  };
+}
+
 FakeShard& FakeCluster::stored(const wire::Shard& shard, uint64_t block) {
   return server(shard.server()).shards.at({block, shard.index(), shard.generation()});
 }
@@ -309,6 +316,7 @@ Result<wire::MutationResult> FakeCluster::replace(const wire::ReplaceTarget& mes
   FakeBlock& block = file->pending.at(message.block());
   std::set<uint64_t> used;
   for (const wire::Shard& shard : block.attempts) used.insert(shard.server());
+  if (block.attempts.size() >= most_attempts) return Error(ErrorCode::kLimitExceeded, "too many attempts");
   const std::vector<uint64_t> servers = eligible(used, message.excluded_servers());
   if (servers.empty()) return Error(ErrorCode::kInsufficientServers, "no other server");
   block.attempts.push_back(attempt(message.index(), servers.front()));

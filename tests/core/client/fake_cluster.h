@@ -77,11 +77,15 @@ class FakeCluster {
   ClientOptions client_options() const;
   Address meta_address(size_t node) const { return Address{"meta-" + std::to_string(node)}; }
   Address server_address(uint64_t id) const { return Address{"chunk-" + std::to_string(id)}; }
+  // Answers every request of `type` to the server with `code` from now on.
+  void fail(uint64_t id, MessageType type, ErrorCode code);
   FakeServer& server(uint64_t id) { return *servers_.at(id - 1); }
 
   // The server refuses connections from now on; the metadata does not know that yet.
   void kill(uint64_t id);
   void restart(uint64_t id);
+  // Of the files that are made from now on.
+  void set_geometry(const Geometry& geometry) { geometry_ = geometry; }
   // The metadata places nothing on it any more.
   void know_dead(uint64_t id) { known_dead_.insert(id); }
   void know_alive(uint64_t id) { known_dead_.erase(id); }
@@ -91,6 +95,8 @@ class FakeCluster {
   FakeShard& stored(const wire::Shard& shard, uint64_t block);
 
   size_t leader = 0;
+  // At the shards of one block.
+  size_t most_attempts = 256;
   // How many blocks one truncation takes away.
   size_t blocks_per_truncation = 2;
   // Mutations that took effect, by kind.

@@ -321,25 +321,10 @@ TEST_F(FileWriterTest, AnErrorIsFinalAndKeepsTheCommittedBlocks) {
   for (uint64_t id = 1; id <= 7; ++id) cluster_.know_dead(id);
   ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(pattern(kBlock)))).has_value());
   // They might have come back.
-  world_.run_for(cluster_.client_options().straggler_timeout + seconds(1));
+  world_.run_for(cluster_.client_options().stuck_timeout + seconds(1));
   EXPECT_EQ(code_of(world_.run(writer->write(Bytes::copy_of(pattern(1))))), ErrorCode::kInsufficientServers);
   EXPECT_EQ(code_of(world_.run(writer->close())), ErrorCode::kInsufficientServers);
   EXPECT_EQ(cluster_.file("/f").length, kBlock);
-}
-
-TEST_F(FileWriterTest, AStragglerIsNotWaitedForLongerThanItsTime) {
-  world_.transport.fate = [this](const Address& to, const Request& request) {
-    const bool hangs = to == cluster_.server_address(2) && request.type == MessageType::kSealShard;
-    return hangs ? Fate::kLoseRequest : Fate::kDeliver;
-  };
-  const std::string data = pattern(kBlock);
-  const MonoTime start = world_.clock.now();
-  const Result<WriteOutcome> outcome = write("/f", data);
-  ASSERT_TRUE(outcome.has_value());
-  EXPECT_EQ(outcome.value().blocks_short, 1u);
-  EXPECT_GE(world_.clock.now() - start, cluster_.client_options().straggler_timeout);
-  EXPECT_LT(world_.clock.now() - start, cluster_.client_options().straggler_timeout + seconds(1));
-  expect_reads_back("/f", data);
 }
 
 TEST_F(FileWriterTest, AbortLeavesNothing) {
