@@ -68,4 +68,12 @@ Task<void> truncate(Session& session, TruncateOptions options) {
   }
 }
 
+Task<void> recover_leases(Session& session, RecoverLeaseOptions options) {
+  for (const std::string& text : options.paths) {
+    const Result<std::string> path = parse_path(text);
+    const Status recovered = path ? co_await session.client().recover_lease(path.value()) : Status(path.error());
+    if (!recovered) session.fail(text, recovered.error());
+  }
+}
+
 }  // namespace dogfs::cli

@@ -1,4 +1,5 @@
-// `dogfs append` and `dogfs truncate`: files that are there already become longer, or shorter.
+// `dogfs append` and `dogfs truncate`: files that are there already become longer, or shorter. `dogfs recover-lease`: what
+// somebody has open for that, and does not close, is closed where it is.
 #pragma once
 
 #include <cstdint>
@@ -25,5 +26,13 @@ struct TruncateOptions {
 };
 
 Task<void> truncate(Session& session, TruncateOptions options);
+
+struct RecoverLeaseOptions {
+  std::vector<std::string> paths;
+};
+
+// Ends the writing of files, whoever writes them: what was acknowledged stays, what was not is given up, and the writers
+// are refused from then on. Nothing happens to a file that nobody writes.
+Task<void> recover_leases(Session& session, RecoverLeaseOptions options);
 
 }  // namespace dogfs::cli

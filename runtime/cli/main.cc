@@ -255,6 +255,12 @@ void add_append_commands(CLI::App& app, CommandLine& line) {
       ->transform(CLI::AsSizeValue(false));
   command->add_option("PATH", cut->paths, "Which files")->required();
   on_call(command, line, cut, truncate);
+
+  auto recovery = std::make_shared<RecoverLeaseOptions>();
+  command = add_command(app, "recover-lease", "Close files that somebody is writing, who is refused from then on",
+                        "dogfs recover-lease /logs/all");
+  command->add_option("PATH", recovery->paths, "Which files; what was acknowledged of them stays")->required();
+  on_call(command, line, recovery, recover_leases);
 }
 
 void add_inspection_commands(CLI::App& app, CommandLine& line) {
