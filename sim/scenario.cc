@@ -27,6 +27,9 @@ constexpr int32_t kMaxDriftPpm = 200'000;
 // Of one thing that an operator does, without the waiting: the run must end in time (sim/run.cc).
 constexpr uint32_t kMaxOperatorMs = 30'000;
 
+// Of a writer: the run must end in time.
+constexpr uint32_t kMaxPauseMs = 30'000;
+
 class FirstError final : public google::protobuf::io::ErrorCollector {
  public:
   void AddError(int line, int column, const std::string& message) override {
@@ -132,8 +135,12 @@ Status validate(const proto::Scenario& scenario) {
       work.syncs_per_hundred() > 100) {
     return invalid("work: more than a hundred in a hundred");
   }
-  if (work.trash_operations_per_hundred() > 100) return invalid("work: more than a hundred in a hundred");
-  if (work.quota_operations_per_hundred() > 100) return invalid("work: more than a hundred in a hundred");
+  for (const uint32_t part :
+       {work.trash_operations_per_hundred(), work.quota_operations_per_hundred(), work.lease_recoveries_per_hundred(),
+        work.policy_changes_per_hundred(), work.range_reads_per_hundred(), work.pauses_per_hundred()}) {
+    if (part > 100) return invalid("work: more than a hundred in a hundred");
+  }
+  if (work.longest_pause_ms() > kMaxPauseMs) return invalid("work: longest_pause_ms is too long");
   if (work.trash_operations_per_hundred() > 0 && work.trash_period_ms() == 0) {
     return invalid("work: operations on the trash without a trash_period_ms");
   }

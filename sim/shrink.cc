@@ -155,9 +155,18 @@ bool Shrinker::shrink_work() {
   const std::vector<Edit> looks{[](auto& s) { s.mutable_work()->clear_looks_at_others_max_ms(); }};
   const std::vector<Edit> network{[](auto& s) { s.clear_network(); }};
   const std::vector<Edit> disk{[](auto& s) { s.clear_meta_disk(); }};
+  const std::vector<Edit> pauses{[](auto& s) {
+    s.mutable_work()->clear_pauses_per_hundred();
+    s.mutable_work()->clear_longest_pause_ms();
+  }};
+  const std::vector<Edit> recoveries{[](auto& s) { s.mutable_work()->clear_lease_recoveries_per_hundred(); }};
+  const std::vector<Edit> policies{[](auto& s) { s.mutable_work()->clear_policy_changes_per_hundred(); }};
+  const std::vector<Edit> ranges{[](auto& s) { s.mutable_work()->clear_range_reads_per_hundred(); }};
   bool smaller = false;
-  for (const std::vector<Edit>& edits : {times, files, sizes, looks, network, disk})
+  for (const std::vector<Edit>& edits :
+       {times, files, sizes, looks, network, disk, pauses, recoveries, policies, ranges}) {
     smaller = try_edits(edits) || smaller;
+  }
   return smaller;
 }
 

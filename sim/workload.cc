@@ -57,6 +57,15 @@ uint64_t Workload::draw_length(RandomStream& draws) const {
   }
 }
 
+Geometry Workload::draw_geometry(RandomStream& draws) const {
+  const proto::Policy& usual = context_.scenario.policy();
+  Geometry geometry{.data_shards = static_cast<uint32_t>(draws.between(uint64_t{1}, usual.data_shards())),
+                    .parity_shards = usual.parity_shards(),
+                    .cell_bytes = usual.cell_bytes()};
+  geometry.block_bytes = geometry.stripe_bytes() * draws.between(uint64_t{2}, 5);
+  return geometry;
+}
+
 std::string Workload::pick(const std::vector<std::string>& paths, RandomStream& draws) const {
   const uint64_t choice = draws.next();
   return paths.empty() ? std::string() : paths[reduce64(choice, paths.size())];
@@ -190,12 +199,8 @@ Task<void> Workload::operate(uint64_t number) {
   record_begin();
   const uint64_t choice = draws.below(100);
   Status status = ok();
-  if (std::optional<Status> done = co_await operate_on_ends(number, draws)) {
+  if (std::optional<Status> done = co_await operate_as_asked(number, draws)) {
     status = *std::move(done);
-  } else if (std::optional<Status> on_trash = co_await operate_on_trash(number)) {
-    status = *std::move(on_trash);
-  } else if (std::optional<Status> on_quotas = co_await operate_on_quotas(number)) {
-    status = *std::move(on_quotas);
   } else if (choice < 30) {
     status = co_await write_file(draws);
   } else if (choice < 60) {
@@ -213,6 +218,15 @@ Task<void> Workload::operate(uint64_t number) {
   }
   record_end(status);
   if (!status.has_value()) ++state_.failed_operations;
+}
+
+Task<std::optional<Status>> Workload::operate_as_asked(uint64_t number, RandomStream& draws) {
+  std::optional<Status> done = co_await operate_on_ends(number, draws);
+  for (const auto kind : {&Workload::operate_on_trash, &Workload::operate_on_quotas, &Workload::operate_on_leases,
+                          &Workload::operate_on_policies, &Workload::operate_on_ranges}) {
+    if (!done) done = co_await (this->*kind)(number);
+  }
+  co_return done;
 }
 
 Task<std::optional<Status>> Workload::operate_on_ends(uint64_t number, RandomStream& draws) {
@@ -287,24 +301,38 @@ Task<Status> Workload::write_to(std::string path, ModelFile file, RandomStream& 
 }
 
 Task<Status> Workload::fill(FileWriter& writer, Filling filling, RandomStream& draws, WriteOutcome& outcome) {
-  const ModelFile& file = filling.file;
-  const uint64_t content = file.appended.empty() ? file.content : file.appended.back().content;
-  const uint32_t syncs = context_.scenario.work().syncs_per_hundred();
-  for (uint64_t at = filling.from; at < file.length;) {
-    const uint64_t bytes = std::min(file.length - at, draws.between(uint64_t{1}, 40 * kKiB));
-    Status written = co_await writer.write(make_content(content, at, bytes));
-    if (written.has_value() && syncs > 0 && draws.below(100) < syncs) {
-      written = co_await sync(writer, filling, at + bytes);
-    }
+  filling.open = note_writer(filling.path);
+  for (uint64_t at = filling.from; at < filling.file.length;) {
+    const uint64_t bytes = std::min(filling.file.length - at, draws.between(uint64_t{1}, 40 * kKiB));
+    const Status written = co_await fill_piece(writer, filling, {.from = at, .to = at + bytes}, draws);
     if (!written.has_value()) {
       co_await writer.abort();
       co_return written;
     }
     at += bytes;
   }
+  const bool lost = filling.open->recovered;
   Result<WriteOutcome> closed = co_await writer.close();
   if (!closed.has_value()) co_return std::move(closed).error();
+  if (lost) wrong(filling.path + " was closed by a writer whose lease had been recovered");
   outcome = closed.value();
+  co_return ok();
+}
+
+Task<Status> Workload::fill_piece(FileWriter& writer, const Filling& filling, Piece piece, RandomStream& draws) {
+  const proto::Work& work = context_.scenario.work();
+  const ModelFile& file = filling.file;
+  const uint64_t content = file.appended.empty() ? file.content : file.appended.back().content;
+  const bool lost = filling.open->recovered;
+  DOGFS_CO_TRYV(co_await writer.write(make_content(content, piece.from, piece.to - piece.from)));
+  if (work.syncs_per_hundred() > 0 && draws.below(100) < work.syncs_per_hundred()) {
+    DOGFS_CO_TRYV(co_await sync(writer, filling, piece.to));
+    if (lost) wrong(filling.path + " was synced by a writer whose lease had been recovered");
+  }
+  if (work.pauses_per_hundred() > 0 && draws.below(100) < work.pauses_per_hundred()) {
+    const Duration pause = draws.between(Duration::zero(), Duration(milliseconds(work.longest_pause_ms())));
+    if (simulator_.now() < context_.work_end) co_await sleep_for(env_.clock, pause);
+  }
   co_return ok();
 }
 
@@ -353,11 +381,7 @@ Task<Status> Workload::convert_file(RandomStream& draws) {
   const std::string path = pick(state_.model.files(), draws);
   if (path.empty()) co_return ok();
   ModelFile file = *state_.model.certain().at(path).file;
-  const proto::Policy& usual = context_.scenario.policy();
-  Geometry geometry{.data_shards = static_cast<uint32_t>(draws.between(uint64_t{1}, usual.data_shards())),
-                    .parity_shards = usual.parity_shards(),
-                    .cell_bytes = usual.cell_bytes()};
-  geometry.block_bytes = geometry.stripe_bytes() * draws.between(uint64_t{2}, 5);
+  const Geometry geometry = draw_geometry(draws);
   const VirtualTime begun = simulator_.now();
   state_.model.begin_append(path, file);
   record_what("convert", path);

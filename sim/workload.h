@@ -8,10 +8,12 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "core/client/client.h"
+#include "core/ec/geometry.h"
 #include "core/env/sync.h"
 #include "sim/atlas.h"
 #include "sim/namespace_model.h"
@@ -29,12 +31,21 @@ struct TrashedTree {
   NamespaceModel::Subtree tree;
 };
 
+// A file that a client is writing. It lives as long as the writer.
+struct OpenWriter {
+  std::string root;  // of that client
+  std::string path;
+  bool recovered = false;  // its lease was taken away: nothing that begins from now on may be acknowledged
+};
+
 // What is known of a client over all its lives.
 struct ClientState {
   std::string root;  // "/client-1"
   StreamKey key;
   NamespaceModel model;
   std::vector<TrashedTree> trash{};
+  // Directories whose policy some change with unknown outcome concerns, which may come late.
+  std::set<std::string> doubtful_policies{};
   uint64_t last_drawn = 0;  // the number of the last operation, over all lives
   uint64_t last_look = 0;   // at other clients' directories, likewise
   uint64_t operations = 0;
@@ -52,6 +63,7 @@ struct WorkContext {
   VirtualTime work_end{};
   // The clients' directories.
   std::vector<std::string> roots = {};
+  std::vector<std::weak_ptr<OpenWriter>> writers = {};
   // Whether faults may still make operations fail.
   bool faults_are_over = false;
 };
@@ -78,6 +90,7 @@ class Workload {
  private:
   Task<void> operate(uint64_t number);
   // The operations that a scenario asks for beside the usual ones; nullopt where it is one of those.
+  Task<std::optional<Status>> operate_as_asked(uint64_t number, RandomStream& draws);
   Task<std::optional<Status>> operate_on_ends(uint64_t number, RandomStream& draws);
   // Those on quotas, likewise (workload_quota.cc).
   Task<std::optional<Status>> operate_on_quotas(uint64_t number);
@@ -93,6 +106,19 @@ class Workload {
   // One that this client has put there, from now on not counted among those. Precondition: there is one.
   TrashedTree take_trashed(RandomStream& draws);
   std::string restore_target(const TrashedTree& trashed, RandomStream& draws);
+  // Those on leases, likewise (workload_leases.cc).
+  Task<std::optional<Status>> operate_on_leases(uint64_t number);
+  Task<Status> recover_lease(RandomStream& draws);
+  std::shared_ptr<OpenWriter> pick_writer(RandomStream& draws);
+  std::shared_ptr<OpenWriter> note_writer(std::string path);
+  // Those on policies, likewise (workload_policies.cc).
+  Task<std::optional<Status>> operate_on_policies(uint64_t number);
+  Task<Status> change_policy(RandomStream& draws);
+  Task<Status> check_new_file(std::string directory, Geometry geometry, RandomStream& draws);
+  Task<Result<std::vector<Geometry>>> geometries_of(std::string path);
+  // Those that read several ranges, likewise (workload_policies.cc).
+  Task<std::optional<Status>> operate_on_ranges(uint64_t number);
+  Task<Status> read_ranges(RandomStream& draws);
   Task<Status> make_directory(RandomStream& draws);
   Task<Status> write_file(RandomStream& draws);
   Task<Status> write_to(std::string path, ModelFile file, RandomStream& draws);
@@ -104,8 +130,15 @@ class Workload {
     std::string path;
     ModelFile file;
     uint64_t from = 0;
+    std::shared_ptr<OpenWriter> open{};
   };
   Task<Status> fill(FileWriter& writer, Filling filling, RandomStream& draws, WriteOutcome& outcome);
+  // Writes bytes [from, to) of a file, and does what the scenario wants done between two pieces.
+  struct Piece {
+    uint64_t from = 0;
+    uint64_t to = 0;
+  };
+  Task<Status> fill_piece(FileWriter& writer, const Filling& filling, Piece piece, RandomStream& draws);
   Task<Status> sync(FileWriter& writer, const Filling& filling, uint64_t length);
   Task<Status> read_file(RandomStream& draws);
   Task<Status> read_range(FileReader& reader, const ModelFile& file, uint64_t offset, uint64_t length);
@@ -133,6 +166,8 @@ class Workload {
   // Fails the run where an operation that began at `begun` took longer than a read may.
   void judge_time(const std::string& path, VirtualTime begun);
   uint64_t draw_length(RandomStream& draws) const;
+  // A code of no more shards than the usual one.
+  Geometry draw_geometry(RandomStream& draws) const;
   std::string pick(const std::vector<std::string>& paths, RandomStream& draws) const;
   // The status of an operation that met `error`: fails the run where nothing excuses it.
   Status judge(const std::string& what, Error error);

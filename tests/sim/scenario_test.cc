@@ -35,6 +35,10 @@ TEST(Scenario, WhatIsWrongIsToldWithItsPlace) {
   EXPECT_NE(error("faults { replace_meta { nodes: \"rest\" } }").find("rest"), std::string::npos);
   EXPECT_NE(error("faults { drain_server { nodes: \"everybody\" } }").find("everybody"), std::string::npos);
   EXPECT_NE(error("faults { drain_server { nodes: \"chunk\" stay_ms: 30001 } }").find("stay_ms"), std::string::npos);
+  for (const char* part : {"pauses", "lease_recoveries", "policy_changes", "range_reads"}) {
+    EXPECT_NE(error(fmt::format("work {{ {}_per_hundred: 101 }}", part)).find("hundred"), std::string::npos) << part;
+  }
+  EXPECT_NE(error("work { longest_pause_ms: 30001 }").find("longest_pause_ms"), std::string::npos);
   const auto maintenance = [&error](const std::string& how) {
     return error("faults { maintain_server { " + how + " } }");
   };

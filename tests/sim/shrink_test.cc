@@ -69,7 +69,10 @@ TEST(FailureKind, IsTheOracle) {
 // Two of three metadata nodes go and do not return in time; all else is noise.
 const char* const kNoisy = R"(
   must_stay_available: true
-  work { for_ms: 12000 }
+  work {
+    for_ms: 12000 pauses_per_hundred: 5 longest_pause_ms: 100 lease_recoveries_per_hundred: 3
+    policy_changes_per_hundred: 3 range_reads_per_hundred: 3
+  }
   network { delay_min_us: 50 delay_max_us: 400 duplicate_per_million: 10000 }
   faults { at_ms: 3217 for_ms: 30000 crash { nodes: "random 2 meta" } }
   fault_classes {
@@ -94,7 +97,11 @@ TEST(Shrink, LeavesOnlyTheFaultThatMatters) {
   ASSERT_EQ(result.scenario.faults_size(), 1);
   EXPECT_TRUE(result.scenario.faults(0).has_crash());
   EXPECT_EQ(result.scenario.clients(), 1U);
-  EXPECT_LE(result.scenario.work().operations_size(), 1);
+  const proto::Work& work = result.scenario.work();
+  EXPECT_LE(work.operations_size(), 1);
+  EXPECT_EQ(work.pauses_per_hundred() + work.longest_pause_ms(), 0U);
+  EXPECT_EQ(work.lease_recoveries_per_hundred(), 0U);
+  EXPECT_EQ(work.policy_changes_per_hundred() + work.range_reads_per_hundred(), 0U);
   EXPECT_FALSE(result.scenario.has_network());
 }
 
