@@ -183,7 +183,7 @@ const std::map<NodeId, Address>& Cluster::peers_of(const Node& node) {
 void Cluster::start_meta(Node& node) {
   MetaOptions options;
   options.self = meta_id(node);
-  options.join = options.self.value() > options_.meta_nodes;
+  if (options.self.value() > options_.meta_nodes) options.empty_store = EmptyStore::kJoins;
   options.nodes = peers_of(node);
   options.lease_drift_bound = options_.lease_drift_bound;
   options.lease_limit = kLeaseLimit;
@@ -306,6 +306,30 @@ Task<void> Cluster::hand_over(Node& leader, NodeId successor) {
       co_await meta(leader)->handle(make_request(MessageType::kTransferLeadership, GroupId(), request), deadline);
   const std::string outcome = reply.error.code == ErrorCode::kOk ? "led" : "does not lead: " + reply.error.to_string();
   world_.trace().line(leader.name(), fmt::format("was to hand over to node {}, which {}", successor, outcome));
+}
+
+void Cluster::lose_disk(Node& node) {
+  node.kv_disk()->wipe();
+  lost_disks_.insert(node.index());
+}
+
+bool Cluster::may_lose_disk(const Node& node) const {
+  std::set<NodeIndex> lost = lost_disks_;
+  lost.insert(node.index());
+  return 2 * lost.size() < options_.meta_nodes;
+}
+
+bool Cluster::lost_disks_are_known() {
+  Node* leader = this->leader();
+  if (leader == nullptr) return lost_disks_.empty();
+  std::set<NodeId> lost;
+  for (const Node* node : meta_nodes_) {
+    if (!has_lost_disk(*node)) continue;
+    lost.insert(meta_id(*node));
+    const raft::Raft* member = raft(*node);
+    if (member == nullptr || member->is_counted()) return false;
+  }
+  return meta(*leader)->replica().status().lost_stores == lost;
 }
 
 bool Cluster::servers_ready() {

@@ -94,6 +94,13 @@ class Cluster {
   // Chunk servers, clients and spare metadata nodes that are started from now on are told of this one, or are not.
   void announce(const Node& node) { announced_.push_back(&node); }
   void renounce(const Node& node) { std::erase(announced_, &node); }
+  // A metadata node's disk is replaced by an empty one; what it was goes on. Precondition: it is down.
+  void lose_disk(Node& node);
+  bool has_lost_disk(const Node& node) const { return lost_disks_.contains(node.index()); }
+  // Whether most of the metadata nodes would still have theirs.
+  bool may_lose_disk(const Node& node) const;
+  // Whether the leader knows all of them, and none of them takes itself for what it was.
+  bool lost_disks_are_known();
   // What clients are started with now.
   ClientOptions client_options() const;
   // Whether no metadata node that this client was started with is in the group any more.
@@ -136,6 +143,7 @@ class Cluster {
   std::set<NodeIndex> retired_;
   std::set<NodeIndex> leaving_;
   std::set<NodeIndex> spares_;
+  std::set<NodeIndex> lost_disks_;
   std::vector<const Node*> announced_;  // metadata nodes
   // What each metadata node was first started with: as the group was then, which its own log knows better.
   std::map<NodeIndex, std::map<NodeId, Address>> peers_;

@@ -62,6 +62,8 @@ std::string describe_fault(const proto::Fault& fault) {
       return when + "read-only disk of " + fault.disk_read_only().nodes();
     case proto::Fault::kDiskEmptied:
       return when + "empty disk in the place of one of " + fault.disk_emptied().nodes();
+    case proto::Fault::kMetaDiskEmptied:
+      return when + "empty disk in the place of that of " + fault.meta_disk_emptied().nodes();
     case proto::Fault::kSlowDisk:
       return when + fmt::format("disk of {} slower by {} to {} us", fault.slow_disk().nodes(),
                                 fault.slow_disk().min_us(), fault.slow_disk().max_us());
@@ -153,6 +155,9 @@ void FaultInjector::begin(const StrikePtr& strike) {
     case proto::Fault::kDiskEmptied:
       empty_disks(*strike);
       break;
+    case proto::Fault::kMetaDiskEmptied:
+      empty_meta_disks(*strike);
+      break;
     case proto::Fault::kNetwork:
       set_network(fault.network());
       disturb(*strike, cluster_.chunk_nodes());
@@ -190,7 +195,7 @@ void FaultInjector::begin(const StrikePtr& strike) {
 void FaultInjector::end(const StrikePtr& strike) {
   const proto::Fault& fault = strike->planned.fault;
   end_partition(*strike);
-  if (fault.has_crash() || fault.has_disk_emptied()) end_crash(*strike);
+  if (fault.has_crash() || fault.has_disk_emptied() || fault.has_meta_disk_emptied()) end_crash(*strike);
   if (fault.has_network()) set_network(scenario_.network());
   if (disk_harm_of(fault)) end_disk_trouble(*strike);
   end_hold_up(*strike);
@@ -292,6 +297,16 @@ void FaultInjector::empty_disks(Strike& strike) {
     for (const std::string& file : files) atlas_.damaged(*node, file);
     disk.wipe();
     node->kv_disk(names.records)->wipe();
+  }
+  strike.who = names_of(strike.nodes);
+}
+
+void FaultInjector::empty_meta_disks(Strike& strike) {
+  for (Node* node : nodes_of(strike)) {
+    if (!node->up() || !cluster_.may_lose_disk(*node)) continue;
+    strike.nodes.push_back(node);
+    cluster_.crash(*node, CrashKind::kPower);
+    cluster_.lose_disk(*node);
   }
   strike.who = names_of(strike.nodes);
 }

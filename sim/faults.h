@@ -72,6 +72,7 @@ class FaultInjector {
   static void add_clock_error(Node& node, ClockError more);
   void begin_damage(Strike& strike);
   void empty_disks(Strike& strike);
+  void empty_meta_disks(Strike& strike);
   void order(const StrikePtr& strike);
   void transfer_leadership(Strike& strike);
   using Damage = void (ShardDisk::*)(const std::string&, RandomStream&);

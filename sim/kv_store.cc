@@ -196,6 +196,9 @@ void KvDisk::wipe() {
   // What troubles the place where it is goes on.
   empty.trouble_ = trouble_;
   empty.harms_ = harms_;
+  empty.watched_prefix_ = std::move(watched_prefix_);
+  empty.watcher_ = std::move(watcher_);
+  empty.on_apply_ = std::move(on_apply_);
   *this = std::move(empty);
 }
 

@@ -65,7 +65,7 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
   void fail_next_sync() { set_sync_failure(true); }
   void set_sync_failure(bool fail) { fail_next_sync_ = fail; }
   bool take_sync_failure();
-  // Another, empty disk is in its place. Precondition: no program uses it, and nobody watches.
+  // Another, empty disk is in its place; who watched goes on. Precondition: no program uses it.
   void wipe();
   // Of a trouble, only the delay counts here, which makes syncs slow, and whether it can be written.
   void begin_trouble(const DiskTrouble& trouble) { trouble_ += trouble; }

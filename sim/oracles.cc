@@ -118,7 +118,7 @@ void StateOracle::applied_on(const Node& node, KvDisk& disk) {
 bool StateOracle::agree() const {
   std::set<uint64_t> indices;
   for (const Node* member : cluster_.members()) {
-    if (cluster_.is_retired(*member)) continue;
+    if (cluster_.is_retired(*member) || cluster_.has_lost_disk(*member)) continue;
     const auto applied = applied_.find(member->index());
     if (applied == applied_.end()) return false;
     indices.insert(applied->second);

@@ -98,6 +98,7 @@ class ProfileDraw {
     }
     draw_deaths();
     if (!only_data_) draw_replacements();
+    if (!only_data_) draw_lost_metadata();
     if (!only_data_) draw_looks();
     if (!only_data_) draw_leases();
     draw_departures();
@@ -219,6 +220,17 @@ class ProfileDraw {
       fault.mutable_replace_meta()->set_nodes(draws.below(2) == 0 ? "leader" : "random 1 meta");
       fault.mutable_replace_meta()->set_dead(draws.below(3) == 0);
       fault.mutable_replace_meta()->set_at_once(draws.below(2) == 0);
+    }
+  }
+
+  // In a third of those without replacements metadata nodes lose their disks: as many as can be done without, or one again.
+  void draw_lost_metadata() {
+    RandomStream draws = stream("lost metadata");
+    if (drawn_.spare_meta_nodes() > 0 || draws.below(3) > 0) return;
+    for (uint64_t left = draws.between(uint64_t{1}, 3); left > 0; --left) {
+      proto::Fault& fault = add_fault(draws);
+      fault.set_for_ms(static_cast<uint32_t>(draws.between(uint64_t{10}, 2000)));
+      fault.mutable_meta_disk_emptied()->set_nodes(draws.below(2) == 0 ? "leader" : "random 1 meta");
     }
   }
 

@@ -198,6 +198,8 @@ void Run::verify_phase() {
   for (Node* node : cluster_.client_nodes()) begin_verification(*node);
   if (!advance("the verification by the clients", bound, [this] { return clients_idle(); })) return;
   if (!advance("the agreement of the metadata nodes", bound, [this] { return state_oracle_.agree(); })) return;
+  const auto found_out = [this] { return cluster_.lost_disks_are_known(); };
+  if (!advance("the discovery of lost metadata disks", bound, found_out)) return;
   if (scenario_.heal_within_ms() > 0 && !heal()) return;
   meta_oracle_.check_all();
   block_oracle_.check_all();

@@ -157,10 +157,15 @@ Status validate(const proto::Scenario& scenario) {
     DOGFS_TRYV(validate_fault(fault));
     // A server that finds nothing on its only disk is a new server.
     if (fault.has_disk_emptied() && scenario.disks() < 2) return invalid("disk_emptied: servers of one disk");
+    if (fault.has_meta_disk_emptied() && scenario.spare_meta_nodes() > 0)
+      return invalid("meta_disk_emptied: spare nodes");
   }
   for (const proto::FaultClass& drawn : scenario.fault_classes()) {
     DOGFS_TRYV(validate_class(drawn));
     if (drawn.fault().has_disk_emptied() && scenario.disks() < 2) return invalid("disk_emptied: servers of one disk");
+    if (drawn.fault().has_meta_disk_emptied() && scenario.spare_meta_nodes() > 0) {
+      return invalid("meta_disk_emptied: spare nodes");
+    }
   }
   return ok();
 }

@@ -28,7 +28,7 @@ ReplicaOptions replica_options(const MetaOptions& options) {
   replica.group = kGroup;
   replica.self = options.self;
   replica.voters = options.nodes;
-  replica.join = options.join;
+  replica.empty_store = options.empty_store;
   replica.lease_drift_bound = options.lease_drift_bound;
   replica.heartbeat_interval = options.heartbeat_interval;
   replica.election_timeout = options.election_timeout;

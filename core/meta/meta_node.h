@@ -24,8 +24,8 @@ struct MetaOptions {
   NodeId self;
   // All metadata nodes of a new cluster, this one included. Afterwards the log knows who they are.
   std::map<NodeId, Address> nodes;
-  // The cluster exists: a node with an empty store waits to be added to it.
-  bool join = false;
+  // What an empty store is taken for; see ReplicaOptions.
+  EmptyStore empty_store = EmptyStore::kForms;
   // Reads are answered from the leader's lease, for which clocks must keep to this bound; see ReplicaOptions.
   std::optional<Duration> lease_drift_bound;
   Duration heartbeat_interval = milliseconds(50);

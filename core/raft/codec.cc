@@ -167,6 +167,7 @@ void encode_configuration(const Configuration& configuration, wire::RaftConfigur
     wire::RaftMember& member = *out.add_members();
     member.set_node(node.value());
     member.set_address(address.value);
+    member.set_store(configuration.store_of(node).value());
   }
   out.set_last_id(configuration.last_id.value());
 }
@@ -189,6 +190,7 @@ Result<Configuration> decode_configuration(const wire::RaftConfiguration& messag
   for (const wire::RaftMember& member : message.members()) {
     const bool added = configuration.addresses.emplace(NodeId(member.node()), Address{member.address()}).second;
     if (!added) return malformed("a member of a configuration with two addresses");
+    if (member.store() != 0) configuration.stores.emplace(NodeId(member.node()), StoreId(member.store()));
   }
   configuration.last_id = NodeId(message.last_id());
   const Status valid = validate(configuration);
@@ -226,6 +228,8 @@ void encode_message(const Message& message, wire::RaftMessage& out) {
   out.set_read_round(message.read_round);
   out.set_transfer(message.transfer);
   out.set_sent_at_ns(message.sent_at.time_since_epoch().count());
+  out.set_from_store(message.from_store.value());
+  out.set_to_store(message.to_store.value());
   out.set_snapshot(message.snapshot);
   if (message.chunk) {
     encode_chunk(*message.chunk, out);
@@ -250,6 +254,8 @@ Result<Message> decode_message(wire::RaftMessage message) {
   result.read_round = message.read_round();
   result.transfer = message.transfer();
   result.sent_at = MonoTime(Duration(message.sent_at_ns()));
+  result.from_store = StoreId(message.from_store());
+  result.to_store = StoreId(message.to_store());
   result.snapshot = message.snapshot();
   DOGFS_TRYV(decode_entries(message, result));
   if (result.kind == MessageKind::kSnapshot) {

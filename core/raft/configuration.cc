@@ -46,10 +46,11 @@ std::set<NodeId> members_of(const Configuration& configuration) {
   return members;
 }
 
-// Members that are in no list any more have no address, as they are not to be dialled.
+// Members that are in no list any more have no address, as they are not to be dialled, and no store.
 void forget_strangers(Configuration& configuration) {
   const std::set<NodeId> members = members_of(configuration);
   std::erase_if(configuration.addresses, [&](const auto& item) { return !members.contains(item.first); });
+  std::erase_if(configuration.stores, [&](const auto& item) { return !members.contains(item.first); });
 }
 
 Status check_named_once(const MembershipChange& change) {
@@ -123,6 +124,11 @@ bool Configuration::is_learner(NodeId node) const {
   return contains(learners, node);
 }
 
+StoreId Configuration::store_of(NodeId node) const {
+  const auto found = stores.find(node);
+  return found == stores.end() ? StoreId() : found->second;
+}
+
 Configuration initial_configuration(const std::map<NodeId, Address>& voters) {
   Configuration configuration;
   for (const auto& [node, address] : voters) configuration.voters.push_back(node);
@@ -150,6 +156,9 @@ Status validate(const Configuration& c) {
     if (!members.contains(node)) return invalid("members and addresses differ");
     if (address.value.size() > kMaxAddressBytes) return invalid("an address is too long");
     if (node > c.last_id) return invalid("an id is above the last one");
+  }
+  for (const auto& [node, store] : c.stores) {
+    if (!members.contains(node) || store.is_none()) return invalid("a store is nobody's");
   }
   return ok();
 }
@@ -197,7 +206,10 @@ bool is_in_effect(const Configuration& configuration, const MembershipChange& ch
 Configuration leave_joint(const Configuration& joint) {
   DOGFS_CHECK(joint.is_joint());
   Configuration to = joint;
-  for (const NodeId node : to.learners_next) insert(to.learners, node);
+  for (const NodeId node : to.learners_next) {
+    insert(to.learners, node);
+    to.stores.erase(node);
+  }
   to.learners_next.clear();
   to.outgoing.clear();
   forget_strangers(to);

@@ -10,7 +10,8 @@
 // entry where the log is truncated (4.1). That is what the proof of the thesis is about, and a member so never waits
 // for a commit to know whom to count. (etcd-io/raft switches at apply and needs further rules for it.)
 //
-// Addresses travel with the members, so that whoever has the log knows whom to dial.
+// Addresses travel with the members, so that whoever has the log knows whom to dial. So do the stores that they became
+// voters with: who comes back with another has lost what it promised, and counts no more (core/raft/formation.cc).
 //
 // Invariants (validate):
 //   1. each list is sorted and free of doubles
@@ -18,6 +19,7 @@
 //   3. not joint: no learners_next; nobody at all, or at least one voter
 //   4. each member has an address, and nobody else has
 //   5. no id exceeds last_id, which never falls
+//   6. only members have a store
 #pragma once
 
 #include <deque>
@@ -30,6 +32,9 @@
 #include "core/raft/quorum.h"
 
 namespace dogfs::raft {
+
+// What tells a member's disk from an emptied one: drawn at random when its store is made.
+using StoreId = StrongInt<struct StoreIdTag>;
 
 // A change that a leader is asked for. Each node is named once.
 struct MembershipChange {
@@ -45,6 +50,8 @@ struct Configuration {
   std::vector<NodeId> learners;
   std::vector<NodeId> learners_next;  // outgoing voters that become learners when the joint configuration is left
   std::map<NodeId, Address> addresses;
+  // With which they became voters. Nobody has one in the configuration that a group is to be formed of.
+  std::map<NodeId, StoreId> stores;
   // The greatest id that was ever a member's. An id is never given twice: a node that lost its disk has forgotten its
   // votes, and comes back under a new one.
   NodeId last_id;
@@ -55,6 +62,8 @@ struct Configuration {
   bool is_voter(NodeId node) const;  // in either half
   bool is_learner(NodeId node) const;
   bool is_member(NodeId node) const { return addresses.contains(node); }
+  // None where it is not known: then any counts.
+  StoreId store_of(NodeId node) const;
   Quorum quorum() const { return Quorum(VoterSet(voters), VoterSet(outgoing)); }
 };
 

@@ -49,6 +49,7 @@ void Raft::on_election_timeout() {
 // is committed, it may be the only one that can finish the change: the others may need its vote, which it refuses them
 // if their logs are shorter (thesis, 4.2.2). It does not count itself.
 bool Raft::may_stand() const {
+  if (!is_counted() && !forms()) return false;
   if (quorum_.contains(options_.self)) return true;
   return !is_configuration_committed() && log_.configurations().at(commit_).configuration.is_voter(options_.self);
 }
@@ -73,8 +74,12 @@ void Raft::become_candidate(Campaign campaign) {
   restart_election_timer();
   election_deadline_ += election_wait_ * ((1 << std::min(expired_candidacies_, kMaxCandidacyDoublings)) - 1);
   request_votes(MessageKind::kVote, term_, campaign);
+  cast_own_vote();
+}
+
+void Raft::cast_own_vote() {
   Message own_vote = make_message(MessageKind::kVoteReply, options_.self);
-  own_vote.from = options_.self;
+  own_vote.to_store = store_;
   send_when_durable(std::move(own_vote));
 }
 
@@ -87,6 +92,7 @@ void Raft::request_votes(MessageKind kind, Term term, Campaign campaign) {
     request.term = term;
     request.log = log_.last();
     request.transfer = campaign == Campaign::kTransfer;
+    request.to_store = configuration().store_of(voter);
     if (kind == MessageKind::kVote) {
       send_when_durable(std::move(request));
     } else {
@@ -97,16 +103,17 @@ void Raft::request_votes(MessageKind kind, Term term, Campaign campaign) {
 
 void Raft::handle_vote_request(const Message& message) {
   const bool pre_vote = message.kind == MessageKind::kPreVote;
-  const bool free_to_vote = voted_for_ == message.from || (voted_for_.is_none() && leader_.is_none()) ||
+  const bool has_voted_so = voted_for_ == message.from && !has_answered_another_store(message);
+  const bool free_to_vote = has_voted_so || (voted_for_.is_none() && leader_.is_none()) ||
                             (pre_vote && message.term > term_) || mutant_active(Mutant::kVoteTwice);
-  // A node that waits to be added has not been told of any group. If it is one that lost its disk, it may have voted.
-  const bool has_a_say = !configuration().voters.empty();
+  const bool has_a_say = may_vote_for(message);
   const bool has_enough = log_.is_up_to_date(message.log) || mutant_active(Mutant::kVoteForShorterLog);
   // Of a request for the term that this node is in. Others that it must not listen to do not come this far.
   const bool has_promised = options_.lease_drift_bound && hears_a_leader() && !message.transfer;
   const bool granted = has_a_say && free_to_vote && has_enough && !has_promised;
   Message reply = make_message(pre_vote ? MessageKind::kPreVoteReply : MessageKind::kVoteReply, message.from);
   reply.reject = !granted;
+  reply.to_store = message.from_store;
   if (!granted) {
     DOGFS_COVERAGE_MARK("raft: a vote or PreVote refused");
     return send(std::move(reply));
@@ -118,6 +125,7 @@ void Raft::handle_vote_request(const Message& message) {
   }
   if (voted_for_ != message.from) {
     voted_for_ = message.from;
+    voted_store_ = message.from_store;
     hard_state_dirty_ = true;
   }
   restart_election_timer();
@@ -132,20 +140,33 @@ void Raft::handle_vote_reply(const Message& message) {
     DOGFS_COVERAGE_MARK("raft: PreVote grant of an earlier term ignored");
     return;
   }
+  if (forms() && !message.reject) {
+    // A vote that an earlier store of this node was given says nothing about this one.
+    if (message.to_store != store_ || message.from_store.is_none()) return;
+    founders_.emplace(message.from, message.from_store);
+  }
   count_vote(message.from, !message.reject);
 }
 
 void Raft::count_vote(NodeId voter, bool granted) {
   votes_.emplace(voter, granted);
-  switch (quorum_.result(votes_)) {
+  switch (election_result()) {
     case VoteResult::kPending:
       return;
     case VoteResult::kLost:
       DOGFS_COVERAGE_MARK("raft: an election lost");
       return become_follower(term_, NodeId());
     case VoteResult::kWon:
-      return role_ == RaftRole::kPreCandidate ? become_candidate(Campaign::kOwn) : become_leader();
+      if (role_ == RaftRole::kPreCandidate) return become_candidate(Campaign::kOwn);
+      return forms() ? found_group() : become_leader();
   }
+}
+
+// A candidate does not win before its own vote is durable.
+VoteResult Raft::election_result() const {
+  if (forms()) return founders_result();
+  const VoteResult result = quorum_.result(votes_);
+  return result == VoteResult::kWon && !votes_.contains(options_.self) ? VoteResult::kPending : result;
 }
 
 void Raft::become_leader() {

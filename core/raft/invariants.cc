@@ -26,7 +26,7 @@ uint64_t hash_of(const Entry& entry) {
 
 NodeView view_of(const Raft& raft) {
   return NodeView{raft.options().self, raft.role(),    raft.term(),          raft.voted_for(), raft.leader(),
-                  raft.commit(),       raft.applied(), raft.durable_state(), &raft.log()};
+                  raft.commit(),       raft.applied(), raft.durable_state(), raft.store(),     &raft.log()};
 }
 
 // --- State ----------------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ struct NodeView {
   LogIndex commit;
   LogIndex applied;
   LogIndex durable_state;  // Raft::durable_state
+  StoreId store;
   const Log* log = nullptr;
 };
 

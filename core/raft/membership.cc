@@ -19,6 +19,9 @@ Result<LogPosition> Raft::change_membership(const MembershipChange& change) {
   DOGFS_TRY(Configuration next, begin_change(configuration(), change));
   DOGFS_TRYV(check_caught_up(change.promote));
   DOGFS_TRYV(check_live_quorum(next));
+  for (const NodeId node : change.promote) {
+    if (const StoreId store = progress_.at(node).store(); !store.is_none()) next.stores.insert_or_assign(node, store);
+  }
   append_configuration(std::move(next));
   broadcast_appends();
   return log_.last();

@@ -32,7 +32,10 @@ Violation check_standing(const NodeView& view) {
 Violation check_backed(const NodeView& leader, const std::vector<NodeView>& views, LogIndex seen) {
   const LogPosition position{leader.commit, leader.log->term_at(leader.commit)};
   std::map<NodeId, int> has;
+  const Configuration& stores = leader.log->configurations().latest();
   for (const NodeView& view : views) {
+    // What it had acknowledged before it lost its disk was rightly counted.
+    if (const StoreId counted = stores.store_of(view.node); !counted.is_none() && counted != view.store) continue;
     const Log& log = *view.log;
     const bool compacted = log.base().index >= position.index;
     has[view.node] = compacted || (log.durable() >= position.index && log.contains(position)) ? 1 : 0;

@@ -52,6 +52,10 @@ class Progress {
   // It votes for nobody else for an election timeout of its clock from then on, by this leader's clock.
   MonoTime promised_at() const { return promised_at_; }
   bool is_fetching() const { return fetching_; }
+  // The store that it last answered from.
+  StoreId store() const { return store_; }
+  // Whether that is not the one it became a voter with.
+  bool has_lost_store() const { return lost_store_; }
   // Only in kSnapshot.
   const std::optional<SnapshotSending>& snapshot() const { return snapshot_; }
   std::optional<SnapshotSending>& snapshot() { return snapshot_; }
@@ -77,6 +81,11 @@ class Progress {
   bool rejected(LogIndex rejected, LogIndex resume_after);
 
   void contacted(MonoTime now) { last_contact_ = now; }
+  void answered_from(StoreId store) {
+    store_ = store;
+    lost_store_ = false;
+  }
+  void answered_from_another_store() { lost_store_ = true; }
   // It has answered a heartbeat that was sent then.
   void promised(MonoTime sent_at) { promised_at_ = sent_at > promised_at_ ? sent_at : promised_at_; }
   // A sign of life: the probe that went before it is answered or lost, so another may go.
@@ -102,6 +111,8 @@ class Progress {
   LogIndex next_;
   bool probe_sent_ = false;
   bool fetching_ = false;
+  StoreId store_;
+  bool lost_store_ = false;
   std::optional<SnapshotSending> snapshot_;
   ByteWindow inflight_;
   MonoTime last_contact_;

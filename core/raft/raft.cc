@@ -19,6 +19,7 @@ Raft::Raft(const Options& options, Restored restored, MonoTime now)
       quorum_(restored.configurations.latest().quorum()),
       now_(now),
       last_heard_leader_(now),
+      store_(restored.store),
       term_(restored.hard_state.term),
       voted_for_(restored.hard_state.voted_for),
       log_(std::move(restored.terms), std::move(restored.sizes), std::move(restored.tail), options_.max_cached_bytes,
@@ -69,7 +70,9 @@ void Raft::campaign() {
 
 void Raft::step(MonoTime now, const Message& message) {
   advance_clock(now);
-  if (!is_addressed_here(message) || is_answer_of_a_stranger(message)) return;
+  if (!is_addressed_here(message)) return;
+  note_store(message);
+  if (is_answer_of_a_stranger(message)) return;
   if (message.term > term_) {
     if (!enter_higher_term(message)) return;
   } else if (message.term < term_) {
@@ -92,6 +95,7 @@ bool Raft::is_answer_of_a_stranger(const Message& message) const {
     case MessageKind::kAppendReply:
     case MessageKind::kHeartbeatReply:
     case MessageKind::kSnapshotReply:
+      if (is_from_another_store(message)) return true;
       return !configuration().is_member(message.from) && !progress_.contains(message.from);
     default:
       return false;
@@ -231,6 +235,7 @@ void Raft::become_follower(Term term, NodeId leader) {
 // What belongs to one candidacy or one leadership ends with it.
 void Raft::leave_role() {
   votes_.clear();
+  founders_.clear();
   progress_.clear();
   uncommitted_.clear();
   transfer_.reset();
@@ -248,6 +253,7 @@ Message Raft::make_message(MessageKind kind, NodeId to) const {
   message.from = options_.self;
   message.to = to;
   message.term = term_;
+  message.from_store = store_;
   return message;
 }
 

@@ -23,7 +23,9 @@
 // Membership changes go through configuration entries (core/raft/configuration.h): a learner joins in one step, voters
 // change by joint consensus. The leader leaves the joint configuration by itself when it is committed, and steps down
 // when it is no voter of what follows. Votes and appends are taken from nodes that this one does not know, since they
-// may know more (thesis, 4.1); answers from strangers are ignored.
+// may know more (thesis, 4.1); answers from strangers are ignored. A member that answers from another store than it became
+// a voter with has lost its disk, and is a stranger too; how that is told, and how a group is formed so that it can be,
+// is in core/raft/formation.cc.
 //
 // A follower that lacks entries which the leader has dropped is sent the leader's state, in parts (core/raft/snapshot.cc).
 // It puts them beside its own state, and when all are durable, its log begins anew behind them and the new state
@@ -85,6 +87,8 @@ struct Restored {
   LogIndex applied;  // as the state machine remembers it
   // Of a snapshot whose transfer was interrupted.
   std::optional<StagedParts> staged = std::nullopt;
+  // This node's. None: it takes part without one, and is not told from another of its id.
+  StoreId store = StoreId();
 };
 
 // The log is to begin behind `base`: entries from `first` to there are dropped.
@@ -223,6 +227,11 @@ class Raft {
 
   // --- State
   const Options& options() const { return options_; }
+  StoreId store() const { return store_; }
+  // Whether this node's store is new, and nobody has told it yet that its group exists, or that it is in it.
+  bool forms() const;
+  // Whether this node is the member that it became, as far as it knows: false on one that lost its disk.
+  bool is_counted() const;
   // In effect here: the latest in the log.
   const Configuration& configuration() const { return log_.configurations().latest(); }
   bool is_configuration_committed() const { return log_.configurations().latest_index() <= commit_; }
@@ -305,6 +314,15 @@ class Raft {
   void install_if_complete();
   void add_install(PersistBatch& batch);
 
+  // formation.cc
+  bool may_have_lost_store() const;
+  bool may_vote_for(const Message& request) const;
+  bool has_answered_another_store(const Message& request) const;
+  VoteResult founders_result() const;
+  void found_group();
+  bool is_from_another_store(const Message& message) const;
+  void note_store(const Message& message);
+
   // election.cc
   void restart_election_timer();
   bool hears_a_leader() const;
@@ -312,6 +330,8 @@ class Raft {
   bool may_stand() const;
   void become_pre_candidate();
   void become_candidate(Campaign campaign);
+  void cast_own_vote();
+  VoteResult election_result() const;
   void become_leader();
   void request_votes(MessageKind kind, Term term, Campaign campaign);
   void handle_vote_request(const Message& message);
@@ -372,6 +392,7 @@ class Raft {
   MonoTime last_heard_leader_;  // since the start at the earliest
 
   // Persistent state
+  StoreId store_;
   Term term_;
   NodeId voted_for_;
   Log log_;
@@ -389,8 +410,12 @@ class Raft {
   LogIndex durable_state_;
   std::deque<AppliedAt> applied_at_;  // of the batches that are not durable yet
 
+  // Voters
+  StoreId voted_store_;  // of whom this node voted for, unless it has restarted since
+
   // Candidates
   std::map<NodeId, bool> votes_;
+  std::map<NodeId, StoreId> founders_;  // of those who granted theirs to one that forms the group
 
   // Leaders
   // Of the other members, and of those who left by a configuration that is not committed yet: they are still told of it.

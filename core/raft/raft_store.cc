@@ -204,6 +204,7 @@ WriteBatch encode_new_store(const StoreIdentity& identity) {
   WriteBatch batch;
   wire::RaftGroupConfig config;
   config.set_self(identity.self.value());
+  config.set_store(identity.store.value());
   encode_configuration(identity.initial, *config.mutable_initial());
   put_record(batch, group_key(identity.group, kConfigTag), config);
   put_record(batch, group_key(identity.group, kHardStateTag), encode_hard_state(HardState(), LogPosition()));
@@ -286,6 +287,7 @@ Result<LoadedLog> load_log(const KvReader& store, const StoreIdentity& identity,
   LoadedLog loaded;
   if (config) {
     DOGFS_TRYV(check_identity(identity, *config));
+    loaded.store = StoreId(config->store());
     DOGFS_TRY(loaded.configurations, history_from(group, LogIndex(), config->initial()));
   }
   DOGFS_TRYV(load_base(store, group, loaded));

@@ -31,10 +31,13 @@ struct StoreIdentity {
   // Of a new group; none where the node waits to be added to one that exists. It says nothing about a store that is not
   // new: that knows its configuration.
   Configuration initial;
+  // Of a new store: what is to tell it from all others of this node.
+  StoreId store = StoreId();
 };
 
 struct LoadedLog {
   bool is_new = false;  // nothing was ever stored for this group
+  StoreId store;        // none where it is new, or was made before stores had ids
   HardState hard_state;
   ConfigurationHistory configurations;
   TermRuns terms;

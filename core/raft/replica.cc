@@ -50,7 +50,15 @@ struct QueuedProposal {
 };
 
 raft::Configuration initial_configuration(const ReplicaOptions& options) {
-  return options.join ? raft::Configuration() : raft::initial_configuration(options.voters);
+  const bool joins = options.empty_store == EmptyStore::kJoins;
+  return joins ? raft::Configuration() : raft::initial_configuration(options.voters);
+}
+
+Error refused_as_empty(const ReplicaOptions& options) {
+  return Error(ErrorCode::kConflict,
+               fmt::format("node {} has nothing of group {}: if its disk was lost, it is to be replaced by a node of a "
+                           "new id; if it is new, it must be told so",
+                           options.self, options.group));
 }
 
 // What of an entry is for the state machine.
@@ -105,6 +113,7 @@ class Replica::Impl {
 
   bool running() const { return raft_ && !ended_; }
   Task<Result<raft::Restored>> restore();
+  raft::StoreId draw_store_id();
   raft::Options raft_options();
 
   Task<void> main_loop();
@@ -192,7 +201,7 @@ raft::Options Replica::Impl::raft_options() {
 }
 
 Task<Result<raft::Restored>> Replica::Impl::restore() {
-  const raft::StoreIdentity identity{options_.group, options_.self, initial_configuration(options_)};
+  raft::StoreIdentity identity{options_.group, options_.self, initial_configuration(options_)};
   const std::shared_ptr<const KvReader> snapshot = store_.snapshot();
   std::optional<Result<raft::LoadedLog>> outcome;
   std::function<void()> load = [&] { outcome = raft::load_log(*snapshot, identity, kMaxLogCacheBytes); };
@@ -210,16 +219,30 @@ Task<Result<raft::Restored>> Replica::Impl::restore() {
                                 options_.group, applied, loaded.terms.base().index));
   }
   if (loaded.is_new) {
+    if (options_.empty_store == EmptyStore::kRefused) co_return refused_as_empty(options_);
+    identity.store = loaded.store = draw_store_id();
     WriteBatch batch = raft::encode_new_store(identity);
     DOGFS_CO_TRYV(co_await store_.write(std::move(batch), Durability::kSynced));
   }
-  co_return raft::Restored{loaded.hard_state,       std::move(loaded.configurations), std::move(loaded.terms),
-                           std::move(loaded.sizes), std::move(loaded.tail),           applied};
+  co_return raft::Restored{loaded.hard_state,
+                           std::move(loaded.configurations),
+                           std::move(loaded.terms),
+                           std::move(loaded.sizes),
+                           std::move(loaded.tail),
+                           applied,
+                           std::nullopt,
+                           loaded.store};
+}
+
+raft::StoreId Replica::Impl::draw_store_id() {
+  const raft::StoreId id(env_.random.draw("raft.store"));
+  return id.is_none() ? id.next() : id;
 }
 
 Task<Status> Replica::Impl::start() {
   DOGFS_CHECK(!raft_ && options_.voters.size() <= kMaxRaftVoters);
-  DOGFS_CHECK(options_.join || options_.voters.contains(options_.self), "a node forms a group with itself in it");
+  DOGFS_CHECK(options_.empty_store == EmptyStore::kJoins || options_.voters.contains(options_.self),
+              "a node forms a group with itself in it");
   DOGFS_CO_TRY(const std::optional<raft::StagedParts> staged, co_await snapshots_.recover());
   DOGFS_CO_TRY(raft::Restored restored, co_await restore());
   restored.staged = staged;
@@ -228,6 +251,10 @@ Task<Status> Replica::Impl::start() {
                 restored.hard_state.term, restored.terms.last_index(), restored.applied);
   raft_ = std::make_unique<raft::Raft>(raft_options(), std::move(restored), env_.clock.now());
   announced_ = Standing{raft_->role(), raft_->term(), raft_->leader()};
+  if (raft_->forms()) {
+    env_.log.info("raft", "group {} node {}: forms the group, with all of {}", options_.group, options_.self,
+                  describe(raft_->configuration()));
+  }
   learn_addresses();
   tasks_.spawn(main_loop());
   tasks_.spawn(persist_loop());
@@ -423,8 +450,8 @@ void Replica::Impl::send_all(const std::vector<raft::Message>& messages) {
 void Replica::Impl::learn_addresses() {
   const raft::ConfigurationHistory& history = raft_->log().configurations();
   if (!addresses_.learn(history)) return;
-  // The members that the group began with know each other.
-  if (!history.latest_index().is_none()) outbox_.say_address(address_of(options_.self));
+  // The members that the group began with know each other: its first entry names them and their stores.
+  if (history.latest_index() > LogIndex(1)) outbox_.say_address(address_of(options_.self));
 }
 
 void Replica::Impl::answer(const std::vector<raft::Entry>& entries, std::vector<std::string> replies) {
@@ -469,6 +496,12 @@ void Replica::Impl::announce_change() {
   apply_wake_->notify();
   env_.log.info("raft", "group {} node {}: {} of term {}, leader {}", options_.group, options_.self,
                 role_name(standing.role), standing.term, standing.leader);
+  if (raft_->forms() && !standing.leader.is_none()) {
+    env_.log.warning("raft",
+                     "group {} node {}: the group exists, and has not counted this store so far. If this node lost its "
+                     "disk, it never will: replace it by a node of a new id",
+                     options_.group, options_.self);
+  }
   if (observer_) observer_(status());
 }
 
@@ -646,6 +679,7 @@ ReplicaStatus Replica::Impl::status() const {
   for (const auto& [peer, progress] : raft_->progress()) {
     status.match[peer] = progress.match();
     status.last_contact[peer] = progress.last_contact();
+    if (progress.has_lost_store()) status.lost_stores.insert(peer);
   }
   return status;
 }

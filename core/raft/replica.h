@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "core/base/ids.h"
@@ -30,14 +31,20 @@ class Outbox;
 class Raft;
 }  // namespace raft
 
+// What a node takes an empty store for.
+enum class EmptyStore : uint8_t {
+  kForms,    // its first start, and its group's: it forms it with all other first voters (core/raft/formation.cc)
+  kJoins,    // its first start: it waits until the leader of a group that exists adds it, as a learner
+  kRefused,  // a loss: it does not start
+};
+
 struct ReplicaOptions {
   GroupId group;
   NodeId self;
   // A new group: all its voters with their addresses, this node included. Afterwards the log knows who is in it, and
   // these are only addresses to begin with.
   std::map<NodeId, Address> voters;
-  // The group exists already: a node with an empty store waits until its leader adds it, as a learner.
-  bool join = false;
+  EmptyStore empty_store = EmptyStore::kForms;
   Duration heartbeat_interval = milliseconds(50);
   // Drawn anew for each wait from [election_timeout, 2 * election_timeout). Precondition: at least 3 heartbeats.
   Duration election_timeout = milliseconds(300);
@@ -66,6 +73,9 @@ struct ReplicaStatus {
   std::map<NodeId, LogIndex> match;
   // On the leader: when each other member last answered.
   std::map<NodeId, MonoTime> last_contact;
+  // On the leader: those who answer from another store than they became voters with. They lost their disks, and are not
+  // counted any more.
+  std::set<NodeId> lost_stores;
 };
 
 class Replica {
@@ -82,8 +92,8 @@ class Replica {
   ~Replica();
 
   // Loads what was persisted and begins to take part. Call once. Fails with kCorrupt when the store has lost what this
-  // node once acknowledged, and with kConflict when it belongs to another node or group of voters: the node must not
-  // take part, for it could vote twice.
+  // node once acknowledged, and with kConflict when it belongs to another node or group of voters, or is empty and must
+  // not be: the node must not take part, for it could vote twice.
   Task<Status> start();
   // Ends every wait with kShuttingDown and resumes when nothing of the replica runs any more.
   Task<void> stop();

@@ -59,10 +59,10 @@ void Raft::handle_append(const Message& message) {
 }
 
 void Raft::handle_heartbeat(const Message& message) {
-  // The leader never tells of a commit beyond what this node has acknowledged to it.
-  if (message.commit > log_.last_index() && !mutant_active(Mutant::kCommitWithoutMatch))
-    return note_violation(message, "a commit beyond the log");
-  commit_to(message.commit);
+  // The leader never tells of a commit beyond what this node has acknowledged to it: with this store, or a lost one.
+  const bool beyond = message.commit > log_.last_index() && !mutant_active(Mutant::kCommitWithoutMatch);
+  if (beyond && !may_have_lost_store()) return note_violation(message, "a commit beyond the log");
+  if (!beyond) commit_to(message.commit);
   Message reply = make_message(MessageKind::kHeartbeatReply, message.from);
   reply.read_round = message.read_round;
   reply.sent_at = message.sent_at;

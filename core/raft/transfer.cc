@@ -68,7 +68,8 @@ void Raft::tell_to_stand(NodeId successor) {
 
 // Without a PreVote: the leader that others would stick to has asked for this election.
 void Raft::handle_timeout_now(const Message& message) {
-  if (role_ != RaftRole::kFollower || leader_ != message.from || !quorum_.contains(options_.self)) return;
+  if (role_ != RaftRole::kFollower || leader_ != message.from || !quorum_.contains(options_.self) || !is_counted())
+    return;
   become_candidate(Campaign::kTransfer);
 }
 

@@ -103,6 +103,8 @@ struct Message {
   uint64_t read_round = 0;
   bool transfer = false;
   MonoTime sent_at{};
+  StoreId from_store;
+  StoreId to_store;
   // A snapshot by the leader's number in its term. Its position is in `log`.
   uint64_t snapshot = 0;
   std::shared_ptr<const SnapshotChunk> chunk = nullptr;

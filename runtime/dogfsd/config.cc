@@ -158,7 +158,10 @@ Result<MetaConfig> check_meta(const MetaFlags& flags, const CommonFlags& common)
   DOGFS_TRY(const HostPort listen, listen_address(config.listen.value));
   if (listen.port == 0) return bad_flag("--listen", "the other nodes must know the port: it cannot be 0");
   config.nodes = std::move(nodes).value();
-  config.join = flags.join;
+  if (flags.form && flags.join)
+    return bad_flag("--join", "a node either forms a cluster or joins one: not with --form");
+  if (flags.form) config.empty_store = EmptyStore::kForms;
+  if (flags.join) config.empty_store = EmptyStore::kJoins;
   if (flags.lease_drift_bound_ms > 0) config.lease_drift_bound = milliseconds(flags.lease_drift_bound_ms);
   if (flags.dead_after_s == 0 || flags.dead_after_s > kMaxPatienceSeconds) {
     return bad_flag("--dead-after", "1 to 86400 seconds");

@@ -13,6 +13,7 @@
 #include "core/base/time.h"
 #include "core/env/log.h"
 #include "core/env/transport.h"
+#include "core/raft/replica.h"
 
 namespace dogfs {
 
@@ -28,6 +29,7 @@ struct MetaFlags {
   std::string peers;
   std::string directory;
   std::string port_file;
+  bool form = false;
   bool join = false;
   unsigned lease_drift_bound_ms = 0;  // 0: no leases
   unsigned dead_after_s = 30;
@@ -66,7 +68,7 @@ struct MetaConfig {
   NodeId id;
   Address listen;
   std::map<NodeId, Address> nodes;
-  bool join = false;
+  EmptyStore empty_store = EmptyStore::kRefused;
   std::optional<Duration> lease_drift_bound;
   std::string directory;
   Duration dead_after = seconds(30);

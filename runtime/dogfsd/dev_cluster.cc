@@ -69,6 +69,7 @@ Status DevCluster::open_meta(const DevFlags& flags, const CommonFlags& common) {
   MetaConfig config;
   config.cluster = common.cluster;
   config.log_level = level;
+  config.empty_store = EmptyStore::kForms;
   for (const Address& address : wanted) {
     config.id = config.id.next();
     ports.push_back(make_meta_ports(config));

@@ -26,9 +26,9 @@ say where data is, and chunk servers, which hold the data. To have all of it in 
 Or one process for each, here on one machine:
 
   PEERS=1=127.0.0.1:7001,2=127.0.0.1:7002,3=127.0.0.1:7003
-  dogfsd meta --id 1 --peers $PEERS --dir /data/meta-1
-  dogfsd meta --id 2 --peers $PEERS --dir /data/meta-2
-  dogfsd meta --id 3 --peers $PEERS --dir /data/meta-3
+  dogfsd meta --form --id 1 --peers $PEERS --dir /data/meta-1
+  dogfsd meta --form --id 2 --peers $PEERS --dir /data/meta-2
+  dogfsd meta --form --id 3 --peers $PEERS --dir /data/meta-3
   dogfsd chunk --meta 127.0.0.1:7001,127.0.0.1:7002,127.0.0.1:7003 --listen 127.0.0.1:7100 --dir /data/chunk-1
 
 then use it with the command dogfs.
@@ -61,8 +61,13 @@ void define_meta(CLI::App& app, MetaFlags& flags) {
       ->envname("DOGFS_DIR");
   app.add_option("--listen", flags.listen, "IP:port to listen on, where it is not this node's address in --peers")
       ->envname("DOGFS_LISTEN");
+  app.add_flag("--form", flags.form,
+               "The first start of a new cluster: form it, together with all other --peers. Needed at the first start "
+               "only, and ignored where the directory is not empty. Never for a node that lost its disk")
+      ->envname("DOGFS_FORM");
   app.add_flag("--join", flags.join,
-               "The cluster exists: wait to be added to it (dogfs admin meta add). Needed at the first start only")
+               "The first start of a new node, with a new id, of a cluster that exists: wait to be added to it (dogfs "
+               "admin meta add). Needed at the first start only, and ignored where the directory is not empty")
       ->envname("DOGFS_JOIN");
   app.add_option(
          "--lease-drift-bound", flags.lease_drift_bound_ms,

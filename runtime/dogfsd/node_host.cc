@@ -21,13 +21,23 @@ constexpr size_t kChunkMemtableBytes = 4 * kMiB;
 constexpr size_t kChunkCacheBytes = 16 * kMiB;
 constexpr Duration kDrainLimit = seconds(2);
 
+Error refused_as_empty(const MetaConfig& config) {
+  return Error(
+      ErrorCode::kConflict,
+      config.directory +
+          " is empty: say whose first start this is. --form: of this node and of the cluster, which forms when "
+          "all its first metadata nodes have been started so. --join: of a new node with a new id, which waits "
+          "for \"dogfs admin meta add\". A metadata node that lost its disk must not come back under its id: "
+          "replace it by a new one (docs/operations.md)");
+}
+
 }  // namespace
 
 MetaOptions meta_options(const MetaConfig& config) {
   MetaOptions options;
   options.self = config.id;
   options.nodes = config.nodes;
-  options.join = config.join;
+  options.empty_store = config.empty_store;
   options.lease_drift_bound = config.lease_drift_bound;
   options.log.keep.max_entries = config.log_entries;
   // Leaders hold ten times as many for followers that are alive.
@@ -121,6 +131,7 @@ Result<std::unique_ptr<MetaHost>> MetaHost::open(std::unique_ptr<NodePorts> port
   const DirectoryIdentity identity = {
       {"role", "meta"}, {"cluster", config.cluster}, {"node", std::to_string(config.id.value())}};
   DOGFS_TRY(DataDirectory directory, DataDirectory::open(config.directory, identity));
+  if (!directory.formatted() && config.empty_store == EmptyStore::kRefused) return refused_as_empty(config);
   RocksKvOptions options;
   options.create_if_missing = !directory.formatted();
   DOGFS_TRY(auto store, RocksKvStore::open(directory / "store", ports->io().get_executor(), options));

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 import unittest
 
 sys.dont_write_bytecode = True
@@ -71,9 +72,15 @@ class Admin(unittest.TestCase):
         status = self.cluster.status()
         return status and Cluster.leader_of(status) == node.address
 
+    def member(self, node):
+        return next(member for member in admin(self.cluster, "status")["members"] if int(member["node"]) == node)
+
     def silent_ms(self, node):
-        return next(int(member["silent_ms"]) for member in admin(self.cluster, "status")["members"]
-                    if int(member["node"]) == node)  # fmt: skip
+        return int(self.member(node)["silent_ms"])
+
+    def in_step(self):
+        status = admin(self.cluster, "status")
+        return all(member["match_index"] == status["last_index"] for member in status["members"])
 
     def test_a_dead_node_is_replaced_while_files_are_written(self):
         cluster = self.cluster
@@ -107,6 +114,34 @@ class Admin(unittest.TestCase):
         writer.join()
         for name in writer.names:
             self.assertEqual(cluster.dogfs("cat", name).stdout, name.encode() * 1000)
+
+    def test_a_node_that_lost_its_disk_is_not_counted_until_it_is_replaced(self):
+        cluster = self.cluster
+        cluster.dogfs("mkdir", "/before")
+        wait_for("all to have everything", lambda: self.in_step())
+        leader = cluster.leader()
+        lost, other = [node for node in cluster.metas if node is not leader]
+        lost.kill()
+        shutil.rmtree(cluster.directory / lost.name)
+        lost.start()  # with --form, as its service file says
+        number = cluster.metas.index(lost) + 1
+        wait_for("it to say so", lambda: "has not counted this store" in lost.log_path.read_text(), timeout_s=20)
+        wait_for("the leader to miss it", lambda: self.silent_ms(number) > 1000)
+        # It is no half of a majority.
+        leader.kill()
+        time.sleep(3)
+        self.assertIsNone(cluster.status())
+        leader.start()
+        wait_for("a leader", lambda: cluster.status())
+        cluster.dogfs("ls", "/before")
+
+        lost.kill()
+        node = join(cluster, 4)
+        admin(cluster, "add", f"4={node.address}")
+        admin(cluster, "promote", "4")
+        self.assertEqual(len(roles(admin(cluster, "remove", str(number)))), 3)
+        other.kill()
+        wait_for("the new node to count", lambda: cluster.status(), timeout_s=20)
 
     def test_what_would_do_harm_is_refused_in_words(self):
         cluster = self.cluster

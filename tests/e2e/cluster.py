@@ -120,7 +120,7 @@ class Cluster:
         self.meta_list = ",".join(addresses[:metas])
         peers = ",".join(f"{i + 1}={address}" for i, address in enumerate(addresses[:metas]))
         self.metas = [
-            self._node(f"meta-{i + 1}", addresses[i], ["meta", "--id", i + 1, "--peers", peers])
+            self._node(f"meta-{i + 1}", addresses[i], ["meta", "--form", "--id", i + 1, "--peers", peers])
             for i in range(metas)
         ]
         self.chunks = [

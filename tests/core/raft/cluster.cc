@@ -91,17 +91,32 @@ const Entry* TestDisk::find(LogIndex index) const {
   return &entries[index.value() - base.index.value() - 1];
 }
 
-TestCluster::TestCluster(size_t size, const Options& base, uint64_t seed) : base_(base), seed_(seed) {
-  std::map<NodeId, Address> voters;
-  for (size_t i = 1; i <= size; ++i) voters.emplace(NodeId(i), Address());
-  for (const auto& [id, address] : voters) {
-    nodes_[id].disk.configuration.configuration = initial_configuration(voters);
+TestCluster::TestCluster(size_t size, const Options& base, uint64_t seed, TestStores stores)
+    : base_(base), seed_(seed), stores_(stores) {
+  for (size_t i = 1; i <= size; ++i) voters_.emplace(NodeId(i), Address());
+  for (const auto& [id, address] : voters_) {
+    TestDisk& disk = nodes_[id].disk;
+    disk.configuration.configuration = initial_configuration(voters_);
+    name_store(disk);
     restart(id);
   }
 }
 
+void TestCluster::name_store(TestDisk& disk) {
+  if (stores_ == TestStores::kNamed) disk.store = StoreId(++stores_named_);
+}
+
+void TestCluster::lose_disk(NodeId id) {
+  crash(id, 0, LogIndex());
+  TestDisk& disk = nodes_.at(id).disk;
+  disk = TestDisk();
+  if (voters_.contains(id)) disk.configuration.configuration = initial_configuration(voters_);
+  name_store(disk);
+}
+
 void TestCluster::join(NodeId id) {
   DOGFS_CHECK(nodes_.emplace(id, TestNode()).second, "a new node has a new id");
+  name_store(nodes_.at(id).disk);
   restart(id);
 }
 
@@ -131,6 +146,7 @@ void TestCluster::restart(NodeId id) {
   }
   restored.applied = LogIndex(node.disk.machine.size());
   restored.staged = node.disk.parts;
+  restored.store = node.disk.store;
   history_.restarted(id);
   node.raft.emplace(options, std::move(restored), now(id));
   collect(id);

@@ -19,6 +19,7 @@ std::string encode_rows(std::span<const Entry> entries);
 
 // What a member keeps over crashes, and what it has asked to be written.
 struct TestDisk {
+  StoreId store;
   HardState hard_state;
   LogPosition base;                          // what the log begins behind
   ConfigurationHistory::Item configuration;  // in effect there
@@ -62,13 +63,16 @@ struct TestNode {
   std::vector<uint64_t> failed_reads;
 };
 
+// Whether the members' stores have ids, so that they form their group first (core/raft/formation.cc).
+enum class TestStores : uint8_t { kNameless, kNamed };
+
 class TestCluster {
  public:
   // Entries in one part of a snapshot.
   size_t entries_per_part = 2;
 
   // Voters 1..size. `base` gives the options that are common to all.
-  TestCluster(size_t size, const Options& base, uint64_t seed);
+  TestCluster(size_t size, const Options& base, uint64_t seed, TestStores stores = TestStores::kNameless);
 
   // --- Inputs. A node that is down ignores them.
   void advance(Duration elapsed);
@@ -95,6 +99,8 @@ class TestCluster {
   // Loses memory, unsynced batches but the first `survive`, and applied entries beyond `applied`.
   void crash(NodeId node, size_t survive, LogIndex applied);
   void restart(NodeId node);
+  // The node is down, and has an empty disk under its old id.
+  void lose_disk(NodeId node);
 
   // --- Network
   std::deque<Message>& network() { return network_; }
@@ -121,9 +127,13 @@ class TestCluster {
 
  private:
   void check();
+  void name_store(TestDisk& disk);
 
   Options base_;
   uint64_t seed_;
+  TestStores stores_;
+  uint64_t stores_named_ = 0;
+  std::map<NodeId, Address> voters_;
   MonoTime now_{};
   std::map<NodeId, TestNode> nodes_;
   std::deque<Message> network_;

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <set>
 
 #include "core/base/hash.h"
 #include "core/base/mutant.h"
@@ -41,6 +42,9 @@ struct Temper {
   uint64_t cut_off_for;  // steps, at least
   bool ordered;
   bool slow_disks;
+  // Of members whose stores have ids: how often, and of how many at most, the disk is emptied.
+  uint64_t lose_disk_one_in;
+  size_t most_lost;
 };
 
 class Schedule {
@@ -51,7 +55,8 @@ class Schedule {
         cluster_(draws_.one_in(6)   ? 1
                  : draws_.one_in(2) ? 3
                                     : 5,
-                 options(draws_), seed) {
+                 options(draws_), seed, draws_.one_in(3) ? TestStores::kNamed : TestStores::kNameless) {
+    draw_losses();
     for (auto& [id, node] : cluster_.nodes()) draw_clock(node);
     const uint64_t most_per_part = draws_.one_in(2) ? 3 : 40;
     cluster_.entries_per_part = 1 + draws_.below(most_per_part);
@@ -64,12 +69,14 @@ class Schedule {
       check_reads();
     }
     installed_in_trouble_ = cluster_.installed();
-    if (!cluster_.violation() && !read_violation_) heal();
+    const bool may_stand_still = lost_.size() > (cluster_.nodes().size() - 1) / 2;
+    if (!cluster_.violation() && !read_violation_ && !may_stand_still) heal();
     return cluster_.violation() ? cluster_.violation() : read_violation_;
   }
 
   LogIndex committed() { return cluster_.history().committed(); }
   size_t changes() const { return changes_; }
+  size_t lost() const { return lost_.size(); }
   // While faults lasted, and in all.
   size_t installed_in_trouble() const { return installed_in_trouble_; }
   size_t installed() const { return cluster_.installed(); }
@@ -93,6 +100,15 @@ class Schedule {
     temper.ordered = draws.one_in(3);
     temper.slow_disks = draws.one_in(3);
     return temper;
+  }
+
+  // A group survives the loss of a minority. It must be safe, if not alive, as long as one is left that has its disk.
+  void draw_losses() {
+    const size_t size = cluster_.nodes().size();
+    const bool named = !cluster_.node(NodeId(1)).disk.store.is_none();
+    temper_.lose_disk_one_in = named && size > 1 && draws_.one_in(2) ? 100 + draws_.below(500) : 1'000'000;
+    temper_.most_lost = draws_.one_in(3) ? size - 1 : (size - 1) / 2;
+    if (temper_.lose_disk_one_in < 1'000'000) temper_.change_one_in = 1'000'000;
   }
 
   static Options options(Draws& draws) {
@@ -131,6 +147,7 @@ class Schedule {
     const NodeId id = any_node();
     TestNode& node = cluster_.node(id);
     if (draws_.one_in(temper_.crash_one_in)) return crash(likely_leader(id));
+    if (draws_.one_in(temper_.lose_disk_one_in)) return lose_disk(likely_leader(id));
     if (!node.raft) {
       if (draws_.one_in(8)) cluster_.restart(id);
       return;
@@ -178,6 +195,12 @@ class Schedule {
     const size_t survive = draws_.below(node.disk.unsynced.size() + 1);
     const LogIndex applied(draws_.below(node.disk.machine.size() + 1));
     cluster_.crash(id, survive, applied);
+  }
+
+  void lose_disk(NodeId id) {
+    if (!lost_.contains(id) && lost_.size() >= temper_.most_lost) return;
+    lost_.insert(id);
+    cluster_.lose_disk(id);
   }
 
   void propose(NodeId id) {
@@ -292,6 +315,8 @@ class Schedule {
     const Configuration& members = cluster_.node(leader).raft->configuration();
     if (members.is_joint()) return false;
     for (auto& [id, node] : cluster_.nodes()) {
+      const StoreId counted = members.store_of(id);
+      if (!counted.is_none() && counted != node.disk.store) continue;
       if (members.is_member(id) && node.disk.machine.size() != machine.size()) return false;
     }
     return true;
@@ -310,6 +335,7 @@ class Schedule {
   uint64_t last_command_ = 0;
   uint64_t last_read_ = 0;
   std::map<uint64_t, LogIndex> read_floor_;
+  std::set<NodeId> lost_;  // whose disks were emptied
   Violation read_violation_;
 };
 
@@ -325,6 +351,7 @@ TEST(RandomCluster, EveryScheduleKeepsRaftsPromises) {
   uint64_t installed_in_trouble = 0;
   uint64_t resumed = 0;
   uint64_t installed = 0;
+  uint64_t lost = 0;
   for (uint64_t seed = first; seed < first + count; ++seed) {
     Schedule schedule(seed);
     const Violation violation = schedule.run(kSteps);
@@ -333,17 +360,19 @@ TEST(RandomCluster, EveryScheduleKeepsRaftsPromises) {
     changes += schedule.changes();
     installed_in_trouble += schedule.installed_in_trouble();
     resumed += schedule.resumed();
+    lost += schedule.lost();
     installed += schedule.installed();
   }
   printf(
       "%llu entries committed, %llu changes of membership, %llu snapshots installed, %llu of them among faults, "
-      "%llu transfers resumed\n",
+      "%llu transfers resumed, %llu disks lost\n",
       static_cast<unsigned long long>(committed), static_cast<unsigned long long>(changes),
       static_cast<unsigned long long>(installed), static_cast<unsigned long long>(installed_in_trouble),
-      static_cast<unsigned long long>(resumed));
+      static_cast<unsigned long long>(resumed), static_cast<unsigned long long>(lost));
   EXPECT_GT(changes, count / 10) << "schedules that change no membership test less";
   if (!chosen) EXPECT_GT(installed_in_trouble, count / 50) << "few snapshots were sent while something failed";
   if (!chosen) EXPECT_GT(resumed, count / 200) << "few transfers of snapshots outlived a restart";
+  if (!chosen) EXPECT_GT(lost, count / 10) << "few disks were lost";
   EXPECT_GT(committed, count) << "schedules that commit nothing test nothing";
 }
 

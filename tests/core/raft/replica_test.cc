@@ -21,22 +21,22 @@ TEST(Replica, AGroupOfThreeElectsALeaderAndAnswersACommand) {
   group.start_all();
   const size_t leader = group.elect();
   ASSERT_NE(leader, 0U);
-  EXPECT_EQ(group.propose(leader, "a").value(), "2:a");
-  EXPECT_EQ(group.propose(leader, "b").value(), "3:b");
+  EXPECT_EQ(group.propose(leader, "a").value(), "3:a");
+  EXPECT_EQ(group.propose(leader, "b").value(), "4:b");
   EXPECT_TRUE(group.converge());
-  EXPECT_THAT(group.program(leader)->machine().commands(), ElementsAre("", "a", "b"));
+  EXPECT_THAT(group.program(leader)->machine().commands(), ElementsAre("", "", "a", "b"));
 }
 
 TEST(Replica, AGroupOfOneNeedsNobody) {
   ReplicaWorld group(1, 1);
   group.start_all();
   ASSERT_EQ(group.elect(), 1U);
-  EXPECT_EQ(group.propose(1, "a").value(), "2:a");
-  EXPECT_EQ(group.read(1).value(), LogIndex(2));
+  EXPECT_EQ(group.propose(1, "a").value(), "3:a");
+  EXPECT_EQ(group.read(1).value(), LogIndex(3));
   group.crash(1);
   group.start_all();
   ASSERT_EQ(group.elect(), 1U);
-  EXPECT_EQ(group.propose(1, "b").value(), "4:b");
+  EXPECT_EQ(group.propose(1, "b").value(), "5:b");
 }
 
 TEST(Replica, AFollowerLetsCommandsGatherBeforeItAppliesThem) {
@@ -59,8 +59,8 @@ TEST(Replica, ANewLeaderAppliesWhatHasGatheredAtOnce) {
   group.crash(old_leader);
   const size_t new_leader = group.elect();
   ASSERT_NE(new_leader, old_leader);
-  EXPECT_EQ(group.propose(new_leader, "b").value(), "13:b");
-  EXPECT_EQ(group.read(new_leader).value(), LogIndex(13));
+  EXPECT_EQ(group.propose(new_leader, "b").value(), "14:b");
+  EXPECT_EQ(group.read(new_leader).value(), LogIndex(14));
 }
 
 TEST(Replica, AFollowerSendsCallersAway) {
@@ -97,7 +97,7 @@ TEST(Replica, ACutOffLeaderAnswersNeitherReadsNorCommands) {
   ASSERT_TRUE(group.propose(new_leader, "b").has_value());
   group.reconnect(old_leader);
   EXPECT_TRUE(group.converge());
-  EXPECT_THAT(group.program(old_leader)->machine().commands(), ElementsAre("", "a", "", "b"));
+  EXPECT_THAT(group.program(old_leader)->machine().commands(), ElementsAre("", "", "a", "", "b"));
 }
 
 TEST(Replica, ACommandIsAnsweredBeforeItsEffectIsInTheStoreAndAReaderCanWaitForIt) {
@@ -106,7 +106,7 @@ TEST(Replica, ACommandIsAnsweredBeforeItsEffectIsInTheStoreAndAReaderCanWaitForI
   group.elect();
   ListNode& node = *group.program(1);
   size_t answers_ahead_of_the_store = 0;
-  for (size_t i = 2; i < 30; ++i) {
+  for (size_t i = 3; i < 30; ++i) {
     ASSERT_TRUE(group.propose(1, "a").has_value());
     if (node.machine().commands().size() < i) ++answers_ahead_of_the_store;
     ASSERT_TRUE(group.world().run(group.node(1), node.replica().answers_visible(), seconds(5)));
@@ -230,6 +230,41 @@ TEST(Replica, AnotherNodesStoreIsRefused) {
   node.boot();
   auto& intruder = node.make<ListNode>(node.env(), node.kv(), options, node.on_fatal());
   EXPECT_EQ(code_of(*group.world().run(node, intruder.start(), seconds(5))), ErrorCode::kConflict);
+}
+
+TEST(Replica, AnEmptyStoreIsRefusedUnlessItIsSaidToBeNew) {
+  ReplicaWorld group(1, 10);
+  group.empty_store = EmptyStore::kRefused;
+  EXPECT_EQ(code_of(group.start(1)), ErrorCode::kConflict);
+  group.crash(1);
+  group.empty_store = EmptyStore::kForms;
+  ASSERT_TRUE(group.start(1).has_value());
+  ASSERT_EQ(group.elect(), 1U);
+  ASSERT_TRUE(group.propose(1, "a").has_value());
+  const raft::StoreId store = group.program(1)->replica().raft()->store();
+  EXPECT_FALSE(store.is_none());
+  // What is there already is not empty.
+  group.crash(1);
+  group.empty_store = EmptyStore::kRefused;
+  ASSERT_TRUE(group.start(1).has_value());
+  EXPECT_EQ(group.program(1)->replica().raft()->store(), store);
+}
+
+TEST(Replica, AMemberThatLostItsDiskIsNamed) {
+  ReplicaWorld group(3, 11);
+  group.start_all();
+  const size_t leader = group.elect();
+  ASSERT_TRUE(group.propose(leader, "a").has_value());
+  const size_t lost = leader % 3 + 1;
+  group.crash(lost);
+  group.node(lost).kv_disk()->wipe();
+  ASSERT_TRUE(group.start(lost).has_value());
+  const auto named = [&] { return group.program(leader)->replica().status().lost_stores; };
+  group.world().run_until([&] { return !named().empty(); }, seconds(10));
+  EXPECT_EQ(named(), std::set<NodeId>{NodeId(lost)});
+  ASSERT_TRUE(group.propose(leader, "b").has_value());
+  EXPECT_FALSE(group.program(lost)->replica().raft()->is_counted());
+  EXPECT_EQ(group.program(lost)->replica().status().last, LogIndex());
 }
 
 TEST(Replica, AStateAheadOfItsLogIsRefused) {

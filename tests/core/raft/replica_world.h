@@ -61,6 +61,7 @@ class ReplicaWorld {
   ListNode* program(size_t i) { return node(i).up() ? programs_.at(i - 1) : nullptr; }
   size_t max_append_bytes = kMaxAppendBytes;
   Duration follower_apply_interval = milliseconds(5);
+  EmptyStore empty_store = EmptyStore::kForms;
   raft::CompactionLimits log;
   // By node: how much longer each write takes on its disk.
   std::map<size_t, Duration> slow_disks;
@@ -82,7 +83,7 @@ class ReplicaWorld {
     options.group = GroupId(7);
     options.self = NodeId(i);
     options.voters = voters_;
-    options.join = !voters_.contains(NodeId(i));
+    options.empty_store = voters_.contains(NodeId(i)) ? empty_store : EmptyStore::kJoins;
     options.max_append_bytes = max_append_bytes;
     options.log = log;
     options.follower_apply_interval = follower_apply_interval;
@@ -116,8 +117,13 @@ class ReplicaWorld {
     }
     return leader;
   }
+  // Waits until one leads a group whose members are committed.
   size_t elect(size_t group = 0) {
-    world_.run_until([&] { return leader(group) != 0; }, seconds(30));
+    const auto led = [&] {
+      const size_t i = leader(group);
+      return i != 0 && program(i)->replica(group).raft()->is_configuration_committed();
+    };
+    world_.run_until(led, seconds(30));
     return leader(group);
   }
 

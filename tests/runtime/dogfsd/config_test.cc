@@ -54,6 +54,17 @@ TEST(MetaConfig, ListensWhereItsPeersCallIt) {
   EXPECT_EQ(config.nodes.at(NodeId(3)), Address{"[::1]:7003"});
 }
 
+TEST(MetaConfig, AnEmptyStoreIsALossUnlessTheOperatorSaysOtherwise) {
+  MetaFlags flags = good_meta();
+  EXPECT_EQ(check_meta(flags, CommonFlags()).value().empty_store, EmptyStore::kRefused);
+  flags.form = true;
+  EXPECT_EQ(check_meta(flags, CommonFlags()).value().empty_store, EmptyStore::kForms);
+  flags.join = true;
+  EXPECT_EQ(refused_flag(check_meta(flags, CommonFlags())), "--join");
+  flags.form = false;
+  EXPECT_EQ(check_meta(flags, CommonFlags()).value().empty_store, EmptyStore::kJoins);
+}
+
 TEST(MetaConfig, WrongFlagIsNamed) {
   for (const char* peers :
        {"", "1", "1=", "=127.0.0.1:1", "x=127.0.0.1:1", "0=127.0.0.1:1", "-1=127.0.0.1:1", "2=127.0.0.1:0",

@@ -121,6 +121,20 @@ class DogfsdTest(unittest.TestCase):
         store.rename(self.directory / "lost")
         self.refuse("dev", "--dir", self.directory / "dev", "--chunks", 4, code=1, text="missing")
 
+    def test_metadata_node_does_not_take_an_empty_directory_for_its_first_start(self):
+        address = f"127.0.0.1:{free_port()}"
+        words = ["meta", "--id", 1, "--peers", f"1={address}", "--dir", self.directory / "meta"]
+        self.refuse(*words, code=1, text="--form")
+        self.refuse(*words, "--form", "--join", code=2, text="--join")
+        self.assertFalse((self.directory / "meta/store").exists())
+        first = self.start(*words, "--form")
+        first.wait_for_text("serving on")
+        first.end(signal.SIGKILL)
+        for flags in ([], ["--form"], ["--join"]):
+            again = self.start(*words, *flags)
+            again.wait_for_text("serving on")
+            self.assertEqual(again.end(signal.SIGTERM), 0, again.output())
+
     def test_port_in_use_is_refused(self):
         _, address = self.start_chunk()
         self.refuse("chunk", "--meta", "127.0.0.1:1", "--dir", self.directory / "other", "--listen", address, code=1,
