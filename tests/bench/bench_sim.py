@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """./dev bench sim: how fast the simulator is: a swarm of three metadata nodes, nine chunk servers and four clients under
-whatever faults the seeds draw (scenarios/swarm_of_sixteen.textproto), on one core.
+whatever faults the seeds draw (scenarios/swarm_of_sixteen.textproto), on one core; and how fast the history of ten thousand
+operations on the metadata is checked.
 
 The marks are per second of processor time, so other programs cost only what they take from the caches. --profile runs
 the swarm a second time below `perf record` and prints where its time goes.
@@ -15,11 +16,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.dont_write_bytecode = True
-from bench.report import median, warn_if_loaded  # noqa: E402
+from bench.report import median, run, warn_if_loaded  # noqa: E402
 
 SCENARIO = "swarm_of_sixteen"
 LEAST_VIRTUAL_SECONDS = 500
 LEAST_EVENTS = 300_000
+LEAST_OPERATIONS_CHECKED = 10_000
 RATES = re.compile(r"per second of processor time: (\d+) events, (\d+) virtual seconds")
 
 # The first part whose pattern is found in a symbol, or in the library that it is of, has its time.
@@ -62,6 +64,12 @@ def run_swarm(arguments):
     return int(rates.group(1)), int(rates.group(2))
 
 
+def check_history(arguments):
+    """Operations that are checked per second of processor time."""
+    [line] = run([arguments.bin / "tests" / "bench" / "linearizability_bench"])
+    return int(line["operations"] / line["cpu_seconds"])
+
+
 def part_of(line):
     return next((part for part, pattern in PARTS if re.search(pattern, line)), "other")
 
@@ -98,6 +106,9 @@ def main():
     print(f"{SCENARIO}, seeds 1 to {arguments.seeds}, one core; per second of processor time")
     met = [print_mark("virtual seconds", [rates[1] for rates in rounds], LEAST_VIRTUAL_SECONDS),
            print_mark("events", [rates[0] for rates in rounds], LEAST_EVENTS)]  # fmt: skip
+    print("a history of the metadata; per second of processor time")
+    checked = [check_history(arguments) for _ in range(arguments.rounds)]
+    met.append(print_mark("operations", checked, LEAST_OPERATIONS_CHECKED))
     if arguments.profile:
         print_profile(arguments)
     if arguments.strict and not all(met):

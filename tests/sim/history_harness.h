@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/hash.h"
 #include "core/meta/queries.h"
 #include "core/wire/message_type.h"
 #include "sim/history.h"
@@ -116,5 +117,18 @@ class HistoryHarness {
     return history.size() - 1;
   }
 };
+
+// A history of `count` operations, which must be a multiple of 5: two in five are reads, each overlaps with some others.
+inline void run_overlapping_operations(HistoryHarness& harness, size_t count) {
+  for (size_t i = 0; i < count; i += 5) {
+    const std::string name = "/d" + std::to_string(combine64(1, i) % 100);
+    const int64_t at = 10 * static_cast<int64_t>(i);
+    harness.make_directory(name, {at, at + 25});
+    harness.stat(name, {at + 1, at + 30});
+    harness.rename(name, name + "x", {at + 2, at + 28});
+    harness.list("/", {at + 3, at + 27});
+    harness.remove(name + "x", {at + 4, at + 29});
+  }
+}
 
 }  // namespace dogfs::sim
