@@ -78,6 +78,7 @@ wire::MembershipReply MembershipRequests::describe_now() const {
     if (const auto match = status.match.find(node); match != status.match.end()) {
       member.set_match_index(match->second.value());
     }
+    member.set_lost_store(status.lost_stores.contains(node));
     member.set_silent_ms(node == parts_.options.self ? 0 : -1);
     if (const auto contact = status.last_contact.find(node); contact != status.last_contact.end()) {
       member.set_silent_ms(std::chrono::floor<milliseconds>(now - contact->second).count());

@@ -26,9 +26,10 @@ std::string_view role_name(wire::MembershipReply::Role role) {
   }
 }
 
-// "has everything", "12 entries behind, SILENT for 3.0 s"
+// "has everything", "12 entries behind, SILENT for 3.0 s", "LOST ITS DISK, ..."
 std::string state_of(const wire::MembershipReply& reply, const wire::MembershipReply::Member& member) {
   if (member.node() == reply.leader()) return "leads";
+  if (member.lost_store()) return "LOST ITS DISK, is not counted: replace it by a node of a new id";
   if (member.silent_ms() < 0) return "";
   const uint64_t behind = reply.last_index() - std::min(reply.last_index(), member.match_index());
   std::string lag = behind == 0 ? "has everything" : fmt::format("{} entries behind", behind);
