@@ -151,6 +151,15 @@ void MetaOracle::check(Node& node) {
   }
 }
 
+namespace {
+
+bool has_lost_sectors(const Node& server, const std::string& file) {
+  return std::ranges::any_of(server.shard_disks(),
+                             [&](const auto& disk) { return disk.second->has_lost_sectors(file); });
+}
+
+}  // namespace
+
 bool HealOracle::is_whole() const {
   return missing().empty();
 }
@@ -163,16 +172,21 @@ std::string HealOracle::missing() const {
   std::string missing;
   // What is on servers that are gone for good is missing before anybody has found out.
   std::set<uint64_t> gone;
+  std::map<uint64_t, const Node*> nodes;
   for (const auto& [id, server] : rows_in<wire::ChunkServerRow>(disk, keys.servers())) {
     const Node* node = cluster_.chunk_node_at(server.address());
     if (node != nullptr && cluster_.is_retired(*node)) gone.insert(id);
+    // So is what cannot be read.
+    if (node != nullptr) nodes.emplace(id, node);
   }
   for (const auto& [id, block] : rows_in<wire::BlockRow>(disk, keys.blocks())) {
     if (block.state() != wire::BlockRow::COMMITTED) continue;
     if (block.reservations_size() > 0) missing += fmt::format(" block {} is being repaired;", id);
     for (const wire::Shard& shard : block.shards()) {
       const bool intact = shard.server() != 0 && shard.condition() == wire::Shard::INTACT;
-      if (intact && !gone.contains(shard.server())) continue;
+      const bool unreadable = nodes.contains(shard.server()) &&
+                              has_lost_sectors(*nodes.at(shard.server()), shard_file_name(key_of(block, shard)));
+      if (intact && !unreadable && !gone.contains(shard.server())) continue;
       missing += fmt::format(" block {} shard {} (server {}, {});", id, shard.index(), shard.server(),
                              wire::Shard::Condition_Name(shard.condition()));
     }
