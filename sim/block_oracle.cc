@@ -39,7 +39,7 @@ BlockOracle::BlockOracle(Cluster& cluster, const Atlas& atlas, Verdict& verdict)
   }
   for (Node* node : cluster_.chunk_nodes()) {
     for (const auto& [name, disk] : node->shard_disks()) {
-      disk->on_remove([this, node](const std::string& file) { removed(*node, file); });
+      disk->on_remove([this, node, where = disk.get()](const std::string& file) { removed(*node, *where, file); });
     }
   }
 }
@@ -99,14 +99,19 @@ void BlockOracle::changed(const wire::BlockRow& before, const wire::BlockRow& af
   }
 }
 
-void BlockOracle::removed(const Node& server, const std::string& file) {
+// Of two good files of a shard, on two disks of a server, one may go.
+void BlockOracle::removed(const Node& server, const ShardDisk& disk, const std::string& file) {
   const std::optional<ShardKey> key = parse_shard_file_name(file);
   if (!key || verdict_.failed()) return;
   const auto block = blocks_.find(key->block.value());
   if (block == blocks_.end() || block->second.state() != wire::BlockRow::COMMITTED) return;
   for (const wire::Shard& shard : block->second.shards()) {
     if (key_of(block->second, shard) != *key || server_of(shard) != &server) continue;
-    if (is_good(block->second, shard)) fail(block->second, shard, "is good and listed, and its file is removed");
+    const auto holds_it = [&](const auto& each) { return is_good_on(*each.second, block->second, shard); };
+    const auto others = [&](const auto& each) { return each.second.get() != &disk && holds_it(each); };
+    if (std::ranges::any_of(server.shard_disks(), others)) continue;
+    if (is_good_on(disk, block->second, shard))
+      fail(block->second, shard, "is good and listed, and its file is removed");
   }
 }
 
@@ -172,13 +177,15 @@ Node* BlockOracle::server_of(const wire::Shard& shard) const {
 bool BlockOracle::is_good(const wire::BlockRow& block, const wire::Shard& shard) const {
   Node* server = server_of(shard);
   if (server == nullptr) return false;
+  return std::ranges::any_of(server->shard_disks(),
+                             [&](const auto& disk) { return is_good_on(*disk.second, block, shard); });
+}
+
+bool BlockOracle::is_good_on(const ShardDisk& disk, const wire::BlockRow& block, const wire::Shard& shard) {
   const std::string name = shard_file_name(key_of(block, shard));
-  return std::ranges::any_of(server->shard_disks(), [&](const auto& disk) {
-    const FileBytes* file = disk.second->durable_file(name);
-    return file != nullptr && !disk.second->has_lost_sectors(name) &&
-           file->size() >= shard_file_bytes(shard.length()) &&
-           crc32c(file->view().substr(kShardHeaderBytes, shard.length())) == shard.crc32c();
-  });
+  const FileBytes* file = disk.durable_file(name);
+  return file != nullptr && !disk.has_lost_sectors(name) && file->size() >= shard_file_bytes(shard.length()) &&
+         crc32c(file->view().substr(kShardHeaderBytes, shard.length())) == shard.crc32c();
 }
 
 // A shard that went with its server is nobody's fault either.

@@ -38,7 +38,7 @@ class BlockOracle {
   void applied_on(const KvDisk& disk, const WriteBatch& batch);
   void take_row(const WriteBatch::Put& row);
   void changed(const wire::BlockRow& before, const wire::BlockRow& after);
-  void removed(const Node& server, const std::string& file);
+  void removed(const Node& server, const ShardDisk& disk, const std::string& file);
   // Fails the run unless the shard is good, or a fault excuses it.
   void check_shard(const wire::BlockRow& block, const wire::Shard& shard, const char* when);
   void check_nothing_on(const Node& server, const wire::BlockRow& block, LogIndex as_of);
@@ -47,6 +47,7 @@ class BlockOracle {
   // Null where it is stored nowhere, or on a server that is gone for good.
   Node* server_of(const wire::Shard& shard) const;
   bool is_good(const wire::BlockRow& block, const wire::Shard& shard) const;
+  static bool is_good_on(const ShardDisk& disk, const wire::BlockRow& block, const wire::Shard& shard);
   bool is_excused(const wire::BlockRow& block, const wire::Shard& shard) const;
   void fail(const wire::BlockRow& block, const wire::Shard& shard, const char* what);
 

@@ -71,35 +71,56 @@ Task<Status> DiskRecovery::load(ShardDisk* disk) {
 }
 
 void DiskRecovery::take_plan(ShardDisk* disk, const RecoveryPlan& plan) {
-  const auto add = [&](const ShardKey& key, const ShardEntry& entry) {
-    if (table_.find(key) == nullptr) {
-      table_.put(key, entry);
-      return true;
-    }
-    leave_alone(key, *disk);
-    return false;
-  };
-  for (const auto& [key, record] : plan.served) {
-    if (!add(key, {ShardState::kSealed, disk->number(), record.length(), record.crc32c()})) continue;
-    recorded_.push_back({disk, key});
-    ++counts_.recorded;
-  }
+  for (const auto& [key, record] : plan.served) take_served(disk, key, record);
   for (const ShardKey& key : plan.lost) {
+    if (!take_without_file(disk, key, ShardState::kDamaged)) continue;
     ++counts_.lost;
     env_.log.error("chunk", "{} has a record on disk {} and no file", to_string(key), disk->number());
-    add(key, {ShardState::kDamaged, disk->number(), 0, 0});
   }
-  for (const ShardKey& key : plan.going) add(key, {ShardState::kDeleting, disk->number(), 0, 0});
+  for (const ShardKey& key : plan.going) take_without_file(disk, key, ShardState::kDeleting);
   remover_.request(plan.going);
   for (const ShardKey& key : plan.unrecorded) unrecorded_.push_back({disk, key});
   counts_.foreign += plan.foreign;
   if (plan.foreign > 0) env_.log.warning("chunk", "{} unknown files on disk {}", plan.foreign, disk->number());
 }
 
+void DiskRecovery::take_served(ShardDisk* disk, const ShardKey& key, const wire::ShardRecord& record) {
+  const ShardEntry* other = table_.find(key);
+  const bool lost_there = other != nullptr && other->state == ShardState::kDamaged;
+  if (lost_there) writers_.adopt_leftover(key, {.disk = other->disk, .recorded = true});
+  if (other == nullptr || lost_there) {
+    table_.put(key, {ShardState::kSealed, disk->number(), record.length(), record.crc32c()});
+    recorded_.push_back({disk, key});
+    ++counts_.recorded;
+  } else if (other->state == ShardState::kDeleting) {
+    writers_.adopt_leftover(key, {.disk = disk->number(), .recorded = true});
+  } else {
+    if (const auto first = std::ranges::find(recorded_, key, &Pending::key); first != recorded_.end()) {
+      unrecorded_.push_back({first->disk, key, true});
+      table_.put(key, {ShardState::kUnverified, other->disk, 0, 0});
+      recorded_.erase(first);
+      --counts_.recorded;
+    }
+    unrecorded_.push_back({disk, key, true});
+  }
+}
+
+bool DiskRecovery::take_without_file(ShardDisk* disk, const ShardKey& key, ShardState state) {
+  if (table_.find(key) != nullptr) {
+    writers_.adopt_leftover(key, {.disk = disk->number(), .recorded = true});
+    return false;
+  }
+  table_.put(key, {state, disk->number(), 0, 0});
+  return true;
+}
+
 void DiskRecovery::take_unrecorded() {
   std::vector<Pending> firsts;
   for (Pending& file : unrecorded_) {
-    file.second = table_.find(file.key) != nullptr;
+    const ShardEntry* entry = table_.find(file.key);
+    const bool is_first = entry != nullptr && entry->state == ShardState::kUnverified && file.recorded &&
+                          entry->disk == file.disk->number();
+    file.second = entry != nullptr && !is_first;
     if (file.second) continue;
     table_.put(file.key, {ShardState::kUnverified, file.disk->number(), 0, 0});
     firsts.push_back(file);
@@ -109,17 +130,16 @@ void DiskRecovery::take_unrecorded() {
   unrecorded_.insert(unrecorded_.end(), firsts.begin(), firsts.end());
 }
 
-void DiskRecovery::leave_alone(const ShardKey& key, const ShardDisk& disk) {
-  ++counts_.foreign;
-  env_.log.error("chunk", "{} is on two disks; that of disk {} is left alone", to_string(key), disk.number());
-}
-
 Task<void> DiskRecovery::inspect(std::string cluster_uuid) {
   while (!unrecorded_.empty() && !stop_.stopping()) {
     const Pending next = unrecorded_.back();
     unrecorded_.pop_back();
     if (!co_await turns_.take(next.key, kNever)) continue;
-    if (!next.second || takes_the_place(next)) co_await inspect_unrecorded(next, cluster_uuid);
+    if (next.second) {
+      co_await inspect_second(next, cluster_uuid);
+    } else {
+      co_await inspect_unrecorded(next, cluster_uuid);
+    }
     turns_.give_back(next.key);
   }
   while (!recorded_.empty() && !stop_.stopping()) {
@@ -141,20 +161,27 @@ Task<void> DiskRecovery::check_size(Pending pending) {
   table_.set_state(pending.key, ShardState::kDamaged);
 }
 
-// Whether nothing has come of the shard's other file. What is sealed there was never acknowledged here.
-bool DiskRecovery::takes_the_place(const Pending& second) {
+// What was found first may be sealed, on its way out, damaged, or nothing.
+Task<void> DiskRecovery::inspect_second(Pending second, std::string cluster_uuid) {
   const ShardEntry* entry = table_.find(second.key);
   if (entry == nullptr) {
     table_.put(second.key, {ShardState::kUnverified, second.disk->number(), 0, 0});
-    return true;
+    co_return co_await inspect_unrecorded(second, std::move(cluster_uuid));
   }
   if (entry->state == ShardState::kSealed || entry->state == ShardState::kDeleting) {
     DOGFS_COVERAGE_MARK("chunk: a second file of a shard on another disk");
-    writers_.adopt_leftover(second.key, second.disk->number());
-  } else {
-    leave_alone(second.key, *second.disk);
+    writers_.adopt_leftover(second.key, {.disk = second.disk->number(), .recorded = second.recorded});
+    co_return;
   }
-  return false;
+  const size_t first = entry->disk;
+  const Inspection found = co_await examine_twice(second, std::move(cluster_uuid));
+  if (found.finding == Finding::kWhole && co_await record_again(second, found)) {
+    writers_.adopt_leftover(second.key, {.disk = first, .recorded = true});
+    co_return;
+  }
+  ++counts_.foreign;
+  env_.log.error("chunk", "{} is on two disks; that of disk {} is left alone", to_string(second.key),
+                 second.disk->number());
 }
 
 Task<void> DiskRecovery::inspect_unrecorded(Pending pending, std::string cluster_uuid) {
@@ -258,7 +285,7 @@ Task<void> DiskRecovery::settle(Pending pending, Inspection found) {
       DOGFS_COVERAGE_MARK("chunk: a file without a footer found");
       ++counts_.unsealed;
       table_.erase(pending.key);
-      writers_.adopt_leftover(pending.key, pending.disk->number());
+      writers_.adopt_leftover(pending.key, {.disk = pending.disk->number(), .recorded = pending.recorded});
       break;
     case Finding::kForeign:
       ++counts_.foreign;
@@ -275,20 +302,22 @@ Task<void> DiskRecovery::settle(Pending pending, Inspection found) {
   }
 }
 
-Task<void> DiskRecovery::record_again(Pending pending, Inspection found) {
+// Whether that is done.
+Task<bool> DiskRecovery::record_again(Pending pending, Inspection found) {
   const Status named = co_await pending.disk->wait_for(pending.disk->start_directory_sync());
-  if (!named.has_value()) co_return;
+  if (!named.has_value()) co_return false;
   wire::ShardRecord record;
   record.set_length(found.length);
   record.set_crc32c(found.crc);
   WriteBatch batch;
   put_shard_record(batch, pending.key, record);
   const Status recorded = co_await pending.disk->write_records(std::move(batch));
-  if (!recorded.has_value()) co_return;
+  if (!recorded.has_value()) co_return false;
   DOGFS_COVERAGE_MARK("chunk: a record rebuilt from its file");
   ++counts_.rebuilt;
   env_.log.info("chunk", "{} was sealed without a record, and is whole", to_string(pending.key));
   table_.put(pending.key, {ShardState::kSealed, pending.disk->number(), found.length, found.crc});
+  co_return true;
 }
 
 }  // namespace dogfs

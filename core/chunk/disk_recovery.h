@@ -10,6 +10,10 @@
 //                          - without: its writer may still come back; it goes when that has been idle for too long
 //   file of another name, or whose header is of another shard or cluster: not ours, left alone
 //   record marked as going: its removal is finished, as the metadata decided
+//
+// A shard may be on two disks: a seal that failed on one leaves its file there, and maybe its record, and the writer is
+// sent to another. Where both have a record, both files are looked at as if neither had. The first that is whole is
+// served, and what the other disk has of the shard goes as an idle writer's file does.
 #pragma once
 
 #include <cstdint>
@@ -70,6 +74,7 @@ class DiskRecovery {
   struct Pending {
     ShardDisk* disk;
     ShardKey key;
+    bool recorded = false;
     bool second = false;  // the shard is on another disk, too
   };
   enum class Finding : uint8_t { kWhole, kUnsealed, kDamaged, kForeign, kUnreadable };
@@ -81,16 +86,18 @@ class DiskRecovery {
   };
 
   void take_plan(ShardDisk* disk, const RecoveryPlan& plan);
+  void take_served(ShardDisk* disk, const ShardKey& key, const wire::ShardRecord& record);
+  // False, and it is to go, if the shard is on another disk, too.
+  bool take_without_file(ShardDisk* disk, const ShardKey& key, ShardState state);
   Task<void> check_size(Pending pending);
-  bool takes_the_place(const Pending& second);
-  void leave_alone(const ShardKey& key, const ShardDisk& disk);
+  Task<void> inspect_second(Pending second, std::string cluster_uuid);
   Task<void> inspect_unrecorded(Pending pending, std::string cluster_uuid);
   Task<Inspection> examine_twice(Pending pending, std::string cluster_uuid);
   Task<Inspection> examine(Pending pending, std::string cluster_uuid);
   Task<Inspection> examine_sealed(Pending pending, std::shared_ptr<ShardFile> file, Bytes head, uint64_t length);
   Task<Status> verify_data(Pending pending, std::shared_ptr<ShardFile> file, ShardFooter footer);
   Task<Status> write_anew(Pending pending, std::shared_ptr<ShardFile> file, uint64_t offset, Bytes bytes);
-  Task<void> record_again(Pending pending, Inspection found);
+  Task<bool> record_again(Pending pending, Inspection found);
   Task<void> settle(Pending pending, Inspection found);
 
   Env& env_;

@@ -202,32 +202,54 @@ Task<Status> ShardWriters::abort(ShardKey key, MonoTime deadline) {
 }
 
 Task<bool> ShardWriters::discard(ShardKey key, Error why) {
-  ShardDisk* disk = nullptr;
   if (const auto found = writers_.find(key); found != writers_.end()) {
     const OpenShard shard = found->second;
     shard.writer->fail(std::move(why));
     co_await shard.writer->quiesce();
     writers_.erase(key);
     shard.disk->release(shard.reserved_bytes, shard.purpose);
-    disk = shard.disk;
-  } else if (const auto leftover = leftovers_.find(key); leftover != leftovers_.end()) {
-    disk = leftover->second.disk;
-    leftovers_.erase(leftover);
+    adopt_leftover(key, {.disk = shard.disk->number()});
   }
-  co_return disk == nullptr || co_await remove_file(disk, key);
+  bool gone = true;
+  for (const size_t disk : leftovers_of(key)) {
+    if (!co_await remove_leftover(disks_[disk].get(), key)) gone = false;
+  }
+  co_return gone;
 }
 
-Task<bool> ShardWriters::remove_file(ShardDisk* disk, ShardKey key) {
-  const Status removed = co_await disk->files().remove(shard_file_name(key));
-  if (removed.has_value() || removed.error().code == ErrorCode::kNotFound) co_return true;
+// The record first: without its file it would be a shard that was lost.
+Task<bool> ShardWriters::remove_leftover(ShardDisk* disk, ShardKey key) {
+  const std::pair place(key, disk->number());
+  Status removed = ok();
+  if (leftovers_.at(place).recorded) {
+    WriteBatch record;
+    record.erase(shard_record_key(key));
+    removed = co_await disk->write_records(std::move(record));
+  }
+  if (removed.has_value()) {
+    leftovers_.at(place).recorded = false;
+    removed = co_await disk->files().remove(shard_file_name(key));
+  }
+  if (removed.has_value() || removed.error().code == ErrorCode::kNotFound) {
+    leftovers_.erase(place);
+    co_return true;
+  }
   env_.log.warning("chunk", "the file of {} stays: {}", to_string(key), removed.error().to_string());
   disk->note_failure(removed.error());
-  leftovers_[key] = Leftover{disk, env_.clock.now()};
+  leftovers_.at(place).since = env_.clock.now();
   co_return false;
 }
 
-void ShardWriters::adopt_leftover(const ShardKey& key, size_t disk) {
-  leftovers_[key] = Leftover{disks_[disk].get(), env_.clock.now()};
+void ShardWriters::adopt_leftover(const ShardKey& key, Found found) {
+  leftovers_[{key, found.disk}] = Leftover{env_.clock.now(), found.recorded};
+}
+
+std::vector<size_t> ShardWriters::leftovers_of(const ShardKey& key) const {
+  std::vector<size_t> disks;
+  for (auto at = leftovers_.lower_bound({key, 0}); at != leftovers_.end() && at->first.first == key; ++at) {
+    disks.push_back(at->first.second);
+  }
+  return disks;
 }
 
 Task<void> ShardWriters::run_idle_sweep() {
@@ -245,13 +267,13 @@ Task<void> ShardWriters::run_idle_sweep() {
   }
 }
 
-std::vector<ShardKey> ShardWriters::idle_keys() const {
-  std::vector<ShardKey> keys;
+std::set<ShardKey> ShardWriters::idle_keys() const {
+  std::set<ShardKey> keys;
   for (const auto& [key, shard] : writers_) {
-    if (is_idle(key)) keys.push_back(key);
+    if (is_idle(key)) keys.insert(key);
   }
-  for (const auto& [key, leftover] : leftovers_) {
-    if (is_idle(key)) keys.push_back(key);
+  for (const auto& [place, leftover] : leftovers_) {
+    if (is_idle(place.first)) keys.insert(place.first);
   }
   return keys;
 }
@@ -259,8 +281,7 @@ std::vector<ShardKey> ShardWriters::idle_keys() const {
 bool ShardWriters::is_idle(const ShardKey& key) const {
   const MonoTime limit = env_.clock.now() - options_.writer_idle_limit;
   if (const auto open = writers_.find(key); open != writers_.end()) return open->second.writer->last_used() <= limit;
-  const auto leftover = leftovers_.find(key);
-  return leftover != leftovers_.end() && leftover->second.since <= limit;
+  return std::ranges::any_of(leftovers_of(key), [&](size_t disk) { return leftovers_.at({key, disk}).since <= limit; });
 }
 
 }  // namespace dogfs

@@ -12,6 +12,8 @@
 
 #include <map>
 #include <memory>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "core/chunk/byte_budget.h"
@@ -44,16 +46,22 @@ class ShardWriters {
   Task<Status> abort(ShardKey key, MonoTime deadline);
 
   // Precondition for these: the caller has the turn at `key`.
-  // Removes what there is of an unsealed shard. False if a file could not be removed.
+  // Removes what there is of an unsealed shard, and what lies beside a sealed one on other disks. False if a file could
+  // not be removed.
   Task<bool> discard(ShardKey key, Error why);
   // The shard was deleted for ever: whoever opens it from now on is refused with kGone.
   void refuse(const ShardKey& key) { deleted_.add(key, env_.clock.now()); }
-  // Notes a file without a footer that was there at the start.
-  void adopt_leftover(const ShardKey& key, size_t disk);
+  // Notes what was on a disk at the start and is of no use: a file without a footer, or one beside a sealed shard; and its
+  // record, if it has one.
+  struct Found {
+    size_t disk = 0;
+    bool recorded = false;
+  };
+  void adopt_leftover(const ShardKey& key, Found found);
 
   // Whether the shard is here and not sealed. A sealed one may have a leftover beside it, on another disk.
   bool has(const ShardKey& key) const {
-    return (writers_.contains(key) || leftovers_.contains(key)) && table_.find(key) == nullptr;
+    return (writers_.contains(key) || !leftovers_of(key).empty()) && table_.find(key) == nullptr;
   }
   size_t open_count() const { return writers_.size() + opening_; }
 
@@ -70,8 +78,8 @@ class ShardWriters {
     WritePurpose purpose{};
   };
   struct Leftover {
-    ShardDisk* disk = nullptr;
     MonoTime since;
+    bool recorded = false;
   };
 
   Task<Status> open_in_turn(ShardHeader header, WritePurpose purpose);
@@ -81,8 +89,9 @@ class ShardWriters {
   Task<Status> seal_in_turn(ShardKey key, uint64_t length, uint32_t crc);
   Task<Status> make_durable(OpenShard shard);
   Status check_sealed(const ShardKey& key, const ShardEntry& entry, uint64_t length, uint32_t crc) const;
-  Task<bool> remove_file(ShardDisk* disk, ShardKey key);
-  std::vector<ShardKey> idle_keys() const;
+  Task<bool> remove_leftover(ShardDisk* disk, ShardKey key);
+  std::vector<size_t> leftovers_of(const ShardKey& key) const;
+  std::set<ShardKey> idle_keys() const;
   bool is_idle(const ShardKey& key) const;
 
   Env& env_;
@@ -94,7 +103,7 @@ class ShardWriters {
   ByteBudget budget_;
   TaskGroup tasks_;
   std::map<ShardKey, OpenShard> writers_;
-  std::map<ShardKey, Leftover> leftovers_;
+  std::map<std::pair<ShardKey, size_t>, Leftover> leftovers_;  // by shard and disk
   DeletedShards deleted_;
   uint32_t opening_ = 0;
 };

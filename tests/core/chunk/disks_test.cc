@@ -51,6 +51,35 @@ class Disks : public ::testing::Test {
     *w_.node.kv_disk(name) = sim::KvDisk();
     if (files) *w_.node.shard_disk(name) = sim::ShardDisk(1ULL << 40);
   }
+  // Puts what one disk has of a shard on another, too.
+  void copy(size_t from, size_t to, const ShardKey& key) {
+    const std::string name = shard_file_name(key);
+    const auto file = w_.node.shard_disk("disk" + std::to_string(from))->open(name).value();
+    const auto made = w_.node.shard_disk("disk" + std::to_string(to))->create(name).value();
+    made->seen = file->seen;
+    made->durable = file->seen;
+    const auto record = w_.node.kv_disk("disk" + std::to_string(from))->get(shard_record_key(key)).value();
+    wire::ShardRecord parsed;
+    ASSERT_TRUE(parsed.ParseFromString(*record));
+    put_record(to, key, parsed);
+  }
+  void put_record(size_t disk, const ShardKey& key, const wire::ShardRecord& record) {
+    WriteBatch batch;
+    put_shard_record(batch, key, record);
+    sim::KvDisk& rows = *w_.node.kv_disk("disk" + std::to_string(disk));
+    rows.apply(batch);
+    rows.mark_durable(rows.sequence());
+  }
+  bool has_record(size_t disk, const ShardKey& key) {
+    return w_.node.kv_disk("disk" + std::to_string(disk))->get(shard_record_key(key)).value().has_value();
+  }
+  void wait_until_none_is_on_both(size_t shards) {
+    const auto settled = [&] {
+      return w_.files(0).size() + w_.files(1).size() == shards && !w_.meta.heartbeats.empty() &&
+             w_.disk_info(0).shards() + w_.disk_info(1).shards() == shards;
+    };
+    ASSERT_TRUE(w_.world.run_until(settled, std::chrono::hours(1)));
+  }
   void start_again() {
     w_.node.boot();
     w_.meta.heartbeats.clear();
@@ -266,6 +295,85 @@ TEST_F(Disks, WhatIsSealedOnOneDiskIsServedFromThereAndAnEarlierAttemptOnAnother
   for (const auto& whole : {first, second}) expect_readable(whole);
   ASSERT_TRUE(w_.world.run_until([&] { return on(0) == first && on(1) == second; }, std::chrono::hours(1)));
   for (const auto& whole : {first, second}) expect_readable(whole);
+}
+
+// As they are after a seal of which the record reached the disk and its sync failed all the same: the writer is sent to
+// the other disk, and both have it.
+TEST_F(Disks, WhatIsRecordedOnTwoDisksIsServedAndTheSecondIsRemoved) {
+  const std::set<ShardKey> first = on(0);
+  const std::set<ShardKey> second = on(1);
+  w_.crash(sim::CrashKind::kProcess);
+  copy(1, 0, *second.begin());
+  copy(0, 1, *first.begin());
+  start_again();
+  wait_until_none_is_on_both(first.size() + second.size());
+  for (const auto& whole : {first, second}) expect_readable(whole);
+  w_.crash(sim::CrashKind::kPower);
+  start_again();
+  for (const auto& whole : {first, second}) expect_readable(whole);
+  EXPECT_EQ(w_.disk_info(0).shards() + w_.disk_info(1).shards(), kShards);
+}
+
+TEST_F(Disks, OfWhatIsRecordedOnTwoDisksTheOneThatIsWholeIsKept) {
+  const ShardKey key = *on(1).begin();
+  for (const size_t damaged : {0, 1}) {
+    w_.crash(sim::CrashKind::kProcess);
+    const size_t has_it = on(0).contains(key) ? 0 : 1;
+    copy(has_it, 1 - has_it, key);
+    w_.node.shard_disk("disk" + std::to_string(damaged))
+        ->open(shard_file_name(key))
+        .value()
+        ->seen.flip(kShardHeaderBytes, 1);
+    start_again();
+    wait_until_none_is_on_both(kShards);
+    EXPECT_TRUE(on(1 - damaged).contains(key));
+    expect_readable({key});
+  }
+}
+
+TEST_F(Disks, ARecordWithoutAFileGoesWhereAnotherDiskHasTheShard) {
+  const ShardKey key = *on(1).begin();
+  w_.crash(sim::CrashKind::kProcess);
+  copy(1, 0, key);
+  ASSERT_TRUE(w_.node.shard_disk("disk0")->remove(shard_file_name(key)).has_value());
+  start_again();
+  expect_readable({key});
+  w_.world.run_for(2 * w_.options().writer_idle_limit);
+  expect_readable({key});
+  EXPECT_FALSE(has_record(0, key));
+  EXPECT_TRUE(has_record(1, key));
+}
+
+// What is going on one disk was deleted by the metadata, wherever it is.
+TEST_F(Disks, WhatIsGoingOnOneDiskGoesOnTheOtherToo) {
+  const std::set<ShardKey> going{*on(0).begin(), *on(1).begin()};
+  w_.crash(sim::CrashKind::kProcess);
+  for (const ShardKey& key : going) {
+    const size_t has_it = on(0).contains(key) ? 0 : 1;
+    copy(has_it, 1 - has_it, key);
+    wire::ShardRecord record;
+    record.set_deleting(true);
+    put_record(key == *going.begin() ? 0 : 1, key, record);
+  }
+  start_again();
+  const auto gone = [&] {
+    return std::ranges::none_of(going,
+                                [this](const ShardKey& key) { return on(0).contains(key) || on(1).contains(key); });
+  };
+  EXPECT_TRUE(w_.world.run_until(gone, std::chrono::hours(1)));
+  w_.world.run_for(seconds(1));
+  for (const ShardKey& key : going) EXPECT_FALSE(has_record(0, key) || has_record(1, key));
+}
+
+TEST_F(Disks, WhatIsUnsealedOnTwoDisksIsRemovedFromBoth) {
+  const ShardKey key = ChunkWorld::key(1000);
+  w_.crash(sim::CrashKind::kProcess);
+  for (const char* disk : {"disk0", "disk1"}) {
+    ASSERT_TRUE(w_.node.shard_disk(disk)->create(shard_file_name(key)).has_value());
+  }
+  start_again();
+  const auto gone = [&] { return !on(0).contains(key) && !on(1).contains(key); };
+  EXPECT_TRUE(w_.world.run_until(gone, std::chrono::hours(1)));
 }
 
 TEST_F(Disks, AMissingDiskIsAnAlarmUntilItIsBackOrAccepted) {
