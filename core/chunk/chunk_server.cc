@@ -182,8 +182,11 @@ void ChunkServer::Impl::end(const Error& error) {
 }
 
 Membership::Load ChunkServer::Impl::load() const {
-  Membership::Load load{
-      .space = {}, .shards = table_.sealed(), .active_transfers = active_requests_, .disks = identity_.missing()};
+  Membership::Load load{.space = {},
+                        .shards = table_.sealed(),
+                        .active_transfers = active_requests_,
+                        .foreign_files = recovery_.counts().foreign,
+                        .disks = identity_.missing()};
   for (const auto& disk : disks_) {
     wire::DiskInfo info = disk->describe();
     info.set_shards(table_.sealed_on(disk->number()));

@@ -133,6 +133,7 @@ wire::HeartbeatRequest Membership::make_heartbeat(const Said& said) {
   message.set_free_bytes(load.space.free_bytes);
   message.set_shards(load.shards);
   message.set_active_transfers(load.active_transfers);
+  message.set_foreign_files(load.foreign_files);
   for (const ShardKey& key : said.gone) *message.add_deleted() = shard_name_to_wire(key);
   for (const wire::RepairOutcome& outcome : said.repairs) *message.add_repairs() = outcome;
   message.set_last_scrub_ms(workers_.scrubber.last_pass_ms());

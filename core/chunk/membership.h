@@ -26,6 +26,7 @@ class Membership {
     DiskSpace space;
     uint64_t shards = 0;
     uint32_t active_transfers = 0;
+    uint64_t foreign_files = 0;
     std::vector<wire::DiskInfo> disks;
   };
 

@@ -35,7 +35,7 @@ void RepairWorker::request(const std::vector<wire::RepairOrder>& orders, const s
     if (!order.has_value()) {
       // Whatever is wrong with the order, its name came back: the leader learns that it will not be done.
       const Result<ShardKey> key = shard_key_from_wire(message.shard());
-      if (key.has_value() && !outcomes_.contains(key.value())) conclude(key.value(), order.error(), 0, 0);
+      if (key.has_value() && !outcomes_.contains(key.value())) conclude(key.value(), order.error(), {});
       continue;
     }
     const ShardKey& key = order.value().key;
@@ -56,18 +56,20 @@ void RepairWorker::start_next() {
 }
 
 Task<void> RepairWorker::run(RebuildOrder order, std::string cluster_uuid) {
-  const Status status = co_await rebuild(order, std::move(cluster_uuid));
+  std::vector<wire::Shard> suspects;
+  const Status status = co_await rebuild(order, std::move(cluster_uuid), suspects);
   --running_;
   known_.erase(order.key);
-  if (!stop_.stopping()) conclude(order.key, status, order.length(), order.crc);
+  wire::RepairOutcome outcome;
+  outcome.set_length(order.length());
+  outcome.set_crc32c(order.crc);
+  for (const wire::Shard& suspect : suspects) *outcome.add_suspects() = suspect;
+  if (!stop_.stopping()) conclude(order.key, status, std::move(outcome));
   start_next();
 }
 
-void RepairWorker::conclude(const ShardKey& key, const Status& status, uint64_t length, uint32_t crc) {
-  wire::RepairOutcome outcome;
+void RepairWorker::conclude(const ShardKey& key, const Status& status, wire::RepairOutcome outcome) {
   *outcome.mutable_shard() = shard_name_to_wire(key);
-  outcome.set_length(length);
-  outcome.set_crc32c(crc);
   if (!status.has_value()) {
     outcome.set_error(static_cast<uint32_t>(status.error().code));
     outcome.set_detail(status.error().to_string().substr(0, kMaxErrorDetailBytes));
@@ -92,7 +94,7 @@ void RepairWorker::reported(const std::vector<wire::RepairOutcome>& outcomes) {
   }
 }
 
-Task<Status> RepairWorker::rebuild(RebuildOrder order, std::string cluster_uuid) {
+Task<Status> RepairWorker::rebuild(RebuildOrder order, std::string cluster_uuid, std::vector<wire::Shard>& suspects) {
   const ShardEntry* sealed = table_.find(order.key);
   if (sealed != nullptr && sealed->state == ShardState::kSealed && sealed->length == order.length() &&
       sealed->crc == order.crc) {
@@ -100,7 +102,9 @@ Task<Status> RepairWorker::rebuild(RebuildOrder order, std::string cluster_uuid)
   }
   ShardHeader header{.cluster_uuid = std::move(cluster_uuid), .key = order.key, .geometry = order.layout.geometry()};
   DOGFS_CO_TRYV(co_await open(std::move(header)));
-  Status written = co_await write(order);
+  ShardRebuild rebuild(env_, pace_, order);
+  Status written = co_await write(rebuild, order);
+  suspects = rebuild.suspects();
   if (!written.has_value()) {
     // What cannot be removed now goes with the garbage, or as an idle writer.
     const Status given_up = co_await writers_.abort(order.key, env_.clock.now() + kWriteTimeout);
@@ -119,8 +123,7 @@ Task<Status> RepairWorker::open(ShardHeader header) {
   }
 }
 
-Task<Status> RepairWorker::write(RebuildOrder order) {
-  ShardRebuild rebuild(env_, pace_, order);
+Task<Status> RepairWorker::write(ShardRebuild& rebuild, RebuildOrder order) {
   uint32_t crc = 0;
   for (uint64_t at = 0; at < order.length();) {
     const uint64_t take = std::min(rebuild.stretch_bytes(), order.length() - at);

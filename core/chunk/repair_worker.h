@@ -12,6 +12,7 @@
 
 #include "core/chunk/background_pace.h"
 #include "core/chunk/rebuild_order.h"
+#include "core/chunk/shard_rebuild.h"
 #include "core/chunk/shard_table.h"
 #include "core/chunk/shard_writers.h"
 #include "core/chunk/stop_signal.h"
@@ -38,12 +39,12 @@ class RepairWorker {
 
  private:
   Task<void> run(RebuildOrder order, std::string cluster_uuid);
-  Task<Status> rebuild(RebuildOrder order, std::string cluster_uuid);
+  Task<Status> rebuild(RebuildOrder order, std::string cluster_uuid, std::vector<wire::Shard>& suspects);
   Task<Status> open(ShardHeader header);
-  Task<Status> write(RebuildOrder order);
+  Task<Status> write(ShardRebuild& rebuild, RebuildOrder order);
   Task<Status> append(ShardKey key, uint64_t offset, Bytes bytes, uint32_t& crc);
   void start_next();
-  void conclude(const ShardKey& key, const Status& status, uint64_t length, uint32_t crc);
+  void conclude(const ShardKey& key, const Status& status, wire::RepairOutcome outcome);
 
   struct Queued {
     RebuildOrder order;

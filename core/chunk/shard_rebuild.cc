@@ -127,6 +127,16 @@ Task<Result<Bytes>> ShardRebuild::decode(ShardRange range, const Stretches& read
   co_return output.freeze();
 }
 
+std::vector<wire::Shard> ShardRebuild::suspects() const {
+  std::vector<wire::Shard> suspects;
+  for (const Source& source : sources_) {
+    const bool suspect = source.failure && (error_class(source.failure->code) == ErrorClass::kCorrupt ||
+                                            source.failure->code == ErrorCode::kIoError);
+    if (suspect) suspects.push_back(source.shard);
+  }
+  return suspects;
+}
+
 Error ShardRebuild::too_few() const {
   size_t damaged = 0;
   for (const Source& source : sources_) {

@@ -30,6 +30,9 @@ class ShardRebuild {
   // did not answer.
   Task<Result<Bytes>> stretch(uint64_t offset, uint64_t length);
 
+  // The sources whose bytes were not what was committed, or could not be read.
+  std::vector<wire::Shard> suspects() const;
+
  private:
   struct Source {
     wire::Shard shard;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "core/meta/queries.h"
@@ -150,6 +151,7 @@ Task<Reply> ReadRequests::cluster_status(Request request, MonoTime deadline) {
   reply.set_repairs(counters.reservations());
   reply.set_safe_mode(parts_.is_leader() && repairs_.in_safe_mode());
   add_survey(reply);
+  add_strange(stored.value().servers, reply);
   add_nodes(status, reply);
   add_servers(stored.value().servers, counters.log_time_ms() + parts_.proposer.unstamped_ms(), reply);
   for (wire::ChunkServerInfo& server : *reply.mutable_servers()) {
@@ -168,6 +170,23 @@ void ReadRequests::add_survey(wire::ClusterStatusReply& reply) const {
   repairs_.survey().all().fill(reply);
   reply.set_shards_per_hour(repairs_.survey().per_hour());
   reply.set_estimate_ms(repairs_.survey().estimate_ms());
+}
+
+// What nobody asks for, but for what was on servers that are not among us any more.
+void ReadRequests::add_strange(const std::vector<wire::ChunkServerRow>& rows, wire::ClusterStatusReply& reply) const {
+  std::set<ServerId> removed;
+  for (const wire::ChunkServerRow& row : rows) {
+    const ServerId id(row.server());
+    const ServerRegistry::Server* server = parts_.registry.find(id);
+    if (row.state() == wire::REMOVED) {
+      removed.insert(id);
+    } else if (server != nullptr) {
+      reply.set_foreign_files(reply.foreign_files() + server->foreign_files);
+    }
+  }
+  const StrangeShards::Counts counts = repairs_.strange_shards().total(removed);
+  reply.set_impossible_shards(counts.impossible);
+  reply.set_unlisted_shards(counts.unlisted);
 }
 
 // Only a leader hears of the other nodes all the time; others know that they themselves and their leader are there.

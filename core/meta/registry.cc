@@ -36,6 +36,7 @@ void ServerRegistry::heard(const wire::HeartbeatRequest& heartbeat, MonoTime now
   server.placed_since = 0;
   server.damaged_shards = heartbeat.damaged_shards();
   server.last_scrub_ms = heartbeat.last_scrub_ms();
+  server.foreign_files = heartbeat.foreign_files();
   server.disks.assign(heartbeat.disks().begin(), heartbeat.disks().end());
 }
 

@@ -44,6 +44,7 @@ class ServerRegistry {
     uint64_t placed_since = 0;
     uint64_t damaged_shards = 0;
     int64_t last_scrub_ms = -1;
+    uint64_t foreign_files = 0;
     std::vector<wire::DiskInfo> disks;
 
     // Whether one of its disks has so much room that what it gets is not moved on soon.

@@ -86,6 +86,7 @@ void Repairs::lead() {
   failed_targets_.clear();
   damaged_.clear();
   reports_.clear();
+  strange_.clear();
   adoptable_.clear();
   unwanted_.clear();
   suspects_.clear();
@@ -118,6 +119,13 @@ void Repairs::hear(const wire::HeartbeatRequest& heartbeat) {
   const ServerId server(heartbeat.server());
   std::vector<wire::RepairOrder>& orders = orders_[server];
   for (const wire::RepairOutcome& outcome : heartbeat.repairs()) {
+    for (const wire::Shard& source : outcome.suspects()) {
+      wire::ShardName name;
+      name.set_block(outcome.shard().block());
+      name.set_index(source.index());
+      name.set_generation(source.generation());
+      suspect(ServerId(source.server()), name);
+    }
     const auto order = std::ranges::find_if(orders, [&](const wire::RepairOrder& each) {
       return placed_shard(server, each.shard()) == placed_shard(server, outcome.shard());
     });
@@ -162,7 +170,12 @@ void Repairs::tell(ServerId server, wire::HeartbeatReply& reply) {
   }
 }
 
-void Repairs::take_report(ServerId server, ReportNumber number, ReportFindings findings) {
+void Repairs::take_digests(ServerId server, ReportNumber number, const std::vector<uint64_t>& differing) {
+  strange_.take_digests(server, number, differing);
+}
+
+void Repairs::take_report(ServerId server, ReportNumber number, uint64_t bucket, ReportFindings findings) {
+  strange_.take_bucket(server, number, bucket, {findings.impossible.size(), findings.unwanted.size()});
   // Nobody can have written these: something is very wrong, and not for us to tidy up.
   for (const PlacedShard& shard : findings.impossible) {
     parts_.env.log.error("meta", "server {} has block {} shard {} generation {}, which was never issued", server,

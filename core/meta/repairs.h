@@ -19,6 +19,7 @@
 #include "core/meta/parts.h"
 #include "core/meta/repair_planner.h"
 #include "core/meta/repair_survey.h"
+#include "core/meta/strange_shards.h"
 #include "core/wire/meta.pb.h"
 
 namespace dogfs {
@@ -42,8 +43,10 @@ class Repairs {
   // What a chunk server said with its heartbeat, and what it is told in reply. Only on the leader.
   void hear(const wire::HeartbeatRequest& heartbeat);
   void tell(ServerId server, wire::HeartbeatReply& reply);
-  // What a block report comes to.
-  void take_report(ServerId server, ReportNumber number, ReportFindings findings);
+  // What a block report comes to: where it differs from the map, and the shards of one bucket.
+  void take_digests(ServerId server, ReportNumber number, const std::vector<uint64_t>& differing);
+  void take_report(ServerId server, ReportNumber number, uint64_t bucket, ReportFindings findings);
+  const StrangeShards& strange_shards() const { return strange_; }
   // A reader found this shard damaged: its server is to look at it.
   void suspect(ServerId server, const wire::ShardName& shard);
 
@@ -110,6 +113,7 @@ class Repairs {
   // Found damaged by their servers, to be put into the log.
   std::set<PlacedShard> damaged_;
   ReportMemory reports_;
+  StrangeShards strange_;
   // To be adopted, and to be discarded.
   std::map<PlacedShard, wire::ServerShard> adoptable_;
   std::map<PlacedShard, wire::ServerShard> unwanted_;

@@ -74,8 +74,12 @@ Task<Reply> ServerRequests::heartbeat(Request request, MonoTime deadline) {
   const Result<wire::HeartbeatRequest> parsed = parse_message<wire::HeartbeatRequest>(request.body);
   if (!parsed) co_return error_reply(parsed.error());
   const wire::HeartbeatRequest& message = parsed.value();
-  if (message.deleted_size() > kMaxShardsPerHeartbeat || message.repairs_size() > kMaxShardsPerHeartbeat ||
-      message.damaged_size() > kMaxShardsPerHeartbeat || message.leaving_size() > kMaxShardsPerHeartbeat) {
+  const bool too_many_suspects = std::ranges::any_of(message.repairs(), [](const wire::RepairOutcome& outcome) {
+    return static_cast<uint32_t>(outcome.suspects_size()) > kMaxShards;
+  });
+  if (too_many_suspects || message.deleted_size() > kMaxShardsPerHeartbeat ||
+      message.repairs_size() > kMaxShardsPerHeartbeat || message.damaged_size() > kMaxShardsPerHeartbeat ||
+      message.leaving_size() > kMaxShardsPerHeartbeat) {
     co_return error_reply(Error(ErrorCode::kLimitExceeded, "too many shards in one heartbeat"));
   }
   const bool fits = message.disks_size() <= kMaxDisksPerServer &&
@@ -143,7 +147,9 @@ Task<Reply> ServerRequests::report_digests(Request request) {
       [server](const MetaTables& tables) { return listed_digests(tables, server); });
   if (!listed) co_return error_reply(listed.error());
   wire::ReportDigestsReply reply;
-  for (const uint64_t bucket : differing_buckets(listed.value(), reported)) reply.add_differing(bucket);
+  const std::vector<uint64_t> differing = differing_buckets(listed.value(), reported);
+  reply.mutable_differing()->Add(differing.begin(), differing.end());
+  if (parts_.is_leader()) repairs_.take_digests(server, {message.incarnation(), message.sequence()}, differing);
   co_return make_reply(reply);
 }
 
@@ -160,7 +166,7 @@ Task<Reply> ServerRequests::report_shards(Request request) {
       [&message](const MetaTables& tables) { return read_report(tables, message); });
   if (!findings) co_return error_reply(findings.error());
   if (parts_.is_leader()) {
-    repairs_.take_report(ServerId(message.server()), {message.incarnation(), message.sequence()},
+    repairs_.take_report(ServerId(message.server()), {message.incarnation(), message.sequence()}, message.bucket(),
                          std::move(findings).value());
   }
   co_return make_reply(wire::ReportShardsReply());

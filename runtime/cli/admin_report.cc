@@ -81,7 +81,14 @@ std::string describe_work(const wire::AdminReport& report) {
   for (const wire::RepairHindrance& hindrance : status.hindrances()) {
     text += fmt::format("  held up    {}\n", describe_hindrance(hindrance));
   }
-  text += fmt::format("garbage      {} shards to be deleted\n", status.garbage_shards());
+  text += fmt::format("garbage      {} shards to be deleted, {} that nothing lists\n", status.garbage_shards(),
+                      status.unlisted_shards());
+  if (status.impossible_shards() > 0) {
+    text += fmt::format("             ALARM: {} shards were never issued\n", status.impossible_shards());
+  }
+  if (status.foreign_files() > 0) {
+    text += fmt::format("             {} files on the disks are not of this cluster\n", status.foreign_files());
+  }
   text += fmt::format("trash        {} deleted paths are kept; ", status.trash_entries());
   text += status.trash_ms() == 0
               ? "off\n"

@@ -181,9 +181,14 @@ TEST_F(RepairWorkerTest, Hdds10682APartialStripeIsRebuiltToTheByte) {
   }
 }
 
-TEST_F(RepairWorkerTest, ADamagedSourceIsReplacedByAnother) {
+TEST_F(RepairWorkerTest, ADamagedSourceIsReplacedByAnotherAndNamed) {
   sources_->spoilt = {1};
   expect_rebuilt(order(0, {1, 2, 3, 4}));
+  ASSERT_EQ(w_.meta.outcomes.front().suspects_size(), 1);
+  EXPECT_EQ(w_.meta.outcomes.front().suspects(0).SerializeAsString(), sources_->source(1).SerializeAsString());
+  sources_->spoilt.clear();
+  expect_rebuilt(order(0, {1, 2, 3, 4}));
+  EXPECT_EQ(w_.meta.outcomes.front().suspects_size(), 0);
 }
 
 TEST_F(RepairWorkerTest, ASourceThatCannotBeReadIsReplacedByAnother) {

@@ -319,6 +319,52 @@ TEST(MetaNode, StatusCountsTheFilesThatAreBeingWrittenAndTheSessionsOnRequest) {
   EXPECT_EQ(status(true).open_files(), 1);
 }
 
+TEST(MetaNode, StatusCountsTheShardsThatTheMapHasNoPlaceForAndTheFilesThatAreNotOurs) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  wire::HeartbeatRequest beat = cluster.heartbeat_of(cluster.servers_[1]);
+  beat.set_foreign_files(3);
+  EXPECT_EQ(cluster.ask(MessageType::kHeartbeat, beat).error.code, ErrorCode::kOk);
+  wire::ReportShardsRequest report;
+  report.set_server(cluster.servers_[0].server());
+  report.set_incarnation(cluster.servers_[0].incarnation());
+  report.set_sequence(1);
+  report.add_shards()->mutable_shard()->set_block(1ULL << 40);  // never issued
+  EXPECT_EQ(cluster.ask(MessageType::kReportShards, report).error.code, ErrorCode::kOk);
+  wire::ClusterStatusReply status = cluster.status_of(cluster.leader());
+  EXPECT_EQ(status.impossible_shards(), 1u);
+  EXPECT_EQ(status.unlisted_shards(), 0u);
+  EXPECT_EQ(status.foreign_files(), 3u);
+
+  wire::ReportDigestsRequest digests;
+  digests.set_server(report.server());
+  digests.set_incarnation(report.incarnation());
+  digests.set_sequence(2);
+  EXPECT_EQ(cluster.ask(MessageType::kReportDigests, digests).error.code, ErrorCode::kOk);
+  EXPECT_EQ(cluster.status_of(cluster.leader()).impossible_shards(), 0u) << "the server does not have it any more";
+}
+
+TEST(MetaNode, ASourceThatARepairFoundDamagedIsLookedAtByItsServer) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  wire::HeartbeatRequest beat = cluster.heartbeat_of(cluster.servers_[0]);
+  wire::RepairOutcome& outcome = *beat.add_repairs();
+  outcome.mutable_shard()->set_block(7);
+  wire::Shard& suspect = *outcome.add_suspects();
+  suspect.set_server(cluster.servers_[3].server());
+  suspect.set_index(2);
+  suspect.set_generation(9);
+  EXPECT_EQ(cluster.ask(MessageType::kHeartbeat, beat).error.code, ErrorCode::kOk);
+  const auto told =
+      cluster.ask_for<wire::HeartbeatReply>(MessageType::kHeartbeat, cluster.heartbeat_of(cluster.servers_[3]));
+  ASSERT_EQ(told.verify_size(), 1);
+  EXPECT_EQ(told.verify(0).block(), 7u);
+  EXPECT_EQ(told.verify(0).index(), 2u);
+  EXPECT_EQ(told.verify(0).generation(), 9u);
+}
+
 // HDFS-17658: a drained server was called empty, and stopped, while blocks that were being written were to be on it.
 TEST(MetaNode, Hdfs17658ADrainedServerIsNotEmptyBeforeItsOpenBlocksEnd) {
   MetaCluster cluster(3);

@@ -146,6 +146,19 @@ TEST(AdminReport, QuotasAreCounted) {
   EXPECT_THAT(describe_report(report()), HasSubstr("quotas       3 directories have one\n"));
 }
 
+TEST(AdminReport, WhatNobodyAsksForIsCountedAndWhatWasNeverIssuedIsAnAlarm) {
+  wire::ClusterStatusReply status;
+  status.set_garbage_shards(4);
+  status.set_unlisted_shards(3);
+  EXPECT_THAT(describe_report(sum_up(status, {})), HasSubstr("4 shards to be deleted, 3 that nothing lists\n"));
+  EXPECT_THAT(describe_report(sum_up(status, {})), Not(HasSubstr("ALARM")));
+  EXPECT_THAT(describe_report(sum_up(status, {})), Not(HasSubstr("not of this cluster")));
+  status.set_impossible_shards(2);
+  status.set_foreign_files(5);
+  EXPECT_THAT(describe_report(sum_up(status, {})), HasSubstr("ALARM: 2 shards were never issued\n"));
+  EXPECT_THAT(describe_report(sum_up(status, {})), HasSubstr("5 files on the disks are not of this cluster\n"));
+}
+
 TEST(AdminReport, TheTrashIsShown) {
   EXPECT_THAT(describe_report(report()), HasSubstr("9 deleted paths are kept; what is deleted stays for 1:00:00\n"));
   EXPECT_THAT(describe_report(sum_up({}, {})), HasSubstr("0 deleted paths are kept; off\n"));
