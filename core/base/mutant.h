@@ -39,6 +39,7 @@ namespace dogfs {
   X(kSyncWithoutCommit, "sync-without-commit", "append_and_sync", "a sync is acknowledged before the block that it ends is committed", "HDFS-4213") \
   X(kDecodeOrder, "decode-order", "servers_lost_during_read", "a decoder takes its inputs in another order than its matrix", "HADOOP-19180") \
   X(kPublishUnchecked, "publish-unchecked-repair", "servers_die_for_good", "a shard rebuilt as another index is published unchecked", "HDFS-15240") \
+  X(kDecodeStaleGeneration, "decode-stale-generation", "bit_rot", "a repair takes whatever attempt at a shard a server has, spoilt or given up, and publishes what it makes of that", "P2") \
   X(kPurgeUnreachable, "purge-unreachable", "servers_unreachable", "good shards of a block are deleted since others are unreachable", "MinIO #14053") \
   X(kFinishStaleRepair, "finish-stale-repair", "second_failure_during_repair", "a repair is published that was given up and started anew", "HDFS-15240") \
   X(kRemovedNodeDisrupts, "removed-node-disrupts", "removed_while_away", "candidates ask nobody beforehand and voters do not stick to a leader: a removed node that was not told unseats one after the other", "thesis 4.2.3")

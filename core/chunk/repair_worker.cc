@@ -133,7 +133,8 @@ Task<Status> RepairWorker::write(ShardRebuild& rebuild, RebuildOrder order) {
     at += take;
   }
   // The seal compares what was received with the commit: nothing else is ever published.
-  const uint32_t expected = mutant_active(Mutant::kPublishUnchecked) ? crc : order.crc;
+  const bool unchecked = mutant_active(Mutant::kPublishUnchecked) || mutant_active(Mutant::kDecodeStaleGeneration);
+  const uint32_t expected = unchecked ? crc : order.crc;
   co_return co_await writers_.seal(order.key, order.length(), expected, env_.clock.now() + kWriteTimeout);
 }
 

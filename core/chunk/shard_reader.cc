@@ -7,6 +7,7 @@
 
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/base/mutant.h"
 
 namespace dogfs {
 namespace {
@@ -24,6 +25,7 @@ ShardRange whole_pieces(ShardRange range, uint64_t shard_length) {
 }  // namespace
 
 Task<Result<ShardRead>> ShardReader::read(ShardKey key, ShardRange range) {
+  if (mutant_active(Mutant::kDecodeStaleGeneration)) key = oldest_attempt(key);
   DOGFS_CO_TRYV(check_readable(key, range));
   const ShardRange pieces = whole_pieces(range, table_.find(key)->length);
   if (pieces.length > kMaxTransferBytes) {
@@ -54,11 +56,19 @@ Error ShardReader::unread(const ShardKey& key, const Error& error) const {
   return error;
 }
 
+ShardKey ShardReader::oldest_attempt(ShardKey key) const {
+  const auto oldest = table_.entries().lower_bound(ShardKey{key.block, key.index, ShardGeneration()});
+  const bool found =
+      oldest != table_.entries().end() && oldest->first.block == key.block && oldest->first.index == key.index;
+  return found ? oldest->first : key;
+}
+
 Status ShardReader::check_readable(const ShardKey& key, ShardRange range) const {
   const ShardEntry* entry = table_.find(key);
   if (entry == nullptr || entry->state == ShardState::kDeleting) return table_.missing(key);
   if (entry->state == ShardState::kUnverified) return Error(ErrorCode::kUnavailable, "the shard is being verified");
-  if (entry->state == ShardState::kDamaged) return Error(ErrorCode::kCorrupt, to_string(key) + " is damaged");
+  if (entry->state == ShardState::kDamaged && !mutant_active(Mutant::kDecodeStaleGeneration))
+    return Error(ErrorCode::kCorrupt, to_string(key) + " is damaged");
   if (range.length == 0 || range.offset > entry->length || range.length > entry->length - range.offset) {
     return Error(ErrorCode::kInvalidArgument,
                  fmt::format("read of {} bytes at {} of a shard of {}", range.length, range.offset, entry->length));

@@ -55,6 +55,8 @@ class ShardReader {
   using OpenFiles = std::list<std::shared_ptr<const OpenFile>>;
 
   Error unread(const ShardKey& key, const Error& error) const;
+  // What a mutant reads instead of `key`.
+  ShardKey oldest_attempt(ShardKey key) const;
   Status check_readable(const ShardKey& key, ShardRange range) const;
   Task<Result<ShardRead>> read_pieces(ShardKey key, ShardRange pieces);
   Task<Result<std::shared_ptr<const OpenFile>>> opened(ShardKey key, ShardEntry entry);

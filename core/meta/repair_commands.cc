@@ -81,7 +81,7 @@ bool is_reserved_for(const wire::RepairReservation& reservation, const wire::Fin
 }
 
 bool has_committed_bytes(const wire::Shard& shard, const wire::FinishRepair& operation) {
-  if (mutant_active(Mutant::kPublishUnchecked)) return true;
+  if (mutant_active(Mutant::kPublishUnchecked) || mutant_active(Mutant::kDecodeStaleGeneration)) return true;
   return shard.length() == operation.length() && shard.crc32c() == operation.crc32c();
 }
 
