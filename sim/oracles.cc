@@ -14,6 +14,7 @@
 #include "core/wire/chunk.pb.h"
 #include "core/wire/rpc.h"
 #include "core/wire/state.pb.h"
+#include "sim/few.h"
 #include "sim/trace_events.h"
 
 namespace dogfs::sim {
@@ -169,7 +170,7 @@ std::string HealOracle::missing() const {
   if (leader == nullptr) return "there is no leader";
   KvDisk& disk = *const_cast<Node*>(leader)->kv_disk();
   const MetaKeys keys(kGroup);
-  std::string missing;
+  Few missing;
   // What is on servers that are gone for good is missing before anybody has found out.
   std::set<uint64_t> gone;
   std::map<uint64_t, const Node*> nodes;
@@ -181,17 +182,17 @@ std::string HealOracle::missing() const {
   }
   for (const auto& [id, block] : rows_in<wire::BlockRow>(disk, keys.blocks())) {
     if (block.state() != wire::BlockRow::COMMITTED) continue;
-    if (block.reservations_size() > 0) missing += fmt::format(" block {} is being repaired;", id);
+    if (block.reservations_size() > 0) missing.add(fmt::format("block {} is being repaired", id));
     for (const wire::Shard& shard : block.shards()) {
       const bool intact = shard.server() != 0 && shard.condition() == wire::Shard::INTACT;
       const bool unreadable = nodes.contains(shard.server()) &&
                               has_lost_sectors(*nodes.at(shard.server()), shard_file_name(key_of(block, shard)));
       if (intact && !unreadable && !gone.contains(shard.server())) continue;
-      missing += fmt::format(" block {} shard {} (server {}, {});", id, shard.index(), shard.server(),
-                             wire::Shard::Condition_Name(shard.condition()));
+      missing.add(fmt::format("block {} shard {} (server {}, {})", id, shard.index(), shard.server(),
+                              unreadable ? "sectors are lost" : wire::Shard::Condition_Name(shard.condition())));
     }
   }
-  return missing;
+  return missing.text();
 }
 
 // What is known to be missing or damaged is not claimed to be there.

@@ -89,7 +89,7 @@ class HealOracle {
 
   // Whether every committed block has all its shards, by the leader's rows, and no repair is under way.
   bool is_whole() const;
-  // What is not, for a failure.
+  // How much is not, for a failure. Empty: all is.
   std::string missing() const;
 
  private:

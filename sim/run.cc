@@ -7,6 +7,7 @@
 #include "core/wire/common.pb.h"
 #include "sim/fault_kinds.h"
 #include "sim/profile.h"
+#include "sim/standstill.h"
 
 namespace dogfs::sim {
 namespace {
@@ -107,7 +108,7 @@ template <class Predicate>
 bool Run::advance(const char* what, Duration limit, Predicate done) {
   if (advance_until(world_.now() + limit, done)) return true;
   if (verdict_.failed()) return false;
-  verdict_.fail("liveness", fmt::format("{} is not done after {} ms", what, limit / milliseconds(1)));
+  stand_still("liveness", fmt::format("{} is not done after {} ms", what, limit / milliseconds(1)));
   return false;
 }
 
@@ -176,6 +177,7 @@ void Run::start_phase() {
 void Run::work_phase() {
   phase_ = Phase::kWork;
   context_.work_end = world_.now() + milliseconds(scenario_.work().for_ms());
+  faults_begin_ = world_.now();
   injector_.start(plan_faults(scenario_, world_.options().seed));
   for (Node* node : cluster_.client_nodes()) {
     clients_.at(node->name()).idle = false;
@@ -234,7 +236,7 @@ bool Run::heal() {
   const VirtualTime end = world_.now() + milliseconds(scenario_.heal_within_ms());
   while (!verdict_.failed() && !heal_oracle_.is_whole()) {
     if (world_.now() >= end) {
-      verdict_.fail("heal", "not whole again:" + heal_oracle_.missing());
+      stand_still("heal", "not whole again: " + heal_oracle_.missing());
       break;
     }
     const VirtualTime next = std::min<VirtualTime>(end, world_.now() + kHealLook);
@@ -256,7 +258,23 @@ Task<void> Run::audit(bool& done) {
 // Last of all, since it takes the sessions of the clients, too.
 void Run::clean_up_phase() {
   const bool clean = advance_until(world_.now() + kCleanUpLimit, [this] { return leak_oracle_.is_clean(); });
-  if (!clean && !verdict_.failed()) verdict_.fail("leak", leak_oracle_.leftover());
+  if (!clean && !verdict_.failed()) stand_still("leak", leak_oracle_.leftover());
+}
+
+std::vector<std::string> Run::faults_under_way() const {
+  std::vector<std::string> faults;
+  if (phase_ == Phase::kStart) return faults;
+  for (const PlannedFault& planned : plan_faults(scenario_, world_.options().seed)) {
+    const VirtualTime begin = faults_begin_ + milliseconds(planned.fault.at_ms());
+    const VirtualTime end = begin + milliseconds(planned.fault.for_ms());
+    if (begin <= world_.now() && world_.now() < end) faults.push_back(describe_fault(planned.fault));
+  }
+  return faults;
+}
+
+void Run::stand_still(std::string_view oracle, const std::string& what) {
+  const StandstillView view{.cluster = cluster_, .atlas = atlas_, .clients = clients_, .faults = faults_under_way()};
+  verdict_.fail(oracle, what + explain_standstill(view));
 }
 
 RunResult Run::result() {

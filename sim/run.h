@@ -84,6 +84,9 @@ class Run {
   void clean_up_phase();
   void mend_disks();
   bool heal();
+  // Ends the run: the cluster does not get where it should, and why.
+  void stand_still(std::string_view oracle, const std::string& what);
+  std::vector<std::string> faults_under_way() const;
   void advance_to(VirtualTime time);
   Task<void> audit(bool& done);
   RunResult result();
@@ -110,6 +113,7 @@ class Run {
   std::map<std::string, ClientState> clients_;
   std::vector<Node*> meta_by_index_;
   Phase phase_ = Phase::kStart;
+  VirtualTime faults_begin_{};
   bool traces_events_ = false;
 };
 

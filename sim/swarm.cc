@@ -22,7 +22,7 @@ namespace {
 
 // What a worker tells its parent over its pipe, before and after each run.
 struct Report {
-  static constexpr size_t kMaxText = 400;
+  static constexpr size_t kMaxText = 1000;
   static constexpr size_t kMaxKinds = 40;
   static constexpr size_t kMaxMarks = 600;
   uint64_t job = 0;

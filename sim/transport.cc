@@ -38,7 +38,7 @@ Result<uint64_t> SimTransport::start_call(const Address& to, const Request& requ
   DOGFS_TRY(EncodedFrame frame, encode_request(request, FrameKind::kRequest, id, timeout));
   Envelope envelope{MessageKind::kRequest, request.type, self(), node, id, std::move(frame.prefix), request.payload};
   if (!network_.send(std::move(envelope))) return Error(ErrorCode::kUnavailable, "queue full");
-  calls_.emplace(id, done);
+  calls_.emplace(id, Call{{request.type, node, executor_.simulator().now()}, done});
   return id;
 }
 
@@ -114,7 +114,7 @@ void SimTransport::arrive_reply(const Envelope& envelope) {
   const auto call = calls_.find(envelope.request_id);
   if (call == calls_.end()) return;  // its caller has given up
   // The caller erases its entry when it goes on.
-  const std::shared_ptr<Done> done = call->second;
+  const std::shared_ptr<Done> done = call->second.done;
   Simulator& simulator = executor_.simulator();
   if (envelope.kind == MessageKind::kRefused) {
     done->set_and_resume(simulator, Error(ErrorCode::kRefused));
@@ -126,6 +126,12 @@ void SimTransport::arrive_reply(const Envelope& envelope) {
     const ReceivedFrame frame = split(envelope);
     done->set_and_resume(simulator, decode_reply(frame.header, frame.message, envelope.payload));
   }
+}
+
+std::vector<PendingCall> SimTransport::pending_calls() const {
+  std::vector<PendingCall> pending;
+  for (const auto& [id, call] : calls_) pending.push_back(call.pending);
+  return pending;
 }
 
 void SimTransport::reset_callers(RandomStream& draws) {

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <vector>
 
 #include "core/env/transport.h"
 #include "sim/clock.h"
@@ -11,6 +12,13 @@
 #include "sim/network.h"
 
 namespace dogfs::sim {
+
+// A request whose answer its node waits for.
+struct PendingCall {
+  MessageType type{};
+  NodeIndex to = kWorld;
+  VirtualTime since{};
+};
 
 class SimTransport final : public Transport, public Endpoint {
  public:
@@ -24,11 +32,18 @@ class SimTransport final : public Transport, public Endpoint {
 
   bool arrive(Envelope envelope) override;
 
+  // The oldest first.
+  std::vector<PendingCall> pending_calls() const;
+
   // The node dies: tells some of those whose requests were accepted that their connection is lost.
   void reset_callers(RandomStream& draws);
 
  private:
   using Done = Completion<Result<Reply>>;
+  struct Call {
+    PendingCall pending;
+    std::shared_ptr<Done> done;
+  };
 
   // Starts a call; the error of one that was certainly not sent.
   Result<uint64_t> start_call(const Address& to, const Request& request, Duration timeout,
@@ -42,7 +57,7 @@ class SimTransport final : public Transport, public Endpoint {
   const SimClock& clock_;
   Network& network_;
   RequestHandler* handler_ = nullptr;
-  std::map<uint64_t, std::shared_ptr<Done>> calls_;
+  std::map<uint64_t, Call> calls_;
   // The headers of the requests that are being handled.
   std::map<uint64_t, Envelope> handling_;
 };

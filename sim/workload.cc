@@ -244,17 +244,20 @@ Task<std::optional<Status>> Workload::operate_on_ends(uint64_t number, RandomStr
 }
 
 void Workload::record_begin() {
+  state_.doing = ClientOperation{"an operation", simulator_.now()};
   if (Recording* recording = simulator_.recording()) {
     recorded_ = recording->operation_begins(simulator_.now(), state_.root.substr(1));
   }
 }
 
 void Workload::record_what(std::string_view verb, const std::string& path) {
-  if (Recording* recording = simulator_.recording())
-    recording->operation_is(recorded_, fmt::format("{} {}", verb, path));
+  std::string what = fmt::format("{} {}", verb, path);
+  if (Recording* recording = simulator_.recording()) recording->operation_is(recorded_, what);
+  if (state_.doing) state_.doing->what = std::move(what);
 }
 
 void Workload::record_end(const Status& status) {
+  state_.doing.reset();
   if (Recording* recording = simulator_.recording()) recording->operation_ends(recorded_, simulator_.now(), status);
 }
 

@@ -38,6 +38,12 @@ struct OpenWriter {
   bool recovered = false;  // its lease was taken away: nothing that begins from now on may be acknowledged
 };
 
+// What a client is at.
+struct ClientOperation {
+  std::string what;
+  VirtualTime since{};
+};
+
 // What is known of a client over all its lives.
 struct ClientState {
   std::string root;  // "/client-1"
@@ -53,6 +59,7 @@ struct ClientState {
   uint64_t bytes_written = 0;
   uint64_t bytes_read = 0;
   bool idle = true;  // nothing of it runs
+  std::optional<ClientOperation> doing{};
 };
 
 // What all clients of a run look at.
@@ -158,7 +165,7 @@ class Workload {
   Task<Status> look(std::string path, Possible possible);
   Task<bool> pause_before_retry(const Status& status, std::string what);
 
-  // Tells the recording, if there is one, what the client does: when it begins, what it turns out to be, how it ends.
+  // Notes, and tells the recording if there is one, what the client does: when it begins, what it turns out to be, how it ends.
   void record_begin();
   void record_what(std::string_view verb, const std::string& path);
   void record_end(const Status& status);

@@ -110,6 +110,11 @@ ShardStore& Node::shards(const std::string& name) {
   return *store;
 }
 
+std::vector<PendingCall> Node::pending_calls() const {
+  DOGFS_CHECK(up());
+  return program_->transport.pending_calls();
+}
+
 void Node::keep(std::shared_ptr<void> part) {
   DOGFS_CHECK(up());
   program_->parts.push_back(std::move(part));

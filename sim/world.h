@@ -82,6 +82,8 @@ class Node {
   Env& env();
   KvStore& kv(const std::string& name = "state");
   ShardStore& shards(const std::string& name = "disk");
+  // Which answers its program waits for, the oldest first.
+  std::vector<PendingCall> pending_calls() const;
 
   // Builds a part of the node's program from `arguments`.
   template <class T, class... Arguments>

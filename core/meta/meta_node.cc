@@ -104,6 +104,7 @@ class MetaNode::Impl {
   }
 
   const Replica& replica() const { return replica_; }
+  const Repairs& repairs() const { return repairs_; }
 
  private:
   Task<Reply> dispatch(Request request, MonoTime deadline) {
@@ -220,6 +221,10 @@ void MetaNode::receive(Request message) {
 
 const Replica& MetaNode::replica() const {
   return impl_->replica();
+}
+
+const Repairs& MetaNode::repairs() const {
+  return impl_->repairs();
 }
 
 }  // namespace dogfs

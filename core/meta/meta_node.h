@@ -19,6 +19,7 @@
 namespace dogfs {
 
 class MetaTables;
+class Repairs;
 
 struct MetaOptions {
   NodeId self;
@@ -67,6 +68,8 @@ class MetaNode final : public RequestHandler {
   void receive(Request message) override;
 
   const Replica& replica() const;
+  // For checks and displays. What it says counts on the leader only.
+  const Repairs& repairs() const;
 
  private:
   class Impl;
