@@ -96,7 +96,7 @@ Task<void> BlockWriter::run(std::shared_ptr<BlockWriter> self) {
   self->allocating_ = true;
   const Result<wire::AllocateBlockResult> allocated = co_await self->allocate();
   self->allocating_ = false;
-  Status status = allocated ? self->take_targets(allocated.value()) : Status(allocated.error());
+  Status status = allocated ? self->take_targets(allocated.value(), ShardState::kStreaming) : Status(allocated.error());
   if (!status) {
     self->fail(std::move(status).error());
     co_return;
@@ -187,9 +187,19 @@ void BlockWriter::took(Slot& slot, uint64_t bytes) {
 
 void BlockWriter::note_failure(const Slot& slot, const Error& error) {
   context_.health.failed(slot.shard.server);
-  failed_.insert(slot.shard.server);
+  failed_[slot.shard.server] = context_.env.clock.now();
   context_.env.log.info("client", "block {}: shard {} on server {} failed: {}", source_->block, slot.shard.index,
                         slot.shard.server, error.to_string());
+}
+
+// No block goes on for longer without getting further: what failed it before may only have been restarting.
+std::vector<ServerId> BlockWriter::failed_lately() const {
+  const MonoTime since = context_.env.clock.now() - context_.options.write_patience;
+  std::vector<ServerId> servers;
+  for (const auto& [server, at] : failed_) {
+    if (at >= since) servers.push_back(server);
+  }
+  return servers;
 }
 
 // --- Metadata ------------------------------------------------------------------------------------------------------
@@ -239,7 +249,7 @@ Task<Result<wire::AllocateBlockResult>> BlockWriter::request_block(std::vector<S
   co_return std::move(*result.mutable_allocate_block());
 }
 
-Status BlockWriter::take_targets(const wire::AllocateBlockResult& allocated) {
+Status BlockWriter::take_targets(const wire::AllocateBlockResult& allocated, ShardState begun) {
   if (allocated.block() == 0) return Error(ErrorCode::kProtocolError, "the metadata allocated block 0");
   source_->block = BlockId(allocated.block());
   for (const ShardIndex index : layout().stored_indices()) {
@@ -252,7 +262,7 @@ Status BlockWriter::take_targets(const wire::AllocateBlockResult& allocated) {
     if (!valid) return Error(ErrorCode::kProtocolError, "the metadata named an impossible target for a shard");
     if (!is_reachable(shard)) continue;
     slot->shard = shard;
-    slot->state = ShardState::kStreaming;
+    slot->state = begun;
   }
   if (is_stuck(progress())) return insufficient_servers();
   return ok();
@@ -294,7 +304,7 @@ Task<Status> BlockWriter::replace_target(std::shared_ptr<BlockSource> source, si
 // The next block comes first: without it the present one is still the best there is. What only failed other blocks may
 // be back.
 Task<Status> BlockWriter::begin_anew() {
-  std::vector<ServerId> excluded(failed_.begin(), failed_.end());
+  std::vector<ServerId> excluded = failed_lately();
   const Result<wire::AllocateBlockResult> allocated = co_await request_block(std::move(excluded));
   if (!allocated) co_return leaves_other_shards(allocated.error().code) ? insufficient_servers() : allocated.error();
   context_.env.log.info("client", "block {} is begun anew as block {}", source_->block, allocated.value().block());
@@ -307,13 +317,13 @@ Task<Status> BlockWriter::begin_anew() {
   former_.push_back(source_->block);
   source_ = std::make_shared<BlockSource>(content_, source_->changed);
   const std::vector<Slot> before = std::exchange(slots_, {});
-  DOGFS_CO_TRYV(take_targets(allocated.value()));
+  DOGFS_CO_TRYV(take_targets(allocated.value(), ShardState::kTrying));
   DOGFS_CHECK(slots_.size() == before.size());
   for (size_t i = 0; i < slots_.size(); ++i) {
+    slots_[i].was_open = before[i].was_open;
     slots_[i].most_taken = before[i].most_taken;
-    if (slots_[i].state == ShardState::kStreaming) set_state(slots_[i], ShardState::kTrying);
   }
-  required_since_.reset();
+  keep_time();
   start_shards();
   co_return co_await abandon_former();
 }
@@ -436,6 +446,11 @@ MonoTime BlockWriter::next_check() const {
 
 void BlockWriter::set_state(Slot& slot, ShardState state) {
   slot.state = state;
+  keep_time();
+  source_->changed->notify_all();
+}
+
+void BlockWriter::keep_time() {
   const MonoTime now = context_.env.clock.now();
   const BlockProgress present = progress();
   if (present.sealed >= present.required && !required_since_) required_since_ = now;
@@ -444,7 +459,6 @@ void BlockWriter::set_state(Slot& slot, ShardState state) {
   const bool behind = count(ShardState::kSealed) + count(ShardState::kStreaming) < present.required;
   if (!behind) behind_since_.reset();
   if (behind && !behind_since_) behind_since_ = now;
-  source_->changed->notify_all();
 }
 
 void BlockWriter::fail(Error error) {

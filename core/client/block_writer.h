@@ -9,9 +9,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <vector>
 
 #include "core/base/mutant.h"
@@ -87,7 +87,8 @@ class BlockWriter : public std::enable_shared_from_this<BlockWriter> {
   Task<Result<wire::AllocateBlockResult>> allocate();
   Task<Result<wire::AllocateBlockResult>> request_any_block();
   Task<Result<wire::AllocateBlockResult>> request_block(std::vector<ServerId> excluded);
-  Status take_targets(const wire::AllocateBlockResult& allocated);
+  // Shards that have a target begin as `begun`.
+  Status take_targets(const wire::AllocateBlockResult& allocated, ShardState begun);
   void start_shards();
   void end_attempt();
   // Gives the block up for another one that other servers take.
@@ -98,6 +99,7 @@ class BlockWriter : public std::enable_shared_from_this<BlockWriter> {
   // A server has so many bytes of a shard.
   void took(Slot& slot, uint64_t bytes);
   void note_failure(const Slot& slot, const Error& error);
+  std::vector<ServerId> failed_lately() const;
   Task<Status> replace(std::shared_ptr<BlockSource> source, size_t slot);
   Task<Status> replace_target(std::shared_ptr<BlockSource> source, size_t slot, std::vector<ServerId> excluded);
 
@@ -114,6 +116,8 @@ class BlockWriter : public std::enable_shared_from_this<BlockWriter> {
   BlockProgress progress() const;
   MonoTime next_check() const;
   void set_state(Slot& slot, ShardState state);
+  // Since when the block has been as it is.
+  void keep_time();
   void fail(Error error);
   Error insufficient_servers() const;
 
@@ -123,7 +127,7 @@ class BlockWriter : public std::enable_shared_from_this<BlockWriter> {
   std::shared_ptr<BlockSource> source_;  // of the present block id
   std::vector<Slot> slots_;              // by index, ascending; empty before the allocation
   std::vector<BlockId> former_;          // begun anew since, and not given back yet
-  std::set<ServerId> failed_;            // that failed this block, under any of its ids
+  std::map<ServerId, MonoTime> failed_;  // when each failed this block last, under any of its ids
   bool allocating_ = false;
   bool stopped_ = false;
   std::optional<MonoTime> required_since_;

@@ -13,6 +13,8 @@ constexpr uint64_t kAppendBytes = 1 * kMiB;
 static_assert(kAppendBytes <= kMaxTransferBytes && kAppendBytes <= kAppendWindowBytes);
 static_assert(kAppendBytes % kChecksumPieceBytes == 0);
 constexpr int kConnectionAttempts = 3;
+// An abort is a courtesy, and nobody is to wait for a server that hangs because of it.
+constexpr Duration kAbortTimeout = seconds(1);
 
 wire::ShardKey make_key(BlockId block, const Shard& shard) {
   wire::ShardKey key;
@@ -55,9 +57,10 @@ struct AppendWindow {
   Status failure = ok();
 };
 
-// One append waits behind others at a slow server: it has failed only when none of them was answered for a while.
-Task<Status> call_append(ClientContext& context, std::shared_ptr<AppendWindow> window, Address server,
-                         Request request) {
+// One append waits behind others at a slow server: it has failed only when none of them was answered for a while, or
+// when nobody wants it any more.
+Task<Status> call_append(ClientContext& context, std::shared_ptr<BlockSource> source,
+                         std::shared_ptr<AppendWindow> window, Address server, Request request) {
   Clock& clock = context.env.clock;
   const MonoTime begun = clock.now();
   while (true) {
@@ -65,14 +68,14 @@ Task<Status> call_append(ClientContext& context, std::shared_ptr<AppendWindow> w
     Status status = co_await call_server(context, server, request, deadline);
     const bool others_went_on = window->failure && window->taken_at + context.options.stall_timeout > clock.now();
     const bool waited = code_of(status) == ErrorCode::kTimeout || code_of(status) == ErrorCode::kBusy;
-    if (!waited || !others_went_on) co_return status;
+    if (!waited || !others_went_on || source->stopped) co_return status;
   }
 }
 
 Task<void> append(ClientContext& context, std::shared_ptr<BlockSource> source, std::shared_ptr<AppendWindow> window,
                   Address server, Request request) {
   const uint64_t length = request.payload.size();
-  const Status status = co_await call_append(context, window, std::move(server), std::move(request));
+  const Status status = co_await call_append(context, source, window, std::move(server), std::move(request));
   if (!status && window->failure) window->failure = status.error();
   if (status) {
     window->taken += length;
@@ -131,7 +134,8 @@ Task<Status> append_all(ClientContext& context, std::shared_ptr<BlockSource> sou
 
 Task<void> send_abort(ClientContext& context, Address server, Request request) {
   // The server gives the shard up by itself when nobody goes on with it; this only spares it the wait.
-  const Status sent = co_await call_server(context, std::move(server), std::move(request));
+  const MonoTime deadline = context.env.clock.now() + std::min(kAbortTimeout, context.options.stall_timeout);
+  const Status sent = co_await call_server(context, std::move(server), std::move(request), deadline);
   static_cast<void>(sent);
 }
 

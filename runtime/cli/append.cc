@@ -42,14 +42,16 @@ Task<void> append(Session& session, AppendOptions options) {
     session.fail(path.value(), writer.error());
     co_return;
   }
-  for (const std::string& source : options.sources) {
-    const Status appended = co_await append_source(session, source, *writer.value());
-    if (appended) continue;
-    // What came before stays: it may be the only copy of a log.
-    session.fail(source, appended.error());
-    break;
+  // What came before a source that fails stays: it may be the only copy of a log.
+  Status appended = ok();
+  std::string source;
+  for (size_t i = 0; i < options.sources.size() && appended; ++i) {
+    source = options.sources[i];
+    appended = co_await append_source(session, source, *writer.value());
   }
   const Result<WriteOutcome> closed = co_await writer.value()->close();
+  // The writer's error is that of the target, and comes again with the close.
+  if (!appended && code_of(appended) != code_of(closed)) session.fail(source, appended.error());
   if (!closed) {
     session.fail(path.value(), closed.error());
   } else if (closed.value().blocks_short > 0) {

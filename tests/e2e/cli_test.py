@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 import trees  # noqa: E402
-from cluster import EXIT_FAILED, EXIT_TRY_AGAIN, EXIT_USAGE, Cluster, Miss, wait_for  # noqa: E402
+from cluster import EXIT_FAILED, EXIT_TRY_AGAIN, EXIT_USAGE, Cluster, Miss, die_with_parent, wait_for  # noqa: E402
 
 BUILD = os.environ["DOGFS_BUILD_DIR"]
 
@@ -190,6 +190,56 @@ class CliTest(unittest.TestCase):
         self.assertEqual(len(self.dogfs("cat", self.path("f")).stdout), 4096)
         self.dogfs("truncate", "-s", "0", self.path("f"))
         self.assertEqual(self.dogfs("cat", self.path("f")).stdout, b"")
+
+    # --- recover-lease
+
+    def open_files(self):
+        return int(self.cluster.json("admin", "report")[0]["status"]["open_files"])
+
+    def append_slowly(self, name):
+        """An append whose input stays open."""
+        open_before = self.open_files()
+        writer = subprocess.Popen([self.cluster.dogfs_program, "append", "-", self.path(name)], stdin=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, env=self.cluster.environment(),
+                                  preexec_fn=die_with_parent)  # fmt: skip
+        self.addCleanup(writer.communicate)
+        self.addCleanup(writer.kill)
+        wait_for("the file to be open", lambda: self.open_files() == open_before + 1)
+        return writer
+
+    def expect_refused(self, writer, name, more):
+        _, said = writer.communicate(more, timeout=60)
+        self.assertEqual(writer.returncode, EXIT_FAILED)
+        self.assertRegex(said.decode(), rf"\Adogfs: {self.path(name)}: write lease lost.*\n\Z")
+
+    def test_recover_lease_keeps_what_was_acknowledged_and_fences_the_writer_off(self):
+        open_before = self.open_files()
+        self.dogfs("mkdir", "--ec", "2+1,64", self.path("d"))
+        self.put_bytes("d/f", b"first")
+        block_bytes = 63 << 20
+        data = os.urandom(block_bytes + (2 << 20))
+        writer = self.append_slowly("d/f")
+        writer.stdin.write(data)
+        writer.stdin.flush()
+        wait_for("a block to be committed", lambda: int(self.cluster.summary(self.path("d/f"))["bytes"]) > 5)
+        self.refuse("append", "-", self.path("d/f"), stdin=b"x",
+                    text=f"{self.path('d/f')}: file is being written by another client")  # fmt: skip
+        self.dogfs("recover-lease", self.path("d/f"))
+        self.assertEqual(self.open_files(), open_before)
+        kept = (b"first" + data)[:block_bytes]
+        self.assertTrue(self.dogfs("cat", self.path("d/f")).stdout == kept)
+        self.dogfs("append", "-", self.path("d/f"), stdin=b"last")
+        self.expect_refused(writer, "d/f", more=data)
+        self.assertTrue(self.dogfs("cat", self.path("d/f")).stdout == kept + b"last")
+
+    def test_recover_lease_of_an_idle_writer_is_told_to_it_at_the_end(self):
+        self.put_bytes("f", b"first")
+        writer = self.append_slowly("f")
+        self.dogfs("recover-lease", self.path("f"))
+        self.dogfs("recover-lease", self.path("f"))
+        self.expect_refused(writer, "f", more=b"more")
+        self.assertEqual(self.dogfs("cat", self.path("f")).stdout, b"first")
+        self.refuse("recover-lease", self.path("none"), text=f"{self.path('none')}: no such file or directory")
 
     def test_truncate_to_more_than_there_is_is_refused(self):
         self.put_bytes("f", b"12345")

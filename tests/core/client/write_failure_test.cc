@@ -32,10 +32,19 @@ class WriteFailureTest : public ClientFixture {
   }
 
   Duration elapsed() const { return world_.clock.now() - MonoTime(seconds(1000)); }
+  // For a test that fails rather than never ends.
+  bool is_too_late() const { return elapsed() > 2 * options_.write_patience; }
   void expect_reads_back(const std::string& path, const std::string& data) {
     const Result<std::string> got = read(path);
     ASSERT_TRUE(got.has_value()) << got.error().to_string();
     EXPECT_TRUE(got.value() == data);
+  }
+  void delay_second_allocation(Duration delay) {
+    world_.transport.delay = [this, delay](const Address&, const Request& request) {
+      const bool is_second = request.type == MessageType::kMutate && cluster_.allocations.size() == 1 &&
+                             parse_message<wire::MutateRequest>(request.body).value().mutation().has_allocate_block();
+      return is_second ? delay : Duration(microseconds(200));
+    };
   }
   void expect_nothing_visible(const std::string& path) {
     EXPECT_TRUE(cluster_.file(path).blocks.empty());
@@ -158,7 +167,8 @@ class ManyServersTest : public WriteFailureTest, public testing::WithParamInterf
 };
 
 TEST_P(ManyServersTest, ThatAllHangWhenTheyAreAskedEndTheWriteInABoundedTime) {
-  world_.transport.fate = [](const Address&, const Request& request) {
+  world_.transport.fate = [this](const Address&, const Request& request) {
+    if (is_too_late()) return Fate::kRefuse;
     return request.type == GetParam() ? Fate::kLoseRequest : Fate::kDeliver;
   };
   const Result<WriteOutcome> outcome = write("/f", pattern(kBlock));
@@ -170,6 +180,73 @@ TEST_P(ManyServersTest, ThatAllHangWhenTheyAreAskedEndTheWriteInABoundedTime) {
 
 INSTANTIATE_TEST_SUITE_P(EachPhase, ManyServersTest,
                          testing::Values(MessageType::kOpenShard, MessageType::kAppendShard, MessageType::kSealShard));
+
+class RefusingServersTest : public WriteFailureTest {
+ protected:
+  RefusingServersTest() : WriteFailureTest(200) {
+    cluster_.most_attempts = 5;
+    world_.transport.fate = [this](const Address&, const Request&) {
+      return is_too_late() ? Fate::kRefuse : Fate::kDeliver;
+    };
+  }
+  void expect_an_end_in_time() {
+    const Result<WriteOutcome> outcome = write("/f", pattern(kBlock));
+    EXPECT_EQ(code_of(outcome), ErrorCode::kInsufficientServers);
+    EXPECT_GT(cluster_.effects[wire::Mutation::kAbandonBlock], 5);
+    EXPECT_GE(elapsed(), options_.write_patience);
+    EXPECT_LT(elapsed(), options_.write_patience + seconds(1));
+    expect_nothing_visible("/f");
+  }
+};
+
+TEST_F(RefusingServersTest, AreNotTriedForLongerUnderEverNewBlockIds) {
+  for (uint64_t id = 1; id <= 200; ++id) cluster_.fail(id, MessageType::kOpenShard, ErrorCode::kIoError);
+  expect_an_end_in_time();
+}
+
+TEST_F(RefusingServersTest, ThatTakeAsMuchEachTimeAreNotTriedForLongerEither) {
+  const auto refuse = [](Request) -> Task<Reply> { co_return error_reply(Error(ErrorCode::kIoError)); };
+  for (uint64_t id = 1; id <= 200; ++id) {
+    world_.transport.nodes[cluster_.server_address(id)] = [this, id, refuse](Request request) {
+      if (request.type == MessageType::kAppendShard &&
+          parse_message<wire::AppendShardRequest>(request.body).value().offset() > 0) {
+        return refuse(std::move(request));
+      }
+      return cluster_.server(id).handle(std::move(request));
+    };
+  }
+  expect_an_end_in_time();
+}
+
+// --- Given up ------------------------------------------------------------------------------------------------------
+
+TEST_F(WriteFailureTest, NobodyWaitsForASlowServerOnceTheFileIsGivenUp) {
+  world_.transport.delay = [&, turn = MonoTime()](const Address& to, const Request& request) mutable {
+    const bool slow = to == cluster_.server_address(2) && request.type == MessageType::kAppendShard;
+    if (!slow) return Duration(microseconds(200));
+    turn = std::max(turn, world_.clock.now()) + seconds(9);
+    return Duration(turn - world_.clock.now());
+  };
+  const std::unique_ptr<FileWriter> writer = create("/f");
+  ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(pattern(kBlock)))).has_value());
+  world_.run_for(milliseconds(9500));
+  world_.run(writer->abort());
+  expect_nothing_visible("/f");
+  stop_client();
+  EXPECT_LT(elapsed(), options_.stall_timeout + seconds(1));
+}
+
+TEST_F(WriteFailureTest, NobodyWaitsForAServerThatHangsWhenAShardIsAborted) {
+  world_.transport.fate = [](const Address&, const Request& request) {
+    return request.type == MessageType::kAbortShard ? Fate::kLoseRequest : Fate::kDeliver;
+  };
+  const std::unique_ptr<FileWriter> writer = create("/f");
+  ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(pattern(kBlock / 2)))).has_value());
+  world_.run_for(seconds(1));
+  world_.run(writer->abort());
+  stop_client();
+  EXPECT_LT(elapsed(), seconds(3));
+}
 
 // --- Elsewhere -----------------------------------------------------------------------------------------------------
 
@@ -216,6 +293,48 @@ TEST_F(WriteFailureTest, WhatWasPlacedForTheFormerBlockIdIsNotTakenForTheNextOne
   expect_reads_back("/f", data);
 }
 
+TEST_F(WriteFailureTest, ABlockWhoseServersReturnMeanwhileStaysWhereItIs) {
+  cluster_.most_attempts = 5;
+  delay_second_allocation(seconds(3));
+  world_.transport.fate = [this, killed = false](const Address&, const Request& request) mutable {
+    if (request.type == MessageType::kSealShard && !std::exchange(killed, true)) {
+      for (const uint64_t id : {1, 2}) cluster_.kill(id);
+    }
+    return Fate::kDeliver;
+  };
+  const std::string data = pattern(kBlock);
+  const std::unique_ptr<FileWriter> writer = create("/f");
+  ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(data))).has_value());
+  world_.run_for(options_.stuck_timeout + seconds(1));
+  EXPECT_EQ(cluster_.allocations.size(), 1u);
+  for (const uint64_t id : {1, 2}) cluster_.restart(id);
+  const Result<WriteOutcome> outcome = world_.run(writer->close());
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().to_string();
+  EXPECT_EQ(outcome.value().blocks_short, 0u);
+  EXPECT_EQ(cluster_.file("/f").blocks.at(0).block, 1u);
+  EXPECT_EQ(cluster_.allocations.size(), 2u);
+  EXPECT_TRUE(cluster_.file("/f").pending.empty());
+  expect_reads_back("/f", data);
+}
+
+TEST_F(WriteFailureTest, AWriterThatIsGivenUpWhileItsNextBlockIdIsOnItsWayLeavesNothing) {
+  cluster_.most_attempts = 5;
+  delay_second_allocation(seconds(3));
+  const std::unique_ptr<FileWriter> writer = create("/f");
+  ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(pattern(kBlock / 4)))).has_value());
+  world_.run_for(seconds(1));
+  for (const uint64_t id : {1, 2}) cluster_.kill(id);
+  ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(pattern(kBlock / 2)))).has_value());
+  world_.run_for(options_.stuck_timeout + seconds(1));
+  EXPECT_EQ(cluster_.allocations.size(), 1u);
+  world_.run(writer->abort());
+  EXPECT_EQ(cluster_.allocations.size(), 2u);
+  expect_nothing_visible("/f");
+  const uint64_t calls = world_.transport.calls;
+  world_.run_for(seconds(10));
+  EXPECT_EQ(world_.transport.calls, calls) << "nothing is sent for it any more";
+}
+
 TEST_F(WriteFailureTest, ABlockThatIsBegunAnewGoesOnBeingFilled) {
   cluster_.most_attempts = 5;
   const std::string data = pattern(2 * kBlock + 12345);
@@ -231,6 +350,59 @@ TEST_F(WriteFailureTest, ABlockThatIsBegunAnewGoesOnBeingFilled) {
   ASSERT_TRUE(outcome.has_value()) << outcome.error().to_string();
   EXPECT_EQ(outcome.value().blocks_short, 0u);
   EXPECT_GE(cluster_.effects[wire::Mutation::kAbandonBlock], 1);
+  expect_reads_back("/f", data);
+}
+
+TEST_F(WriteFailureTest, TheNextServersOfABlockMayBeRestartingToo) {
+  cluster_.most_attempts = 5;
+  const std::string data = pattern(kBlock / 2);
+  const std::unique_ptr<FileWriter> writer = create("/f");
+  ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(data.substr(0, data.size() / 2)))).has_value());
+  world_.run_for(seconds(1));
+  for (uint64_t id = 1; id <= 3; ++id) cluster_.kill(id);
+  ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(data.substr(data.size() / 2)))).has_value());
+  world_.run_for(options_.stuck_timeout - seconds(1));
+  for (uint64_t id = 4; id <= 7; ++id) cluster_.kill(id);
+  world_.run_for(seconds(3));
+  EXPECT_EQ(cluster_.effects[wire::Mutation::kAbandonBlock], 1);
+  for (uint64_t id = 4; id <= 7; ++id) cluster_.restart(id);
+  const Result<WriteOutcome> outcome = world_.run(writer->close());
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().to_string();
+  EXPECT_EQ(outcome.value().least_spares, 1u);
+  expect_reads_back("/f", data);
+}
+
+TEST_F(WriteFailureTest, WhatFailedABlockLongAgoMayTakeItWhenItIsBegunAnew) {
+  // So much that every piece is sent.
+  const size_t piece = 3 * kMiB;
+  geometry_.block_bytes = 10 * piece;
+  cluster_.set_geometry(geometry_);
+  const std::string data = pattern(geometry_.block_bytes);
+  const std::unique_ptr<FileWriter> writer = create("/f");
+  size_t written = 0;
+  const auto write_on = [&] {
+    const Status status = world_.run(writer->write(Bytes::copy_of(data.substr(written, piece))));
+    written += piece;
+    ASSERT_TRUE(status.has_value());
+  };
+  for (uint64_t id = 1; id <= 7; ++id) {
+    cluster_.kill(id);
+    write_on();
+    world_.run_for(seconds(1));
+    cluster_.restart(id);
+    world_.run_for(seconds(2));
+  }
+  world_.run_for(options_.write_patience);
+  std::map<uint32_t, uint64_t> targets;
+  for (const wire::Shard& shard : cluster_.file("/f").pending.begin()->second.attempts) {
+    targets[shard.index()] = shard.server();
+  }
+  for (const uint32_t index : {0, 1}) cluster_.kill(targets.at(index));
+  while (written < data.size()) write_on();
+  const Result<WriteOutcome> outcome = world_.run(writer->close());
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().to_string();
+  EXPECT_EQ(outcome.value().blocks_short, 0u);
+  EXPECT_EQ(cluster_.effects[wire::Mutation::kAbandonBlock], 1);
   expect_reads_back("/f", data);
 }
 
