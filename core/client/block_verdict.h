@@ -12,6 +12,7 @@
 
 #include <cstdint>
 
+#include "core/base/error.h"
 #include "core/base/time.h"
 
 namespace dogfs {
@@ -43,6 +44,11 @@ enum class BlockVerdict : uint8_t {
 
 constexpr bool is_stuck(const BlockProgress& progress) {
   return progress.stored - progress.stalled < progress.required;
+}
+
+// Whether an error of the metadata, asked for a server, concerns the one shard or block alone, and not the file.
+constexpr bool leaves_other_shards(ErrorCode code) {
+  return code == ErrorCode::kInsufficientServers || code == ErrorCode::kLimitExceeded || code == ErrorCode::kConflict;
 }
 
 constexpr BlockVerdict judge(const BlockProgress& progress, const BlockPatience& patience) {

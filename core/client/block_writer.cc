@@ -4,16 +4,12 @@
 
 #include <algorithm>
 
-#include "core/base/check.h"
 #include "core/base/coverage_mark.h"
-#include "core/base/mutant.h"
-#include "core/client/backoff.h"
 #include "core/ec/policy_wire.h"
 
 namespace dogfs {
 namespace {
 
-constexpr BackoffOptions kStalledBackoff{.first = milliseconds(100), .most = seconds(1)};
 // Within this time every server that refuses connections is tried once more.
 constexpr Duration kRefusedTimeout = milliseconds(200);
 static_assert(kRefusedTimeout > kStalledBackoff.first);
@@ -22,15 +18,6 @@ static_assert(kRefusedTimeout > kStalledBackoff.first);
 // place.
 bool may_be_passing(ErrorCode code) {
   return code == ErrorCode::kConnectionLost || code == ErrorCode::kNotFound || code == ErrorCode::kConflict;
-}
-
-bool is_reachable(const Shard& target) {
-  return target.is_stored() && !target.address.value.empty();
-}
-
-// Whether a target that could not be replaced concerns its shard alone, and not the file.
-bool leaves_other_shards(ErrorCode code) {
-  return code == ErrorCode::kInsufficientServers || code == ErrorCode::kLimitExceeded || code == ErrorCode::kConflict;
 }
 
 }  // namespace
@@ -200,179 +187,6 @@ std::vector<ServerId> BlockWriter::failed_lately() const {
     if (at >= since) servers.push_back(server);
   }
   return servers;
-}
-
-// --- Metadata ------------------------------------------------------------------------------------------------------
-
-// A block is allocated once a whole stripe is there, so that all k data shards are sure to exist, or once it is known
-// to be shorter than that.
-bool BlockWriter::may_allocate() const {
-  return content_->finished() || length() >= plan_.geometry.stripe_bytes();
-}
-
-uint64_t BlockWriter::length_hint() const {
-  if (content_->finished()) return length();
-  return plan_.expected_length >= length() ? plan_.expected_length : 0;
-}
-
-// A file that has found servers before is given the time in which they may restart.
-Task<Result<wire::AllocateBlockResult>> BlockWriter::allocate() {
-  Clock& clock = context_.env.clock;
-  const MonoTime give_up = clock.now() + (plan_.offset > 0 ? context_.options.stuck_timeout : Duration::zero());
-  Backoff backoff(context_.env.random, kStalledBackoff);
-  while (true) {
-    Result<wire::AllocateBlockResult> allocated = co_await request_any_block();
-    const bool too_few = code_of(allocated) == ErrorCode::kInsufficientServers;
-    if (!too_few || clock.now() >= give_up || stopped_) co_return allocated;
-    co_await sleep_for(clock, backoff.next());
-  }
-}
-
-Task<Result<wire::AllocateBlockResult>> BlockWriter::request_any_block() {
-  std::vector<ServerId> excluded = context_.health.suspects();
-  Result<wire::AllocateBlockResult> allocated = co_await request_block(excluded);
-  // What failed lately may be back, and is better than nothing.
-  if (code_of(allocated) == ErrorCode::kInsufficientServers && !excluded.empty()) {
-    allocated = co_await request_block({});
-  }
-  co_return allocated;
-}
-
-Task<Result<wire::AllocateBlockResult>> BlockWriter::request_block(std::vector<ServerId> excluded) {
-  wire::Mutation mutation;
-  wire::AllocateBlock& message = *mutation.mutable_allocate_block();
-  message.set_inode(plan_.lease.inode.value());
-  message.set_lease_epoch(plan_.lease.epoch.value());
-  for (const ServerId server : excluded) message.add_excluded_servers(server.value());
-  message.set_length(length_hint());
-  DOGFS_CO_TRY(wire::MutationResult result, co_await context_.session.mutate(std::move(mutation)));
-  co_return std::move(*result.mutable_allocate_block());
-}
-
-Status BlockWriter::take_targets(const wire::AllocateBlockResult& allocated, ShardState begun) {
-  if (allocated.block() == 0) return Error(ErrorCode::kProtocolError, "the metadata allocated block 0");
-  source_->block = BlockId(allocated.block());
-  for (const ShardIndex index : layout().stored_indices()) {
-    slots_.push_back(Slot{.shard = Shard{.index = index}, .state = ShardState::kStalled, .failure = std::nullopt});
-  }
-  for (const wire::Shard& target : allocated.targets()) {
-    const Shard shard = shard_from_wire(target);
-    const auto slot = std::ranges::find(slots_, shard.index, [](const Slot& s) { return s.shard.index; });
-    const bool valid = slot != slots_.end() && !slot->shard.is_stored() && !shard.generation.is_none();
-    if (!valid) return Error(ErrorCode::kProtocolError, "the metadata named an impossible target for a shard");
-    if (!is_reachable(shard)) continue;
-    slot->shard = shard;
-    slot->state = begun;
-  }
-  if (is_stuck(progress())) return insufficient_servers();
-  return ok();
-}
-
-// Finds another server for one shard, or one at all.
-Task<Status> BlockWriter::replace(std::shared_ptr<BlockSource> source, size_t index) {
-  const std::vector<ServerId> suspects = context_.health.suspects();
-  const bool has_none = !slots_[index].shard.is_stored();
-  Status replaced = co_await replace_target(source, index, suspects);
-  if (code_of(replaced) == ErrorCode::kInsufficientServers && has_none && !suspects.empty()) {
-    replaced = co_await replace_target(source, index, {});
-  }
-  co_return replaced;
-}
-
-Task<Status> BlockWriter::replace_target(std::shared_ptr<BlockSource> source, size_t index,
-                                         std::vector<ServerId> excluded) {
-  if (source->stopped) co_return Error(ErrorCode::kCancelled);
-  wire::Mutation mutation;
-  wire::ReplaceTarget& message = *mutation.mutable_replace_target();
-  message.set_inode(plan_.lease.inode.value());
-  message.set_lease_epoch(plan_.lease.epoch.value());
-  message.set_block(source->block.value());
-  message.set_index(slots_[index].shard.index.value());
-  for (const ServerId server : excluded) message.add_excluded_servers(server.value());
-  DOGFS_CO_TRY(const wire::MutationResult result, co_await context_.session.mutate(std::move(mutation)));
-  // The slot may be that of another block id by now.
-  if (source->stopped) co_return Error(ErrorCode::kCancelled);
-  const Shard target = shard_from_wire(result.replace_target().target());
-  if (target.index != slots_[index].shard.index || target.generation.is_none()) {
-    co_return Error(ErrorCode::kProtocolError, "the metadata named an impossible target for a shard");
-  }
-  if (!is_reachable(target)) co_return Error(ErrorCode::kInsufficientServers, "a target without an address");
-  slots_[index].shard = target;
-  co_return ok();
-}
-
-// The next block comes first: without it the present one is still the best there is. What only failed other blocks may
-// be back.
-Task<Status> BlockWriter::begin_anew() {
-  std::vector<ServerId> excluded = failed_lately();
-  const Result<wire::AllocateBlockResult> allocated = co_await request_block(std::move(excluded));
-  if (!allocated) co_return leaves_other_shards(allocated.error().code) ? insufficient_servers() : allocated.error();
-  context_.env.log.info("client", "block {} is begun anew as block {}", source_->block, allocated.value().block());
-  if (stopped_ || !is_stuck(progress())) {
-    former_.emplace_back(allocated.value().block());
-    co_return stopped_ ? Status(Error(ErrorCode::kCancelled)) : co_await abandon_former();
-  }
-  DOGFS_COVERAGE_MARK("client: a block begun anew on other servers");
-  end_attempt();
-  former_.push_back(source_->block);
-  source_ = std::make_shared<BlockSource>(content_, source_->changed);
-  const std::vector<Slot> before = std::exchange(slots_, {});
-  DOGFS_CO_TRYV(take_targets(allocated.value(), ShardState::kTrying));
-  DOGFS_CHECK(slots_.size() == before.size());
-  for (size_t i = 0; i < slots_.size(); ++i) {
-    slots_[i].was_open = before[i].was_open;
-    slots_[i].most_taken = before[i].most_taken;
-  }
-  keep_time();
-  start_shards();
-  co_return co_await abandon_former();
-}
-
-Task<Status> BlockWriter::abandon_former() {
-  while (!former_.empty()) {
-    DOGFS_CO_TRYV(co_await abandon(former_.back()));
-    former_.pop_back();
-  }
-  co_return ok();
-}
-
-Task<Status> BlockWriter::abandon() {
-  DOGFS_CHECK(stopped_);
-  while (allocating_) co_await source_->changed->wait();
-  DOGFS_CO_TRYV(co_await abandon_former());
-  if (source_->block.is_none()) co_return ok();
-  co_return co_await abandon(source_->block);
-}
-
-Task<Status> BlockWriter::abandon(BlockId block) {
-  wire::Mutation mutation;
-  wire::AbandonBlock& message = *mutation.mutable_abandon_block();
-  message.set_inode(plan_.lease.inode.value());
-  message.set_lease_epoch(plan_.lease.epoch.value());
-  message.set_block(block.value());
-  DOGFS_CO_TRYV(co_await context_.session.mutate(std::move(mutation)));
-  co_return ok();
-}
-
-wire::CommitBlock BlockWriter::commit_message() const {
-  wire::CommitBlock message;
-  message.set_inode(plan_.lease.inode.value());
-  message.set_lease_epoch(plan_.lease.epoch.value());
-  message.set_block(source_->block.value());
-  message.set_offset(plan_.offset);
-  message.set_length(length());
-  const BlockLayout block = layout();
-  for (const Slot& slot : slots_) {
-    const ShardContent& content = content_->shard(slot.shard.index);
-    DOGFS_CHECK(content.bytes.size() == block.shard_length(slot.shard.index));
-    Shard shard{.index = slot.shard.index, .length = content.bytes.size(), .crc32c = content.crc32c};
-    if (slot.state == ShardState::kSealed || mutant_active(Mutant::kCommitUnsealed)) {
-      shard.server = slot.shard.server;
-      shard.generation = slot.shard.generation;
-    }
-    *message.add_shards() = shard_to_wire(shard);
-  }
-  return message;
 }
 
 // --- Settling ------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/base/mutant.h"
+#include "core/client/backoff.h"
 #include "core/client/block_verdict.h"
 #include "core/client/context.h"
 #include "core/client/shard.h"
@@ -22,6 +23,9 @@
 #include "core/wire/command.pb.h"
 
 namespace dogfs {
+
+// How often what has nowhere to go is tried again.
+inline constexpr BackoffOptions kStalledBackoff{.first = milliseconds(100), .most = seconds(1)};
 
 // The file that is being written, and the right to.
 struct WriteLease {
