@@ -1,5 +1,5 @@
-// What a block gets from the metadata: an id with a server for each shard, others for those that fail, and another id when
-// there are not enough.
+// What a block gets from the metadata: an id with a server for each shard, others for those that fail, and another id
+// when there are not enough.
 #include <algorithm>
 
 #include "core/base/check.h"
