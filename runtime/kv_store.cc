@@ -6,6 +6,8 @@
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "core/base/check.h"
@@ -194,6 +196,13 @@ Status RocksKvStore::scan_backward(std::string_view begin, std::string_view end,
 
 std::shared_ptr<const KvReader> RocksKvStore::snapshot() const {
   return std::make_shared<RocksSnapshot>(db_);
+}
+
+Result<DiskSpace> RocksKvStore::space() const {
+  std::error_code failure;
+  const std::filesystem::space_info info = std::filesystem::space(db_->GetName(), failure);
+  if (failure) return Error(ErrorCode::kIoError, db_->GetName() + ": " + failure.message());
+  return DiskSpace{.total_bytes = info.capacity, .free_bytes = info.available};
 }
 
 namespace {

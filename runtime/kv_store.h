@@ -59,6 +59,7 @@ class RocksKvStore final : public KvStore {
   Status scan_backward(std::string_view begin, std::string_view end, const Visitor& visit) const override;
   std::shared_ptr<const KvReader> snapshot() const override;
   Task<Status> write(WriteBatch batch, Durability durability) override;
+  Result<DiskSpace> space() const override;
 
  private:
   struct PendingWrite;

@@ -37,6 +37,8 @@ struct KvSpeed {
   Duration slow_sync_max = milliseconds(30);
 };
 
+inline constexpr uint64_t kRowsDiskBytes = uint64_t{1} << 40;
+
 class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk> {
  public:
   Result<std::optional<std::string>> get(std::string_view key) const override;
@@ -72,6 +74,9 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
   void end_trouble(const DiskTrouble& trouble) { trouble_ -= trouble; }
   const DiskTrouble& trouble() const { return trouble_; }
   DiskHarms& harms() { return harms_; }
+  // As the store tells it; nothing here takes room.
+  const DiskSpace& space() const { return space_; }
+  void set_space(DiskSpace space) { space_ = space; }
 
  private:
   class Snapshot;
@@ -111,6 +116,7 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
   bool fail_next_sync_ = false;
   DiskTrouble trouble_;
   DiskHarms harms_;
+  DiskSpace space_{.total_bytes = kRowsDiskBytes, .free_bytes = kRowsDiskBytes};
   std::string watched_prefix_;
   std::function<void()> watcher_;
   uint64_t watched_digest_ = 0;
@@ -132,6 +138,7 @@ class SimKvStore final : public KvStore {
   }
   std::shared_ptr<const KvReader> snapshot() const override { return disk_->snapshot(); }
   Task<Status> write(WriteBatch batch, Durability durability) override;
+  Result<DiskSpace> space() const override { return disk_->space(); }
 
  private:
   using Done = Completion<Status>;

@@ -55,6 +55,7 @@ class InstantStore final : public KvStore {
     disk_.mark_durable(disk_.sequence());
     co_return ok();
   }
+  Result<DiskSpace> space() const override { return disk_.space(); }
 
  private:
   KvDisk& disk_;

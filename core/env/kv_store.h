@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "core/base/result.h"
+#include "core/env/disk_space.h"
 #include "core/env/task.h"
 
 namespace dogfs {
@@ -95,6 +96,9 @@ class KvStore : public KvReader {
   // Applies `batch` behind all batches of earlier calls (the order of the calls, not of the awaits), and resumes when
   // it is visible and as durable as asked. One sync serves every write that is waiting (group commit).
   virtual Task<Status> write(WriteBatch batch, Durability durability) = 0;
+
+  // Of the disk that it stands on. May block, and is safe from any thread, as the reads are.
+  virtual Result<DiskSpace> space() const = 0;
 };
 
 // Asks `base` for each key once, for as long as nothing changes there: what a batch of commands reads again and again,

@@ -13,6 +13,7 @@
 
 #include "core/base/bytes.h"
 #include "core/base/result.h"
+#include "core/env/disk_space.h"
 #include "core/env/task.h"
 
 namespace dogfs {
@@ -34,12 +35,6 @@ class ShardFile {
   virtual Task<Result<Bytes>> read(uint64_t offset, size_t length) = 0;
 
   virtual Task<Result<uint64_t>> size() = 0;
-};
-
-struct DiskSpace {
-  uint64_t total_bytes = 0;
-  uint64_t free_bytes = 0;
-  bool read_only = false;  // as a file system is that has found itself damaged
 };
 
 class ShardStore {

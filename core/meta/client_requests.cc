@@ -95,14 +95,13 @@ Task<Reply> ClientRequests::mutate(Request request, MonoTime deadline) {
   const auto operation = command.mutation().operation_case();
   const bool placed = needs_placement(command.mutation());
   const std::optional<UsedLease> lease = used_lease(command.mutation());
-  if (placed) {
-    Status chosen = co_await place(command, deadline);
-    if (!chosen) {
-      // A retry of what took effect is not placed anew: its kept reply is the answer, whatever servers are left.
-      const Result<bool> answered = co_await is_answered(command, deadline);
-      if (!answered) co_return parts_.refuse(answered.error());
-      if (!answered.value()) co_return parts_.refuse(std::move(chosen).error());
-    }
+  Status ready = room_.admit(command.mutation());
+  if (ready && placed) ready = co_await place(command, deadline);
+  if (!ready) {
+    // A retry of what took effect needs neither room nor servers: its kept reply is the answer, whatever is left of them.
+    const Result<bool> answered = co_await is_answered(command, deadline);
+    if (!answered) co_return parts_.refuse(answered.error());
+    if (!answered.value()) co_return parts_.refuse(std::move(ready).error());
   }
   Reply reply = parts_.answer(co_await parts_.proposer.propose(std::move(command), deadline));
   if (reply.error.code != ErrorCode::kOk) co_return reply;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/meta/parts.h"
+#include "core/meta/room_watch.h"
 #include "core/wire/meta.pb.h"
 
 namespace dogfs {
@@ -14,7 +15,7 @@ inline constexpr size_t kMaxPrincipalBytes = 255;
 
 class ClientRequests {
  public:
-  explicit ClientRequests(MetaParts& parts) : parts_(parts) {}
+  ClientRequests(MetaParts& parts, const RoomWatch& room) : parts_(parts), room_(room) {}
 
   Task<Reply> open_session(Request request, MonoTime deadline);
   Task<Reply> mutate(Request request, MonoTime deadline);
@@ -42,6 +43,7 @@ class ClientRequests {
   Task<Status> learn(std::vector<ServerId> servers, MonoTime deadline);
 
   MetaParts& parts_;
+  const RoomWatch& room_;
 };
 
 }  // namespace dogfs

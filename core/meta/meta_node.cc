@@ -9,6 +9,7 @@
 #include "core/meta/parts.h"
 #include "core/meta/read_requests.h"
 #include "core/meta/repairs.h"
+#include "core/meta/room_watch.h"
 #include "core/meta/server_admin.h"
 #include "core/meta/server_requests.h"
 #include "core/meta/state_machine.h"
@@ -48,9 +49,10 @@ class MetaNode::Impl {
         host_(env, store, std::move(on_fatal)),
         replica_(host_.add(machine_, replica_options(options_))),
         parts_(env, store, options_, replica_, kGroup),
-        clients_(parts_),
+        room_(env, store),
+        clients_(parts_, room_),
         repairs_(parts_),
-        reads_(parts_, repairs_),
+        reads_(parts_, repairs_, room_),
         servers_(parts_, repairs_),
         membership_(parts_),
         admin_(parts_),
@@ -62,6 +64,7 @@ class MetaNode::Impl {
   Task<Status> start(RequestHandler& handler) {
     replica_.on_change([this](const ReplicaStatus& status) { observe(status); });
     DOGFS_CO_TRYV(co_await replica_.start());
+    room_.start();
     duties_.start();
     repairs_.start();
     balancer_.start();
@@ -78,10 +81,12 @@ class MetaNode::Impl {
     }
     env_.transport.stop_serving();
     stopping_ = true;
+    room_.request_stop();
     duties_.request_stop();
     repairs_.request_stop();
     balancer_.request_stop();
     co_await host_.stop();
+    co_await room_.join();
     co_await duties_.join();
     co_await repairs_.join();
     co_await balancer_.join();
@@ -181,6 +186,7 @@ class MetaNode::Impl {
   GroupHost host_;
   Replica& replica_;
   MetaParts parts_;
+  RoomWatch room_;
   ClientRequests clients_;
   Repairs repairs_;
   ReadRequests reads_;

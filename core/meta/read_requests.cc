@@ -150,6 +150,8 @@ Task<Reply> ReadRequests::cluster_status(Request request, MonoTime deadline) {
   reply.set_blocks_lost(counters.blocks_lost());
   reply.set_repairs(counters.reservations());
   reply.set_safe_mode(parts_.is_leader() && repairs_.in_safe_mode());
+  reply.set_metadata_free_bytes(room_.space() ? static_cast<int64_t>(room_.space()->free_bytes) : -1);
+  reply.set_metadata_room_low(room_.is_low());
   add_survey(reply);
   add_strange(stored.value().servers, reply);
   add_nodes(status, reply);

@@ -3,13 +3,15 @@
 
 #include "core/meta/parts.h"
 #include "core/meta/repairs.h"
+#include "core/meta/room_watch.h"
 #include "core/wire/meta.pb.h"
 
 namespace dogfs {
 
 class ReadRequests {
  public:
-  ReadRequests(MetaParts& parts, const Repairs& repairs) : parts_(parts), repairs_(repairs) {}
+  ReadRequests(MetaParts& parts, const Repairs& repairs, const RoomWatch& room)
+      : parts_(parts), repairs_(repairs), room_(room) {}
 
   Task<Reply> stat(Request request, MonoTime deadline);
   Task<Reply> list(Request request, MonoTime deadline);
@@ -31,6 +33,7 @@ class ReadRequests {
 
   MetaParts& parts_;
   const Repairs& repairs_;
+  const RoomWatch& room_;
 };
 
 }  // namespace dogfs

@@ -104,7 +104,7 @@ std::string describe_group(const wire::AdminReport& report) {
   return fmt::format("metadata     {} members, {}; term {}, committed to {}{}\n", group.members_size(), leader,
                      group.term(), group.commit_index(),
                      group.changing() ? "; a change of membership is under way" : "") +
-         describe_members(group);
+         describe_metadata_room(report.status()) + describe_members(group);
 }
 
 constexpr const char* kServerRow = "  {:>3}  {:<24} {:<12} {:<22} {:>10} {:>9} {:>8} {:>7} {:>7} {:>7} {:>8}  {}\n";

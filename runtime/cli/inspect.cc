@@ -98,6 +98,7 @@ void print_meta_nodes(const wire::ClusterStatusReply& status) {
     }
     print(fmt::format("  {:>3}  {:<24} {}\n", node.node(), node.address(), state));
   }
+  print(describe_metadata_room(status));
 }
 
 // The queue of repairs, most urgent first.
@@ -151,6 +152,12 @@ void print_json(const google::protobuf::Message& message) {
   options.preserve_proto_field_names = true;
   std::string text;
   if (google::protobuf::util::MessageToJsonString(message, &text, options).ok()) print(text + "\n");
+}
+
+std::string describe_metadata_room(const wire::ClusterStatusReply& status) {
+  if (!status.metadata_room_low()) return "";
+  return fmt::format("ALARM: node {} has {} left on its disk: as leader it refuses what takes more room\n",
+                     status.answered_by(), human_bytes(static_cast<uint64_t>(status.metadata_free_bytes())));
 }
 
 std::string describe_last_heartbeat(const wire::ChunkServerInfo& server) {

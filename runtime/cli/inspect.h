@@ -10,6 +10,7 @@
 
 #include "core/env/task.h"
 #include "core/wire/common.pb.h"
+#include "core/wire/meta.pb.h"
 #include "runtime/cli/session.h"
 
 namespace dogfs::cli {
@@ -31,6 +32,8 @@ Task<void> print_cluster_status(Session& session, InspectOptions options);
 void print_json(const google::protobuf::Message& message);
 std::string_view server_state_name(wire::ServerState state);
 std::string_view disk_state_name(wire::DiskInfo::State state);
+// An alarm, as a line; empty where there is room.
+std::string describe_metadata_room(const wire::ClusterStatusReply& status);
 // "alive, heard 0.3 s ago"
 std::string describe_last_heartbeat(const wire::ChunkServerInfo& server);
 

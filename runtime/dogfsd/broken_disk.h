@@ -39,6 +39,7 @@ class BrokenKvStore final : public KvStore {
   }
   std::shared_ptr<const KvReader> snapshot() const override { return std::make_shared<BrokenKvStore>(error_); }
   Task<Status> write(WriteBatch /*batch*/, Durability /*durability*/) override { co_return error_; }
+  Result<DiskSpace> space() const override { return error_; }
 
  private:
   Error error_;

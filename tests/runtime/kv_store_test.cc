@@ -33,6 +33,13 @@ class RocksKvWorld {
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Rocks, KvStoreConformance, RocksKvWorld);
 
+TEST(RocksKvStore, TellsHowMuchRoomItsDiskHas) {
+  RocksKvWorld world;
+  const DiskSpace space = world.store().space().value();
+  EXPECT_GT(space.total_bytes, 0U);
+  EXPECT_LE(space.free_bytes, space.total_bytes);
+}
+
 // Counts the syncs of write-ahead logs, and fails them on demand.
 struct LogFaults {
   std::atomic<int> syncs = 0;

@@ -129,6 +129,7 @@ class FaultyKvStore final : public KvStore {
     return store_.scan_backward(begin, end, visit);
   }
   std::shared_ptr<const KvReader> snapshot() const override { return store_.snapshot(); }
+  Result<DiskSpace> space() const override { return store_.space(); }
   Task<Status> write(WriteBatch batch, Durability durability) override {
     if (!co_await FaultyFile::may_proceed(clock_, faults_, "record")) co_return Error(ErrorCode::kIoError, "planted");
     co_return co_await store_.write(std::move(batch), durability);

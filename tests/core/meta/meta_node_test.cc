@@ -51,6 +51,36 @@ TEST(MetaNode, ARetriedRequestTakesEffectOnce) {
   EXPECT_EQ(second.body, first.body);
 }
 
+TEST(MetaNode, AsItsDiskFillsItRefusesWhatTakesRoomAndGoesOnWithTheRest) {
+  MetaCluster cluster(1);
+  cluster.open_session();
+  wire::Mutation mutation;
+  mutation.mutable_make_directory()->set_path("/a");
+  const wire::MutateRequest first = cluster.next(mutation);
+  ASSERT_EQ(cluster.ask(MessageType::kMutate, first).error.code, ErrorCode::kOk);
+  const auto have_free = [&](uint64_t mebibytes) {
+    cluster.metas_[0]->kv_disk()->set_space({.total_bytes = uint64_t{1} << 40, .free_bytes = mebibytes * kMiB});
+    cluster.world_.run_for(seconds(6));
+  };
+
+  have_free(1023);
+  EXPECT_EQ(cluster.mkdir("/b").error.code, ErrorCode::kNoSpace);
+  EXPECT_TRUE(cluster.status_of(0).metadata_room_low());
+  EXPECT_EQ(cluster.status_of(0).metadata_free_bytes(), int64_t{1023} * int64_t{kMiB});
+  EXPECT_EQ(cluster.ask(MessageType::kMutate, first).error.code, ErrorCode::kOk) << "it is answered what it was before";
+  wire::StatRequest stat;
+  stat.set_path("/a");
+  EXPECT_TRUE(cluster.ask_for<wire::StatReply>(MessageType::kStat, stat).status().directory());
+  const auto remove = [](wire::Mutation& change) { change.mutable_delete_()->set_path("/a"); };
+  EXPECT_EQ(cluster.change(remove).error.code, ErrorCode::kOk);
+
+  have_free(2047);
+  EXPECT_EQ(cluster.mkdir("/b").error.code, ErrorCode::kNoSpace);
+  have_free(2049);
+  EXPECT_EQ(cluster.mkdir("/b").error.code, ErrorCode::kOk);
+  EXPECT_FALSE(cluster.status_of(0).metadata_room_low());
+}
+
 TEST(MetaNode, FollowersNameTheLeader) {
   MetaCluster cluster(3);
   cluster.open_session();

@@ -21,6 +21,7 @@ class WatchedStore final : public KvStore {
       : store_(store), clock_(clock), delay_(delay), on_write_(std::move(on_write)) {}
 
   std::shared_ptr<const KvReader> snapshot() const override { return store_.snapshot(); }
+  Result<DiskSpace> space() const override { return store_.space(); }
   Task<Status> write(WriteBatch batch, Durability durability) override {
     on_write_(batch);
     if (delay_ > Duration()) co_await sleep_for(clock_, delay_);

@@ -159,6 +159,15 @@ TEST(AdminReport, WhatNobodyAsksForIsCountedAndWhatWasNeverIssuedIsAnAlarm) {
   EXPECT_THAT(describe_report(sum_up(status, {})), HasSubstr("5 files on the disks are not of this cluster\n"));
 }
 
+TEST(AdminReport, AMetadataNodeWithoutRoomIsAnAlarm) {
+  wire::ClusterStatusReply status;
+  status.set_answered_by(2);
+  status.set_metadata_free_bytes(100 << 20);
+  EXPECT_THAT(describe_report(sum_up(status, {})), Not(HasSubstr("ALARM")));
+  status.set_metadata_room_low(true);
+  EXPECT_THAT(describe_report(sum_up(status, {})), HasSubstr("ALARM: node 2 has 100.0 MiB left on its disk"));
+}
+
 TEST(AdminReport, TheTrashIsShown) {
   EXPECT_THAT(describe_report(report()), HasSubstr("9 deleted paths are kept; what is deleted stays for 1:00:00\n"));
   EXPECT_THAT(describe_report(sum_up({}, {})), HasSubstr("0 deleted paths are kept; off\n"));
