@@ -101,6 +101,10 @@ void Cluster::start(Node& node) {
   start_client(node);
 }
 
+void Cluster::retire(Node& node) {
+  if (retired_.insert(node.index()).second) node.count(Harm::kServerLost);
+}
+
 void Cluster::crash(Node& node, CrashKind kind) {
   programs_[node.index()] = {};
   node.crash(kind);
@@ -137,7 +141,8 @@ Task<void> Cluster::expect_started(Node& node, std::function<void(Error)> end, T
   const uint64_t errors_before = node.disk_errors();
   const Status started = co_await std::move(start);
   if (started.has_value() || started.error().code == ErrorCode::kShuttingDown) co_return;
-  if (started.error().code == ErrorCode::kIoError && node.disk_errors() > errors_before) {
+  const bool is_of_disk = started.error().code == ErrorCode::kIoError || started.error().code == ErrorCode::kNoSpace;
+  if (is_of_disk && node.disk_errors() > errors_before) {
     end(started.error());
   } else {
     verdict_.fail("start", node.name() + " does not start: " + started.error().to_string());

@@ -79,7 +79,7 @@ class Cluster {
   // Clients that are started from now on note in it what they ask of the metadata. It must outlive them.
   void record_history(History& history) { history_ = &history; }
   // The node is gone for good.
-  void retire(const Node& node) { retired_.insert(node.index()); }
+  void retire(Node& node);
   bool is_retired(const Node& node) const { return retired_.contains(node.index()); }
   // The operator is about to have this chunk server removed: when it hears of that it must end, and is gone for good.
   void expect_removal(const Node& node) { leaving_.insert(node.index()); }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/check.h"
@@ -32,10 +33,20 @@ std::string marks_text(const Coverage& coverage) {
   return text + (never.empty() ? "Every mark was passed.\n" : "Marks that were NEVER passed:\n" + never);
 }
 
+std::string harms_text(const Coverage& coverage) {
+  std::string text = "Harms that came to pass:\n";
+  for (size_t harm = 0; harm < kHarms; ++harm) {
+    const std::string name = harm_name(static_cast<Harm>(harm));
+    text += coverage.harms[harm] > 0 ? count_line(coverage.harms[harm], name) : "  NEVER: " + name + "\n";
+  }
+  return text;
+}
+
 }  // namespace
 
 void Coverage::add(const Coverage& other) {
   add_each(faults, other.faults);
+  add_each(harms, other.harms);
   if (marks.empty()) marks.resize(other.marks.size());
   add_each(marks, other.marks);
 }
@@ -69,7 +80,30 @@ std::string coverage_text(const Coverage& coverage, const std::vector<bool>& exp
   for (size_t kind = 0; kind < fault_kinds(); ++kind) {
     if (!expected[kind]) text += "  in none of these scenarios: " + fault_kind_name(kind) + "\n";
   }
-  return text + marks_text(coverage);
+  return text + harms_text(coverage) + marks_text(coverage);
+}
+
+const std::vector<UnreachableMark>& unreachable_marks() {
+  static const std::vector<UnreachableMark> marks = {};
+  return marks;
+}
+
+std::vector<std::string> coverage_gaps(const Coverage& coverage, const std::vector<UnreachableMark>& unreachable) {
+  std::vector<std::string> gaps;
+  for (size_t harm = 0; harm < kHarms; ++harm) {
+    if (coverage.harms[harm] == 0) gaps.push_back("never struck: " + harm_name(static_cast<Harm>(harm)));
+  }
+  const std::map<std::string, uint64_t> marks = mark_counts(coverage);
+  for (const auto& [text, passed] : marks) {
+    const bool excused = std::ranges::find(unreachable, text, &UnreachableMark::text) != unreachable.end();
+    if (passed == 0 && !excused) gaps.push_back("never passed: " + text);
+    if (passed > 0 && excused) gaps.push_back("passed, and said to be unreachable: " + text);
+  }
+  for (const UnreachableMark& mark : unreachable) {
+    if (!marks.empty() && !marks.contains(mark.text))
+      gaps.push_back("said to be unreachable, and no mark: " + mark.text);
+  }
+  return gaps;
 }
 
 }  // namespace dogfs::sim

@@ -12,7 +12,8 @@ DiskTrouble trouble_of(const proto::Fault& fault) {
       trouble.read_errors_per_million = fault.disk_read_errors().per_million();
       break;
     case proto::Fault::kDiskWriteErrors:
-      trouble.write_errors_per_million = fault.disk_write_errors().per_million();
+      (fault.disk_write_errors().rows() ? trouble.row_write_errors_per_million : trouble.write_errors_per_million) =
+          fault.disk_write_errors().per_million();
       break;
     case proto::Fault::kMisdirectedReads:
       trouble.misdirected_reads_per_million = fault.misdirected_reads().per_million();
@@ -21,7 +22,7 @@ DiskTrouble trouble_of(const proto::Fault& fault) {
       trouble.misdirected_writes_per_million = fault.misdirected_writes().per_million();
       break;
     case proto::Fault::kDiskFull:
-      trouble.full = 1;
+      (fault.disk_full().rows() ? trouble.rows_full : trouble.full) = 1;
       break;
     case proto::Fault::kDiskReadOnly:
       trouble.read_only = 1;
@@ -38,24 +39,24 @@ DiskTrouble trouble_of(const proto::Fault& fault) {
 
 }  // namespace
 
-std::optional<DiskHarm> disk_harm_of(const proto::Fault& fault) {
+std::optional<Harm> disk_harm_of(const proto::Fault& fault) {
   switch (fault.kind_case()) {
     case proto::Fault::kDiskReadErrors:
-      return DiskHarm::kReadError;
+      return Harm::kReadError;
     case proto::Fault::kDiskWriteErrors:
-      return DiskHarm::kWriteError;
+      return fault.disk_write_errors().rows() ? Harm::kRowWriteError : Harm::kWriteError;
     case proto::Fault::kMisdirectedReads:
-      return DiskHarm::kMisdirectedRead;
+      return Harm::kMisdirectedRead;
     case proto::Fault::kMisdirectedWrites:
-      return DiskHarm::kMisdirectedWrite;
+      return Harm::kMisdirectedWrite;
     case proto::Fault::kDiskFull:
-      return DiskHarm::kFull;
+      return fault.disk_full().rows() ? Harm::kRowsFull : Harm::kFull;
     case proto::Fault::kDiskReadOnly:
-      return DiskHarm::kReadOnly;
+      return Harm::kReadOnly;
     case proto::Fault::kSlowDisk:
-      return DiskHarm::kDelay;
+      return Harm::kDelay;
     case proto::Fault::kSyncFailure:
-      return DiskHarm::kFailedSync;
+      return Harm::kFailedSync;
     default:
       return std::nullopt;
   }
@@ -66,11 +67,11 @@ void DiskStrike::begin(const proto::Fault& fault, const std::vector<Node*>& node
   trouble_ = trouble_of(fault);
   nodes_ = nodes;
   for (Node* node : nodes) {
-    if (harm_ == DiskHarm::kFailedSync) {
+    if (harm_ == Harm::kFailedSync) {
       arm_sync_failure(*node, draws);
       continue;
     }
-    if (harm_ == DiskHarm::kReadOnly) {
+    if (harm_ == Harm::kReadOnly) {
       take_last_disk(*node);
       continue;
     }
@@ -108,7 +109,7 @@ void DiskStrike::end() {
   struck_ = harms() > harms_before_;
   for (const auto& disk : shard_disks_) disk->end_trouble(trouble_);
   for (const auto& disk : kv_disks_) disk->end_trouble(trouble_);
-  if (harm_ != DiskHarm::kFailedSync) return;
+  if (harm_ != Harm::kFailedSync) return;
   for (const auto& disk : shard_disks_) disk->set_sync_failure(false);
   for (const auto& disk : kv_disks_) disk->set_sync_failure(false);
 }

@@ -12,7 +12,7 @@
 namespace dogfs::sim {
 
 // What is counted where the fault strikes; nullopt for a fault that is not one of these.
-std::optional<DiskHarm> disk_harm_of(const proto::Fault& fault);
+std::optional<Harm> disk_harm_of(const proto::Fault& fault);
 
 // The trouble of some nodes' disks, from begin() until end().
 class DiskStrike {
@@ -27,7 +27,7 @@ class DiskStrike {
   void arm_sync_failure(Node& node, RandomStream& draws);
   uint64_t harms() const;
 
-  DiskHarm harm_{};
+  Harm harm_{};
   DiskTrouble trouble_;
   std::vector<Node*> nodes_;
   // As they were at the beginning: a node may make more of them meanwhile.

@@ -1,8 +1,6 @@
 // How a simulated disk ails (sim/shard_store.h, sim/kv_store.h).
 #pragma once
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -18,8 +16,12 @@ struct DiskTrouble {
   // Of a million, so many go to another place of the disk, as if nothing were wrong.
   uint32_t misdirected_reads_per_million = 0;
   uint32_t misdirected_writes_per_million = 0;
+  // Of a million writes of rows (sim/kv_store.h), so many fail.
+  uint32_t row_write_errors_per_million = 0;
   // More than none: no file can grow.
   uint32_t full = 0;
+  // More than none: no rows can be written.
+  uint32_t rows_full = 0;
   // More than none: nothing can be written at all.
   uint32_t read_only = 0;
   // Each operation takes so much longer.
@@ -28,29 +30,6 @@ struct DiskTrouble {
 
   DiskTrouble& operator+=(const DiskTrouble& more);
   DiskTrouble& operator-=(const DiskTrouble& less);
-};
-
-// What has come of it: how many operations each trouble has struck.
-enum class DiskHarm : uint8_t {
-  kReadError,
-  kWriteError,
-  kMisdirectedRead,
-  kMisdirectedWrite,
-  kFull,
-  kDelay,
-  kFailedSync,
-  kReadOnly,
-  kLatentError,
-};
-inline constexpr size_t kDiskHarms = 9;
-
-class DiskHarms {
- public:
-  void count(DiskHarm harm) { ++counts_[static_cast<size_t>(harm)]; }
-  uint64_t of(DiskHarm harm) const { return counts_[static_cast<size_t>(harm)]; }
-
- private:
-  std::array<uint64_t, kDiskHarms> counts_{};
 };
 
 // Keeps the damage to data within bounds.

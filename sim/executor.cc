@@ -120,6 +120,7 @@ bool Simulator::may_run(Event& event, VirtualTime time) {
   NodeLife& node = nodes_[event.owner.node];
   if (!must_wait(node, time)) return true;
   const NodeIndex owner = event.owner.node;
+  harms_.count(node.pauses > 0 ? Harm::kPaused : Harm::kSlowed);
   node.line.push_back(std::move(event));
   give_turn(owner);
   return false;

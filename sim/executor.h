@@ -32,6 +32,7 @@
 #include <vector>
 
 #include "core/env/task.h"
+#include "sim/harms.h"
 #include "sim/random.h"
 #include "sim/virtual_time.h"
 
@@ -134,6 +135,8 @@ class Simulator final : public boost::asio::execution_context {
   void add_event_cost(NodeIndex node, Duration cost);
   // Whether what arrives at the node from outside must be an event of the node, so as to wait in its line.
   bool is_held_up(NodeIndex node) const;
+  // How many events were held up.
+  const Harms& harms() const { return harms_; }
 
   // Runs `job` at `time` (now, if that is past) unless the incarnation has ended by then.
   void post(Incarnation owner, VirtualTime time, std::unique_ptr<Job> job);
@@ -220,6 +223,7 @@ class Simulator final : public boost::asio::execution_context {
   std::deque<std::unique_ptr<Parked>> grave_parked_;
   std::deque<std::shared_ptr<void>> grave_programs_;
   bool in_event_ = false;
+  Harms harms_;
 };
 
 // The executor of one incarnation: what it is given runs at the present virtual time, in a drawn order.

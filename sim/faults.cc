@@ -36,9 +36,10 @@ std::string describe_fault(const proto::Fault& fault) {
       return when + fmt::format("{} {}{}", fault.crash().power() ? "power cut of" : "kill", fault.crash().nodes(),
                                 fault.crash().forever() ? " for ever" : "");
     case proto::Fault::kNetwork:
-      return when + fmt::format("network: {} lost, {} doubled, {} overtaken in a million, up to {} us",
+      return when + fmt::format("network: {} lost, {} doubled, {} overtaken, {} damaged in a million, up to {} us",
                                 fault.network().loss_per_million(), fault.network().duplicate_per_million(),
-                                fault.network().reorder_per_million(), fault.network().delay_max_us());
+                                fault.network().reorder_per_million(), fault.network().corrupt_per_million(),
+                                fault.network().delay_max_us());
     case proto::Fault::kDiskReadErrors:
       return when + fmt::format("{} reads in a million fail on {}", fault.disk_read_errors().per_million(),
                                 fault.disk_read_errors().nodes());
@@ -48,8 +49,8 @@ std::string describe_fault(const proto::Fault& fault) {
       return when + fmt::format("sectors of {} shards cannot be read on {}", fault.latent_errors().shards(),
                                 fault.latent_errors().nodes());
     case proto::Fault::kDiskWriteErrors:
-      return when + fmt::format("{} writes in a million fail on {}", fault.disk_write_errors().per_million(),
-                                fault.disk_write_errors().nodes());
+      return when + fmt::format("{} writes{} in a million fail on {}", fault.disk_write_errors().per_million(),
+                                fault.disk_write_errors().rows() ? " of rows" : "", fault.disk_write_errors().nodes());
     case proto::Fault::kMisdirectedWrites:
       return when + fmt::format("{} writes in a million go astray on {}", fault.misdirected_writes().per_million(),
                                 fault.misdirected_writes().nodes());
@@ -57,7 +58,7 @@ std::string describe_fault(const proto::Fault& fault) {
       return when + fmt::format("{} reads in a million go astray on {}", fault.misdirected_reads().per_million(),
                                 fault.misdirected_reads().nodes());
     case proto::Fault::kDiskFull:
-      return when + "full disk of " + fault.disk_full().nodes();
+      return when + (fault.disk_full().rows() ? "no room for rows of " : "full disk of ") + fault.disk_full().nodes();
     case proto::Fault::kDiskReadOnly:
       return when + "read-only disk of " + fault.disk_read_only().nodes();
     case proto::Fault::kDiskEmptied:
@@ -106,6 +107,8 @@ LinkQuality link_quality(const proto::Network& network) {
   quality.loss_per_million = network.loss_per_million();
   quality.duplicate_per_million = network.duplicate_per_million();
   quality.reorder_per_million = network.reorder_per_million();
+  quality.corrupt_per_million = network.corrupt_per_million();
+  if (network.queued_messages() > 0) quality.queued_messages = network.queued_messages();
   if (network.reorder_max_ms() > 0) quality.reorder_max = milliseconds(network.reorder_max_ms());
   return quality;
 }

@@ -204,12 +204,13 @@ void KvDisk::wipe() {
 
 bool KvDisk::take_sync_failure() {
   if (!std::exchange(fail_next_sync_, false)) return false;
-  harms_.count(DiskHarm::kFailedSync);
+  harms_.count(Harm::kFailedSync);
   return true;
 }
 
 void KvDisk::crash(RandomStream& draws) {
   const uint64_t kept = draws.below(unsynced_.size() + 1);
+  harms_.count(Harm::kRowsLost, unsynced_.size() - kept);
   // Undoing is a batch of its own, so that a snapshot that somebody still holds stays what it was.
   ++sequence_;
   while (unsynced_.size() > kept) {
@@ -235,12 +236,16 @@ Task<Status> SimKvStore::write(WriteBatch batch, Durability durability) {
 
 void SimKvStore::become_visible(const WriteBatch& batch, Durability durability, const std::shared_ptr<Done>& done) {
   if (failed_) {
-    done->set_and_resume(executor_.simulator(), Error(ErrorCode::kIoError, "an earlier sync failed"));
+    done->set_and_resume(executor_.simulator(), Error(ErrorCode::kIoError, "an earlier write or sync failed"));
     return;
   }
   if (disk_->trouble().read_only > 0) {
-    disk_->harms().count(DiskHarm::kReadOnly);
+    disk_->harms().count(Harm::kReadOnly);
     done->set_and_resume(executor_.simulator(), Error(ErrorCode::kIoError, "read-only"));
+    return;
+  }
+  if (Status struck = strike_write(); !struck.has_value()) {
+    done->set_and_resume(executor_.simulator(), std::move(struck));
     return;
   }
   disk_->apply(batch);
@@ -250,6 +255,22 @@ void SimKvStore::become_visible(const WriteBatch& batch, Durability durability, 
   }
   waiting_for_sync_.push_back(done);
   start_sync();
+}
+
+// A store that could not write once takes no more writes: it does not know what of the batch is in its log.
+Status SimKvStore::strike_write() {
+  const DiskTrouble& trouble = disk_->trouble();
+  if (trouble.rows_full > 0) {
+    failed_ = true;
+    disk_->harms().count(Harm::kRowsFull);
+    return Error(ErrorCode::kNoSpace, "no room for rows");
+  }
+  if (trouble.row_write_errors_per_million > 0 && trouble_draws_.chance(trouble.row_write_errors_per_million)) {
+    failed_ = true;
+    disk_->harms().count(Harm::kRowWriteError);
+    return Error(ErrorCode::kIoError, "write failed");
+  }
+  return ok();
 }
 
 void SimKvStore::start_sync() {
@@ -273,7 +294,7 @@ void SimKvStore::start_sync() {
 Duration SimKvStore::trouble_delay() {
   const DiskTrouble& trouble = disk_->trouble();
   if (trouble.delay_max == Duration::zero()) return Duration::zero();
-  disk_->harms().count(DiskHarm::kDelay);
+  disk_->harms().count(Harm::kDelay);
   return trouble_draws_.between(trouble.delay_min, trouble.delay_max);
 }
 

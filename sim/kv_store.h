@@ -6,7 +6,7 @@
 // snapshot costs nothing to make and a write without one costs no more than a std::map.
 //
 // SimKvStore is one node's use of it: writes become visible in the order of the calls, one sync at a time serves all
-// that wait.
+// that wait. After a write or sync that failed all later writes fail, as those of the real one do.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,7 @@
 #include "sim/completion.h"
 #include "sim/disk_trouble.h"
 #include "sim/executor.h"
+#include "sim/harms.h"
 
 namespace dogfs::sim {
 
@@ -69,11 +70,11 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
   bool take_sync_failure();
   // Another, empty disk is in its place; who watched goes on. Precondition: no program uses it.
   void wipe();
-  // Of a trouble, only the delay counts here, which makes syncs slow, and whether it can be written.
+  // Of a trouble, what counts here is the delay, which makes syncs slow, and whether rows can be written.
   void begin_trouble(const DiskTrouble& trouble) { trouble_ += trouble; }
   void end_trouble(const DiskTrouble& trouble) { trouble_ -= trouble; }
   const DiskTrouble& trouble() const { return trouble_; }
-  DiskHarms& harms() { return harms_; }
+  Harms& harms() { return harms_; }
   // As the store tells it; nothing here takes room.
   const DiskSpace& space() const { return space_; }
   void set_space(DiskSpace space) { space_ = space; }
@@ -115,7 +116,7 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
   std::set<std::string, std::less<>> stale_;
   bool fail_next_sync_ = false;
   DiskTrouble trouble_;
-  DiskHarms harms_;
+  Harms harms_;
   DiskSpace space_{.total_bytes = kRowsDiskBytes, .free_bytes = kRowsDiskBytes};
   std::string watched_prefix_;
   std::function<void()> watcher_;
@@ -144,6 +145,7 @@ class SimKvStore final : public KvStore {
   using Done = Completion<Status>;
 
   void become_visible(const WriteBatch& batch, Durability durability, const std::shared_ptr<Done>& done);
+  Status strike_write();
   void start_sync();
   Duration trouble_delay();
   void finish_sync(uint64_t covered, const std::vector<std::shared_ptr<Done>>& served);

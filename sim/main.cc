@@ -284,6 +284,14 @@ Status write_report(const Flags& flags, const SwarmResult& result, const std::ve
   return write_file(flags.report, text);
 }
 
+// Whether there are none.
+bool print_gaps(const Coverage& coverage, const std::vector<bool>& expected) {
+  std::vector<std::string> gaps = coverage_gaps(coverage, unreachable_marks());
+  for (const std::string& kind : kinds_that_never_struck(coverage, expected)) gaps.push_back("never struck: " + kind);
+  for (const std::string& gap : gaps) std::printf("NOT COVERED: %s\n", gap.c_str());
+  return gaps.empty();
+}
+
 int run_many(const Flags& flags) {
   const Result<std::vector<NamedScenario>> scenarios = load_all(flags.directory, flags.scenarios);
   if (!scenarios.has_value()) return complain(scenarios.error().detail);
@@ -301,7 +309,8 @@ int run_many(const Flags& flags) {
   }
   if (!flags.coverage) return result.failures.empty() ? 0 : 1;
   std::printf("%s", coverage_text(result.coverage, expected).c_str());
-  return result.failures.empty() && kinds_that_never_struck(result.coverage, expected).empty() ? 0 : 1;
+  const bool covered = print_gaps(result.coverage, expected);
+  return result.failures.empty() && covered ? 0 : 1;
 }
 
 // Hunts each planted bug, or those that were named, each in its own scenario or in those that were named.
@@ -387,7 +396,7 @@ int main(int argc, char** argv) {
   swarm->add_option("--mutant", flags.mutant, "Plant this bug (builds of the preset mutants)");
 
   swarm->add_flag("--coverage", flags.coverage,
-                  "Print which faults struck and which coverage marks were passed; exit with 1 if a kind never struck");
+                  "Print what struck and which coverage marks were passed; exit with 1 if a harm or a mark never was");
   swarm->add_option("--report", flags.report, "Write what it came to, as JSON (sim/swarm_report.proto)");
   swarm->add_option("--run-seconds", flags.run_seconds, "A run that takes longer has failed. None: no limit");
   swarm->add_option("--most-failures", flags.most_failures, "End after so many")->capture_default_str();

@@ -10,7 +10,6 @@
 namespace dogfs::sim {
 namespace {
 
-constexpr uint32_t kMaxQueuedMessages = 4096;
 constexpr uint64_t kMaxQueuedBytes = 64ULL << 20;
 
 // How long a caller goes on waiting, at most, before its side notices that a connection is gone.
@@ -35,6 +34,12 @@ std::string_view kind_name(MessageKind kind) {
 }
 
 }  // namespace
+
+Envelope Envelope::header() const {
+  Envelope header{kind, type, from, to, request_id, {}, {}, connection, sequence};
+  header.corrupt = corrupt;
+  return header;
+}
 
 void Network::add_node(NodeIndex node, const Address& address) {
   DOGFS_CHECK(!by_address_.contains(address), "two nodes of one name");
@@ -73,24 +78,30 @@ RandomStream& Network::draws_of(Link& way, const Envelope& envelope) {
 
 Network::Arrival Network::arrival(Link& way, RandomStream& draws, size_t bytes) {
   Duration delay = draws.between(quality_.delay_min, quality_.delay_max);
-  if (draws.chance(quality_.slow_per_million)) delay += draws.between(Duration::zero(), quality_.slow_max);
+  const bool slow = draws.chance(quality_.slow_per_million);
+  if (slow) delay += draws.between(Duration::zero(), quality_.slow_max);
   delay += Duration(static_cast<int64_t>(bytes * 1'000'000'000 / quality_.bytes_per_second));
   if (draws.chance(quality_.reorder_per_million)) {
-    return {simulator_.now() + delay + draws.between(Duration::zero(), quality_.reorder_max), true};
+    return {simulator_.now() + delay + draws.between(Duration::zero(), quality_.reorder_max), true, slow};
   }
   way.last_arrival = std::max(way.last_arrival + Duration(1), simulator_.now() + delay);
-  return {way.last_arrival, false};
+  return {way.last_arrival, false, slow};
 }
 
 bool Network::send(Envelope envelope) {
   Link& way = link(envelope.from, envelope.to);
   RandomStream& draws = draws_of(way, envelope);
-  if (way.queued >= kMaxQueuedMessages || way.queued_bytes + envelope.size() > kMaxQueuedBytes) {
+  if (way.queued >= quality_.queued_messages || way.queued_bytes + envelope.size() > kMaxQueuedBytes) {
+    harms_.count(Harm::kMessageRefused);
     describe(envelope, "queue full");
     record_end(record_sent(envelope, false), Fate::kDropped);
     return false;
   }
-  if (draws.chance(quality_.loss_per_million)) {
+  const bool is_answer = envelope.kind != MessageKind::kRequest && envelope.kind != MessageKind::kOneWay;
+  if (!is_answer) envelope.connection = way.connection;
+  const bool broken = is_broken(envelope);
+  if (draws.chance(quality_.loss_per_million) || broken) {
+    if (!broken) harms_.count(Harm::kMessageLost);
     record_end(record_sent(envelope, false), Fate::kLost);
     drop(envelope, "lost", draws);
     return true;
@@ -104,7 +115,11 @@ bool Network::send(Envelope envelope) {
 
 void Network::depart(Link& way, RandomStream& draws, Envelope envelope, bool duplicate) {
   envelope.recorded = record_sent(envelope, duplicate);
+  envelope.sequence = ++way.last_sent;
+  if (quality_.corrupt_per_million > 0 && draws.chance(quality_.corrupt_per_million)) flip_bit(envelope, draws);
+  if (duplicate) harms_.count(Harm::kMessageDuplicated);
   const Arrival end = arrival(way, draws, envelope.size());
+  envelope.slow = end.slow;
   schedule(end, std::move(envelope));
 }
 
@@ -137,8 +152,14 @@ void Network::deliver(Envelope envelope, bool late) {
   --way.queued;
   way.queued_bytes -= envelope.size();
   if (way.blocks > 0) {
+    harms_.count(Harm::kMessageCut);
     record_end(envelope.recorded, Fate::kCut);
     drop(envelope, "blocked", draws_of(way, envelope));
+    return;
+  }
+  if (is_broken(envelope)) {
+    record_end(envelope.recorded, Fate::kLost);
+    drop(envelope, "its connection was lost", draws_of(way, envelope));
     return;
   }
   const NodeIndex to = envelope.to;
@@ -151,12 +172,47 @@ void Network::hand_over(Envelope envelope, bool late) {
                   static_cast<uint64_t>(envelope.kind) ^ (envelope.size() << 40));
   describe(envelope, "arrives");
   Endpoint* endpoint = endpoints_[envelope.to];
-  const bool is_request = envelope.kind == MessageKind::kRequest;
-  const Envelope header{envelope.kind, envelope.type, envelope.from, envelope.to, envelope.request_id, {}, {}};
+  count_arrival(envelope);
+  const Envelope header = envelope.header();
   const EventId recorded = envelope.recorded;
-  const bool taken = endpoint != nullptr && endpoint->arrive(std::move(envelope));
-  record_end(recorded, !taken ? Fate::kRefused : late ? Fate::kLate : Fate::kDelivered);
-  if (!taken && is_request) answer(header, MessageKind::kRefused);
+  const Taken taken = endpoint == nullptr ? Taken::kRefused : endpoint->arrive(std::move(envelope));
+  if (taken == Taken::kUnreadable) {
+    DOGFS_CHECK(header.corrupt, "what was not damaged on the wire decodes");
+    record_end(recorded, Fate::kLost);
+    break_connection(header.from, header.to);
+    drop(header, "does not decode", draws_of(link(header.from, header.to), header));
+    return;
+  }
+  record_end(recorded, taken == Taken::kRefused ? Fate::kRefused : late ? Fate::kLate : Fate::kDelivered);
+  if (taken == Taken::kRefused && header.kind == MessageKind::kRequest) answer(header, MessageKind::kRefused);
+}
+
+void Network::count_arrival(const Envelope& envelope) {
+  Link& way = link(envelope.from, envelope.to);
+  if (envelope.slow) harms_.count(Harm::kMessageSlow);
+  if (envelope.sequence < way.newest_taken) harms_.count(Harm::kMessageReordered);
+  way.newest_taken = std::max(way.newest_taken, envelope.sequence);
+}
+
+// Of its frame or of its payload: where it has both, as likely in either.
+void Network::flip_bit(Envelope& envelope, RandomStream& draws) {
+  if (envelope.frame.empty()) return;  // a notice of this world
+  const bool in_payload = draws.chance(500'000) && !envelope.payload.empty();
+  std::string bytes = in_payload ? std::string(envelope.payload.flatten().view()) : std::move(envelope.frame);
+  const uint64_t at = draws.below(bytes.size());
+  bytes[at] = static_cast<char>(bytes[at] ^ static_cast<char>(1U << draws.below(8)));
+  envelope.corrupt = true;
+  harms_.count(in_payload ? Harm::kPayloadCorrupted : Harm::kFrameCorrupted);
+  if (in_payload) {
+    envelope.payload = BytesChain(Bytes::copy_of(bytes));
+  } else {
+    envelope.frame = std::move(bytes);
+  }
+}
+
+void Network::break_connection(NodeIndex one, NodeIndex other) {
+  ++link(one, other).connection;
+  link(other, one).connection = link(one, other).connection;
 }
 
 // A message that never arrives. Some callers wait in vain, others learn that their connection broke, and where the
@@ -178,13 +234,14 @@ void Network::drop(const Envelope& envelope, std::string_view why, RandomStream&
                                    {},
                                    {}}] {
                   when_it_may(caller, [this, caller, notice] {
-                    if (endpoints_[caller] != nullptr) endpoints_[caller]->arrive(notice);
+                    if (endpoints_[caller] == nullptr) return;
+                    static_cast<void>(endpoints_[caller]->arrive(notice));
                   });
                 });
 }
 
 void Network::answer(const Envelope& request, MessageKind kind) {
-  send(Envelope{kind, request.type, request.to, request.from, request.request_id, {}, {}});
+  send(Envelope{kind, request.type, request.to, request.from, request.request_id, {}, {}, request.connection});
 }
 
 void Network::describe(const Envelope& envelope, std::string_view fate) {

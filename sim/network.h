@@ -1,10 +1,12 @@
 // The simulated network: what becomes of each message between two nodes.
 //
-// Every ordered pair of nodes is a link with a quality (delay, loss, duplication, reordering) and a count of the
-// faults that block it; blocking one direction only is a one-way partition. Draws are keyed by link and kind of
+// Every ordered pair of nodes is a link with a quality (delay, loss, duplication, reordering, bits that flip) and a count
+// of the faults that block it; blocking one direction only is a one-way partition. Draws are keyed by link and kind of
 // message. A link keeps the order of its messages unless reordering strikes one, as a TCP connection does. Requests to
 // a node that is down are refused, as its operating system would; what a dying node had accepted is reset or, as when
-// the power goes, just never answered.
+// the power goes, just never answered. A frame that does not decode ends the connection between its two nodes: what is
+// under way on it, and what would be answered over it, is lost. Its payload has checksums of its own, which are the
+// receiver's business.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +16,7 @@
 
 #include "core/env/transport.h"
 #include "sim/executor.h"
+#include "sim/harms.h"
 #include "sim/trace.h"
 
 namespace dogfs::sim {
@@ -31,6 +34,10 @@ struct LinkQuality {
   // Messages that may be overtaken by others for up to `reorder_max`.
   uint32_t reorder_per_million = 0;
   Duration reorder_max = milliseconds(50);
+  // Under way on one link; what comes on top is refused.
+  uint32_t queued_messages = 4096;
+  // Messages of which one bit flips.
+  uint32_t corrupt_per_million = 0;
 };
 
 enum class MessageKind : uint8_t {
@@ -53,17 +60,29 @@ struct Envelope {
   uint64_t request_id = 0;
   std::string frame;
   BytesChain payload;
+  uint64_t connection = 0;  // the how manieth of its two nodes: of a reply, that of its request
+  uint64_t sequence = 0;    // among the messages of its link
+  bool slow = false;
+  bool corrupt = false;
   uint32_t recorded = 0;  // its EventId in the recording, if there is one
 
   size_t size() const { return frame.size() + payload.size(); }
+  // What it takes to answer it.
+  Envelope header() const;
+};
+
+enum class Taken : uint8_t {
+  kYes,
+  kRefused,     // nobody listens
+  kUnreadable,  // its frame does not decode
 };
 
 // Who takes what arrives at a node.
 class Endpoint {
  public:
   virtual ~Endpoint() = default;
-  // False for a request that is refused. Called from an event.
-  virtual bool arrive(Envelope envelope) = 0;
+  // Called from an event.
+  virtual Taken arrive(Envelope envelope) = 0;
 };
 
 class Network {
@@ -95,6 +114,8 @@ class Network {
   // Tells the caller of `request`, without a frame, what became of it. Precondition: `kind` is kRefused or kReset.
   void answer(const Envelope& request, MessageKind kind);
   uint64_t messages() const { return messages_; }
+  Harms& harms() { return harms_; }
+  const Harms& harms() const { return harms_; }
 
  private:
   uint32_t record_sent(const Envelope& envelope, bool duplicate);
@@ -104,6 +125,9 @@ class Network {
     uint32_t blocks = 0;
     uint32_t queued = 0;
     uint64_t queued_bytes = 0;
+    uint64_t connection = 0;    // the same in both directions
+    uint64_t last_sent = 0;     // the sequence number
+    uint64_t newest_taken = 0;  // the highest sequence number that was handed over
     VirtualTime last_arrival{};
     std::map<uint32_t, RandomStream> draws;  // by kind and type of message
   };
@@ -113,6 +137,7 @@ class Network {
   struct Arrival {
     VirtualTime when{};
     bool late = false;  // others may overtake it
+    bool slow = false;
   };
   Arrival arrival(Link& way, RandomStream& draws, size_t bytes);
   // Sends `envelope` on its way, doubled or not.
@@ -120,6 +145,12 @@ class Network {
   void schedule(Arrival arrival, Envelope envelope);
   void deliver(Envelope envelope, bool late);
   void hand_over(Envelope envelope, bool late);
+  void count_arrival(const Envelope& envelope);
+  void flip_bit(Envelope& envelope, RandomStream& draws);
+  void break_connection(NodeIndex one, NodeIndex other);
+  bool is_broken(const Envelope& envelope) {
+    return envelope.connection != link(envelope.from, envelope.to).connection;
+  }
   // Runs `arrive`, which hands something to the node, in the node's own line if it has one.
   template <class F>
   void when_it_may(NodeIndex node, F arrive);
@@ -136,6 +167,7 @@ class Network {
   std::vector<std::vector<Link>> links_;  // [from][to]
   uint64_t last_request_id_ = 0;
   uint64_t messages_ = 0;
+  Harms harms_;
 };
 
 }  // namespace dogfs::sim

@@ -292,6 +292,7 @@ RunResult Run::result() {
   }
   result.faults = injector_.struck();
   result.faults_by_kind = injector_.struck_by_kind();
+  result.harms = world_.harms().counts();
   result.committed_entries = raft_oracle_.committed().value();
   result.states_compared = state_oracle_.compared();
   result.shards_checked = shard_oracle_.shards_checked();

@@ -44,6 +44,7 @@ struct RunResult {
   uint64_t bytes_read = 0;
   uint64_t faults = 0;
   std::vector<uint64_t> faults_by_kind;
+  std::vector<uint64_t> harms;  // in the order of Harm
   uint64_t committed_entries = 0;
   uint64_t states_compared = 0;
   uint64_t shards_checked = 0;

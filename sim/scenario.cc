@@ -129,6 +129,7 @@ Status validate(const proto::Scenario& scenario) {
   if (scenario.meta_disk().sync_min_us() > scenario.meta_disk().sync_max_us()) return invalid("meta_disk");
   if (scenario.meta_disk().snapshot_part_bytes() > kSnapshotChunkBytes) return invalid("meta_disk: snapshots");
   if (scenario.network().delay_min_us() > scenario.network().delay_max_us()) return invalid("network: delays");
+  if (scenario.network().corrupt_per_million() > 0) return invalid("network: corrupt_per_million is for faults");
   const proto::Policy& policy = scenario.policy();
   const proto::Work& work = scenario.work();
   if (uint64_t{work.appends_per_hundred()} + work.truncations_per_hundred() + work.conversions_per_hundred() > 100 ||

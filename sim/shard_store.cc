@@ -19,12 +19,16 @@ std::string_view part_of(std::string_view content, uint64_t offset, uint64_t len
   return offset >= content.size() ? std::string_view() : content.substr(offset, length);
 }
 
-// Writes some sectors of `data`, any of them.
-void overwrite_sectors(FileBytes& content, uint64_t offset, const BytesChain& data, RandomStream& draws) {
+// Writes some sectors of `data`, any of them. How many bytes.
+uint64_t overwrite_sectors(FileBytes& content, uint64_t offset, const BytesChain& data, RandomStream& draws) {
+  uint64_t written = 0;
   for (uint64_t at = 0; at < data.size(); at += kSectorBytes) {
     const uint64_t bytes = std::min<uint64_t>(kSectorBytes, data.size() - at);
-    if (draws.chance(500'000)) content.overwrite(offset + at, data.slice(at, bytes));
+    if (!draws.chance(500'000)) continue;
+    content.overwrite(offset + at, data.slice(at, bytes));
+    written += bytes;
   }
+  return written;
 }
 
 // How many whole sectors of `bytes` were written before the end, in bytes.
@@ -89,11 +93,12 @@ DiskSpace ShardDisk::space() const {
 
 bool ShardDisk::is_read_only() {
   if (trouble_.read_only == 0) return false;
-  harms_.count(DiskHarm::kReadOnly);
+  harms_.count(Harm::kReadOnly);
   return true;
 }
 
 void ShardDisk::wipe() {
+  harms_.count(Harm::kDiskEmptied);
   seen_.clear();
   durable_.clear();
   durable_name_changes_ += name_changes_.size();
@@ -112,7 +117,7 @@ Status ShardDisk::complete_write(ShardFileContent& file, uint64_t id) {
     return Error(ErrorCode::kIoError, "read-only");
   }
   if (!fits(file, write->offset + write->data.size())) {
-    if (trouble_.full > 0) harms_.count(DiskHarm::kFull);
+    if (trouble_.full > 0) harms_.count(Harm::kFull);
     file.unsynced.erase(write);
     return Error(ErrorCode::kNoSpace);
   }
@@ -136,7 +141,7 @@ bool ShardDisk::fits(const ShardFileContent& file, uint64_t end) const {
 }
 
 Status ShardDisk::fail_write(ShardFileContent& file, uint64_t id, RandomStream& draws) {
-  harms_.count(DiskHarm::kWriteError);
+  harms_.count(Harm::kWriteError);
   const auto write = find_write(file, id);
   const uint64_t written = draw_prefix(write->data.size(), draws);
   if (written == 0 || !fits(file, write->offset + written)) {
@@ -157,7 +162,7 @@ Status ShardDisk::misdirect_write(ShardFileContent& file, uint64_t id, RandomStr
   if (guard_ == nullptr || !fits(file, end) || !guard_->may_damage(file.name)) return complete_write(file, id);
   const Content victim = some_file(draws);
   const uint64_t place = victim == nullptr ? 0 : draw_prefix(victim->durable.size(), draws);
-  harms_.count(DiskHarm::kMisdirectedWrite);
+  harms_.count(Harm::kMisdirectedWrite);
   guard_->damaged(file.name);
   const BytesChain astray = std::exchange(write->data, BytesChain());
   if (file.seen.size() < end) file.seen.resize(end);
@@ -173,7 +178,7 @@ Status ShardDisk::misdirect_write(ShardFileContent& file, uint64_t id, RandomStr
 
 Bytes ShardDisk::misread(ShardFileContent& file, size_t length, RandomStream& draws) {
   file.certain_reads = kReadsAfterOneAstray;
-  harms_.count(DiskHarm::kMisdirectedRead);
+  harms_.count(Harm::kMisdirectedRead);
   const Content other = some_file(draws);
   const FileBytes& from = other == nullptr ? file.seen : other->seen;
   std::string bytes(part_of(from.view(), draw_prefix(from.size(), draws), length));
@@ -190,7 +195,7 @@ ShardDisk::Content ShardDisk::some_file(RandomStream& draws) const {
 
 bool ShardDisk::take_sync_failure() {
   if (!std::exchange(fail_next_sync_, false)) return false;
-  harms_.count(DiskHarm::kFailedSync);
+  harms_.count(Harm::kFailedSync);
   return true;
 }
 
@@ -256,6 +261,7 @@ void ShardDisk::crash_names(RandomStream& draws) {
   for (NameChange& change : name_changes_) by_name[change.name].push_back(std::move(change));
   for (const auto& [name, changes] : by_name) {
     const size_t kept = draws.below(changes.size() + 1);
+    harms_.count(Harm::kNameLost, changes.size() - kept);
     for (size_t i = 0; i < kept; ++i) apply_name_change(durable_, changes[i]);
   }
   durable_name_changes_ += name_changes_.size();
@@ -263,12 +269,33 @@ void ShardDisk::crash_names(RandomStream& draws) {
   seen_ = durable_;
 }
 
+// Of an unsynced write at a power cut: nothing, the first sectors, any sectors, or all. How many bytes.
+uint64_t ShardDisk::write_some(FileBytes& content, const ShardFileContent::Write& write, RandomStream& draws) {
+  const uint64_t bytes = write.data.size();
+  switch (draws.below(4)) {
+    case 1: {
+      const uint64_t written = draw_prefix(bytes, draws);
+      content.overwrite(write.offset, write.data, written);
+      return written;
+    }
+    case 2:
+      return overwrite_sectors(content, write.offset, write.data, draws);
+    case 3:
+      content.overwrite(write.offset, write.data);
+      return bytes;
+    default:
+      return 0;
+  }
+}
+
 void ShardDisk::lose_power(ShardFileContent& file, RandomStream& draws) {
+  bool lost = false;
   for (const ShardFileContent::Write& write : file.unsynced) {
-    const uint64_t fate = draws.below(4);
-    if (fate == 1) file.durable.overwrite(write.offset, write.data, draw_prefix(write.data.size(), draws));
-    if (fate == 2) overwrite_sectors(file.durable, write.offset, write.data, draws);
-    if (fate == 3) file.durable.overwrite(write.offset, write.data);
+    const uint64_t written = write_some(file.durable, write, draws);
+    if (written == 0) harms_.count(Harm::kUnsyncedLost);
+    if (written > 0 && written < write.data.size()) harms_.count(Harm::kTornWrite);
+    if (written > 0 && lost) harms_.count(Harm::kUnsyncedReordered);
+    lost = lost || written < write.data.size();
   }
   file.unsynced.clear();
   file.seen = file.durable;
@@ -280,7 +307,11 @@ void ShardDisk::stop_writes(ShardFileContent& file, RandomStream& draws) {
     if (write.completed) continue;
     const uint64_t fate = draws.below(3);
     if (fate == 0) write.data = BytesChain();
-    if (fate == 1) write.data = write.data.slice(0, draw_prefix(write.data.size(), draws));
+    if (fate == 1) {
+      const uint64_t written = draw_prefix(write.data.size(), draws);
+      if (written > 0 && written < write.data.size()) harms_.count(Harm::kTornWrite);
+      write.data = write.data.slice(0, written);
+    }
     if (!write.data.empty()) file.seen.overwrite(write.offset, write.data);
     write.completed = true;
   }
@@ -305,6 +336,7 @@ void ShardDisk::rot(const std::string& name, RandomStream& draws) {
   const auto bit = static_cast<uint8_t>(1U << draws.below(8));
   file.durable.flip(at, bit);
   if (at < file.seen.size()) file.seen.flip(at, bit);
+  harms_.count(Harm::kBitRot);
 }
 
 void ShardDisk::lose_sectors(const std::string& name, RandomStream& draws) {
@@ -346,7 +378,7 @@ class SimShardStore::File final : public ShardFile {
     return timing_->after<Result<Bytes>>(
         timing_->operation(length), [timing = timing_, content = content_, offset, length, fails]() -> Result<Bytes> {
           if (!fails) return timing->finish_read(*content, offset, length);
-          timing->disk->harms().count(DiskHarm::kReadError);
+          timing->disk->harms().count(Harm::kReadError);
           return Error(ErrorCode::kIoError, "read failed");
         });
   }
@@ -369,7 +401,7 @@ Duration SimShardStore::Timing::operation(uint64_t bytes) {
 Duration SimShardStore::Timing::delay() {
   const DiskTrouble& trouble = disk->trouble();
   if (trouble.delay_max == Duration::zero()) return Duration::zero();
-  disk->harms().count(DiskHarm::kDelay);
+  disk->harms().count(Harm::kDelay);
   return trouble_draws.between(trouble.delay_min, trouble.delay_max);
 }
 
@@ -391,7 +423,7 @@ Status SimShardStore::Timing::finish_sync(ShardFileContent& file, const std::vec
 Result<Bytes> SimShardStore::Timing::finish_read(ShardFileContent& file, uint64_t offset, size_t length) {
   const auto is_hit = [&](const auto& lost) { return lost.begin < offset + length && offset < lost.end; };
   if (std::ranges::any_of(file.unreadable, is_hit)) {
-    disk->harms().count(DiskHarm::kLatentError);
+    disk->harms().count(Harm::kLatentError);
     return Error(ErrorCode::kIoError, "these sectors cannot be read");
   }
   if (strikes(disk->trouble().misdirected_reads_per_million) && file.certain_reads == 0) {

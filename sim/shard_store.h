@@ -19,6 +19,7 @@
 #include "sim/disk_trouble.h"
 #include "sim/executor.h"
 #include "sim/file_bytes.h"
+#include "sim/harms.h"
 
 namespace dogfs::sim {
 
@@ -104,7 +105,7 @@ class ShardDisk {
   // Whether the next sync of a file is to fail.
   void set_sync_failure(bool fail) { fail_next_sync_ = fail; }
   bool take_sync_failure();
-  DiskHarms& harms() { return harms_; }
+  Harms& harms() { return harms_; }
   // Asked before a write is misdirected; without one no write is. `guard` must outlive the disk.
   void set_guard(DamageGuard* guard) { guard_ = guard; }
   // Calls `removing` with the name of each file before a program removes it.
@@ -125,8 +126,9 @@ class ShardDisk {
   using Writes = std::vector<ShardFileContent::Write>;
 
   static Writes::iterator find_write(ShardFileContent& file, uint64_t id);
-  static void lose_power(ShardFileContent& file, RandomStream& draws);
-  static void stop_writes(ShardFileContent& file, RandomStream& draws);
+  static uint64_t write_some(FileBytes& content, const ShardFileContent::Write& write, RandomStream& draws);
+  void lose_power(ShardFileContent& file, RandomStream& draws);
+  void stop_writes(ShardFileContent& file, RandomStream& draws);
   bool fits(const ShardFileContent& file, uint64_t end) const;
   // Counts the write that it strikes.
   bool is_read_only();
@@ -138,7 +140,7 @@ class ShardDisk {
   uint64_t next_write_ = 0;
   DiskTrouble trouble_;
   bool fail_next_sync_ = false;
-  DiskHarms harms_;
+  Harms harms_;
   DamageGuard* guard_ = nullptr;
   std::function<void(const std::string&)> on_remove_;
   Names seen_;

@@ -24,6 +24,7 @@ namespace {
 struct Report {
   static constexpr size_t kMaxText = 1000;
   static constexpr size_t kMaxKinds = 40;
+  static constexpr size_t kMaxHarms = 60;
   static constexpr size_t kMaxMarks = 600;
   uint64_t job = 0;
   bool done = false;
@@ -34,6 +35,7 @@ struct Report {
   uint64_t failed_operations = 0;
   uint64_t faults = 0;
   std::array<uint32_t, kMaxKinds> faults_by_kind{};
+  std::array<uint32_t, kMaxHarms> harms{};
   std::array<uint32_t, kMaxMarks> marks{};  // passed in this run
   std::array<char, kMaxText> text{};
 };
@@ -92,6 +94,7 @@ Report run_job(const Jobs& jobs, uint64_t job) {
   report.failed_operations = result.failed_operations;
   report.faults = result.faults;
   pack(result.faults_by_kind, report.faults_by_kind);
+  pack(result.harms, report.harms);
   pack(take_mark_hits(), report.marks);
   const std::string text = result.failure.value_or("");
   std::memcpy(report.text.data(), text.data(), std::min(text.size(), Report::kMaxText - 1));
@@ -219,6 +222,7 @@ class Swarm {
     result_.failed_operations += report.failed_operations;
     result_.faults += report.faults;
     result_.coverage.add({.faults = unpack(report.faults_by_kind, fault_kinds()),
+                          .harms = unpack(report.harms, kHarms),
                           .marks = unpack(report.marks, coverage_marks().size())});
     if (report.failed) fail(report.job, report.text.data());
   }

@@ -31,6 +31,11 @@ void add_coverage(const Coverage& coverage, const std::vector<bool>& expected, p
     out.set_struck(coverage.faults[kind]);
     out.set_expected(expected[kind]);
   }
+  for (size_t harm = 0; harm < kHarms; ++harm) {
+    proto::SwarmReport::Harm& out = *report.add_harms();
+    out.set_name(harm_name(static_cast<Harm>(harm)));
+    out.set_struck(coverage.harms[harm]);
+  }
   report.set_has_marks(kCoverageMarksCompiledIn);
   for (const auto& [text, passed] : mark_counts(coverage)) {
     proto::SwarmReport::Mark& out = *report.add_marks();

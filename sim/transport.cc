@@ -14,13 +14,23 @@ struct ReceivedFrame {
   std::string_view message;
 };
 
-// Splits what was encoded on the other side. Nothing in the simulator may produce a frame that does not decode.
-ReceivedFrame split(const Envelope& envelope) {
+// Splits what was encoded on the other side, and may have changed on its way.
+Result<ReceivedFrame> split(const Envelope& envelope) {
   DOGFS_CHECK(envelope.frame.size() >= kFrameHeaderBytes);
   const auto bytes = std::as_bytes(std::span(envelope.frame));
-  const Result<FrameHeader> header = decode_frame_header(bytes.first<kFrameHeaderBytes>());
-  DOGFS_CHECK(header.has_value());
-  return {header.value(), std::string_view(envelope.frame).substr(kFrameHeaderBytes)};
+  DOGFS_TRY(const FrameHeader header, decode_frame_header(bytes.first<kFrameHeaderBytes>()));
+  return ReceivedFrame{header, std::string_view(envelope.frame).substr(kFrameHeaderBytes)};
+}
+
+Result<DecodedRequest> decode_request(const Envelope& envelope) {
+  DOGFS_TRY(const ReceivedFrame frame, split(envelope));
+  return dogfs::decode_request(frame.header, frame.message, envelope.payload);
+}
+
+// What the reply says, which may be an error, or kProtocolError if it cannot be read.
+Result<Reply> decode_reply(const Envelope& envelope) {
+  DOGFS_TRY(const ReceivedFrame frame, split(envelope));
+  return dogfs::decode_reply(frame.header, frame.message, envelope.payload);
 }
 
 }  // namespace
@@ -64,7 +74,7 @@ void SimTransport::send(Address to, Request message) {
                          std::move(message.payload)});
 }
 
-bool SimTransport::arrive(Envelope envelope) {
+Taken SimTransport::arrive(Envelope envelope) {
   switch (envelope.kind) {
     case MessageKind::kRequest:
     case MessageKind::kOneWay:
@@ -73,26 +83,24 @@ bool SimTransport::arrive(Envelope envelope) {
     case MessageKind::kRefused:
     case MessageKind::kReset:
     case MessageKind::kUnsent:
-      arrive_reply(envelope);
-      return true;
+      return arrive_reply(envelope);
   }
-  return false;
+  return Taken::kRefused;
 }
 
-bool SimTransport::arrive_request(const Envelope& envelope) {
-  if (handler_ == nullptr) return false;
-  const ReceivedFrame frame = split(envelope);
-  Result<DecodedRequest> decoded = decode_request(frame.header, frame.message, envelope.payload);
-  DOGFS_CHECK(decoded.has_value());
+Taken SimTransport::arrive_request(const Envelope& envelope) {
+  if (handler_ == nullptr) return Taken::kRefused;
+  Result<DecodedRequest> decoded = decode_request(envelope);
+  if (!decoded.has_value()) return Taken::kUnreadable;
   if (envelope.kind == MessageKind::kOneWay) {
     handler_->receive(std::move(decoded.value().request));
-    return true;
+    return Taken::kYes;
   }
-  Envelope header{envelope.kind, envelope.type, envelope.from, envelope.to, envelope.request_id, {}, {}};
+  Envelope header = envelope.header();
   handling_.emplace(header.request_id, header);
   const MonoTime deadline = clock_.now() + decoded.value().timeout;
   spawn(Executor(executor_), answer(std::move(header), std::move(decoded.value().request), deadline));
-  return true;
+  return Taken::kYes;
 }
 
 Task<void> SimTransport::answer(Envelope header, Request request, MonoTime deadline) {
@@ -107,12 +115,20 @@ Task<void> SimTransport::answer(Envelope header, Request request, MonoTime deadl
   Result<EncodedFrame> frame = encode_reply(reply, header.type, header.request_id);
   DOGFS_CHECK(frame.has_value());
   network_.send(Envelope{MessageKind::kReply, header.type, header.to, header.from, header.request_id,
-                         std::move(frame.value().prefix), std::move(reply.payload)});
+                         std::move(frame.value().prefix), std::move(reply.payload), header.connection});
 }
 
-void SimTransport::arrive_reply(const Envelope& envelope) {
+Taken SimTransport::arrive_reply(const Envelope& envelope) {
+  std::optional<Result<Reply>> reply;
+  if (envelope.kind == MessageKind::kReply) {
+    reply = decode_reply(envelope);
+    if (!reply->has_value() && reply->error().code == ErrorCode::kProtocolError) return Taken::kUnreadable;
+  }
   const auto call = calls_.find(envelope.request_id);
-  if (call == calls_.end()) return;  // its caller has given up
+  if (call == calls_.end()) {  // its caller has given up
+    if (reply) network_.harms().count(Harm::kReplyTooLate);
+    return Taken::kYes;
+  }
   // The caller erases its entry when it goes on.
   const std::shared_ptr<Done> done = call->second.done;
   Simulator& simulator = executor_.simulator();
@@ -121,11 +137,12 @@ void SimTransport::arrive_reply(const Envelope& envelope) {
   } else if (envelope.kind == MessageKind::kUnsent) {
     done->set_and_resume(simulator, Error(ErrorCode::kUnavailable, "the request was not sent"));
   } else if (envelope.kind == MessageKind::kReset) {
+    network_.harms().count(Harm::kConnectionReset);
     done->set_and_resume(simulator, Error(ErrorCode::kConnectionLost));
   } else {
-    const ReceivedFrame frame = split(envelope);
-    done->set_and_resume(simulator, decode_reply(frame.header, frame.message, envelope.payload));
+    done->set_and_resume(simulator, *std::move(reply));
   }
+  return Taken::kYes;
 }
 
 std::vector<PendingCall> SimTransport::pending_calls() const {

@@ -30,7 +30,7 @@ class SimTransport final : public Transport, public Endpoint {
   void serve(RequestHandler& handler) override { handler_ = &handler; }
   void stop_serving() override { handler_ = nullptr; }
 
-  bool arrive(Envelope envelope) override;
+  Taken arrive(Envelope envelope) override;
 
   // The oldest first.
   std::vector<PendingCall> pending_calls() const;
@@ -48,8 +48,8 @@ class SimTransport final : public Transport, public Endpoint {
   // Starts a call; the error of one that was certainly not sent.
   Result<uint64_t> start_call(const Address& to, const Request& request, Duration timeout,
                               const std::shared_ptr<Done>& done);
-  bool arrive_request(const Envelope& envelope);
-  void arrive_reply(const Envelope& envelope);
+  Taken arrive_request(const Envelope& envelope);
+  Taken arrive_reply(const Envelope& envelope);
   Task<void> answer(Envelope header, Request request, MonoTime deadline);
   NodeIndex self() const { return executor_.incarnation().node; }
 

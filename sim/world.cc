@@ -62,6 +62,11 @@ void Node::record(LifeChange change) const {
 
 void Node::crash(CrashKind kind) {
   if (!up()) return;
+  count(kind == CrashKind::kPower ? Harm::kPowerLost : Harm::kProcessKilled);
+  die(kind);
+}
+
+void Node::die(CrashKind kind) {
   world_.trace().line(name_, kind == CrashKind::kPower ? "loses power" : "is killed");
   record(kind == CrashKind::kPower ? LifeChange::kLosesPower : LifeChange::kKilled);
   program_->transport.reset_callers(crash_draws_);
@@ -75,7 +80,8 @@ std::function<void(Error)> Node::on_fatal() {
   return [this, life = executor().incarnation()](Error error) {
     if (!world_.simulator().alive(life)) return;
     world_.trace().line(name_, "ends: " + error.to_string());
-    crash(CrashKind::kProcess);
+    count(Harm::kProcessEnded);
+    die(CrashKind::kProcess);
     fatal_ = std::move(error);
   };
 }
@@ -133,15 +139,19 @@ const std::shared_ptr<ShardDisk>& Node::shard_disk(const std::string& name) {
 }
 
 void Node::set_clock_error(ClockError error) {
+  if (up() && error.rate_ppm != 0 && error.rate_ppm != clock_error_.rate_ppm) count(Harm::kClockDrift);
+  if (up() && error.wall != clock_error_.wall) count(Harm::kWallJump);
   clock_error_ = error;
   if (up()) program_->clock.set_error(error);
 }
 
 void Node::jump_clock(Duration forward) {
-  if (up()) program_->clock.jump(forward);
+  if (!up() || forward == Duration::zero()) return;
+  count(Harm::kClockJump);
+  program_->clock.jump(forward);
 }
 
-uint64_t Node::harms(DiskHarm harm) const {
+uint64_t Node::harms(Harm harm) const {
   uint64_t sum = 0;
   for (const auto& [name, disk] : kv_disks_) sum += disk->harms().of(harm);
   for (const auto& [name, disk] : shard_disks_) sum += disk->harms().of(harm);
@@ -149,7 +159,22 @@ uint64_t Node::harms(DiskHarm harm) const {
 }
 
 uint64_t Node::disk_errors() const {
-  return harms(DiskHarm::kReadError) + harms(DiskHarm::kWriteError) + harms(DiskHarm::kFailedSync);
+  return harms(Harm::kReadError) + harms(Harm::kWriteError) + harms(Harm::kFailedSync) + harms(Harm::kRowWriteError) +
+         harms(Harm::kRowsFull);
+}
+
+Harms Node::all_harms() const {
+  Harms sum = harms_;
+  for (const auto& [name, disk] : kv_disks_) sum.add(disk->harms());
+  for (const auto& [name, disk] : shard_disks_) sum.add(disk->harms());
+  return sum;
+}
+
+Harms World::harms() const {
+  Harms sum = network_.harms();
+  sum.add(simulator_.harms());
+  for (const std::unique_ptr<Node>& node : nodes_) sum.add(node->all_harms());
+  return sum;
 }
 
 World::World(WorldOptions options)

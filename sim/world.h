@@ -100,12 +100,16 @@ class Node {
   const std::map<std::string, std::shared_ptr<ShardDisk>>& shard_disks() const { return shard_disks_; }
   const std::map<std::string, std::shared_ptr<KvDisk>>& kv_disks() const { return kv_disks_; }
   // How many operations of all its disks were struck.
-  uint64_t harms(DiskHarm harm) const;
+  uint64_t harms(Harm harm) const;
   uint64_t disk_errors() const;
+  // What has struck the node and its disks.
+  Harms all_harms() const;
+  void count(Harm harm) { harms_.count(harm); }
 
  private:
   struct Program;
 
+  void die(CrashKind kind);
   void keep(std::shared_ptr<void> part);
   void record(LifeChange change) const;
 
@@ -121,6 +125,7 @@ class Node {
   std::shared_ptr<Program> program_;
   std::optional<Error> fatal_;
   ClockError clock_error_;
+  Harms harms_;
 };
 
 class World {
@@ -137,6 +142,8 @@ class World {
   Trace& trace() { return trace_; }
   const std::vector<std::unique_ptr<Node>>& nodes() const { return nodes_; }
   VirtualTime now() const { return simulator_.now(); }
+  // All that has struck so far.
+  Harms harms() const;
 
   // Starts `task` as a part of `node`'s present life.
   void spawn(Node& node, Task<void> task);

@@ -174,5 +174,24 @@ TEST(SimKvStore, AfterAFailedSyncEveryWriteFails) {
   EXPECT_EQ(code_of(*world.run(node, put(node.kv(), "c", Durability::kBuffered), seconds(1))), ErrorCode::kIoError);
 }
 
+// The same for a write that fails and one that finds no room, once the trouble is over, too; the next process writes.
+TEST(SimKvStore, AfterAFailedWriteOrAFullDiskEveryWriteFails) {
+  const std::pair<DiskTrouble, ErrorCode> troubles[] = {
+      {{.row_write_errors_per_million = 1'000'000}, ErrorCode::kIoError}, {{.rows_full = 1}, ErrorCode::kNoSpace}};
+  for (const auto& [trouble, code] : troubles) {
+    World world;
+    Node& node = world.add_node("a");
+    node.kv_disk()->begin_trouble(trouble);
+    EXPECT_EQ(code_of(*world.run(node, put(node.kv(), "a", Durability::kSynced), seconds(1))), code);
+    node.kv_disk()->end_trouble(trouble);
+    EXPECT_EQ(code_of(*world.run(node, put(node.kv(), "b", Durability::kBuffered), seconds(1))), ErrorCode::kIoError);
+    EXPECT_TRUE(rows_of(node.kv()).empty());
+    EXPECT_EQ(node.disk_errors(), 1U);
+    node.crash(CrashKind::kProcess);
+    node.boot();
+    EXPECT_TRUE(world.run(node, put(node.kv(), "c", Durability::kSynced), seconds(1))->has_value());
+  }
+}
+
 }  // namespace
 }  // namespace dogfs::sim

@@ -182,7 +182,55 @@ TEST_F(SimShardStoreTest, TroublesAddUpAndEnd) {
   EXPECT_EQ(run(node_->shards().space()).value().free_bytes, 0U);
   disk.end_trouble({.full = 1});
   EXPECT_EQ(code_of(run(file->write(0, bytes("hello")))), ErrorCode::kOk);
-  EXPECT_EQ(node_->harms(DiskHarm::kFull), 2U);
+  EXPECT_EQ(node_->harms(Harm::kFull), 2U);
+}
+
+// What a power cut left of a file says what it did to it.
+TEST_F(SimShardStoreTest, WhatAPowerCutDoesIsCounted) {
+  const std::string whole(2048, 'x');
+  uint64_t lost = 0;
+  uint64_t torn = 0;
+  uint64_t names = 0;
+  Harms counted;
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    start(seed);
+    const File file = create("f");
+    ASSERT_TRUE(run(node_->shards().sync_directory()).has_value());
+    ASSERT_TRUE(run(file->write(0, bytes(whole))).has_value());
+    create("g");
+    power_cycle();
+    const std::string left = content("f");
+    const bool nothing = left.find('x') == std::string::npos;
+    lost += nothing ? 1 : 0;
+    torn += !nothing && left != whole ? 1 : 0;
+    names += content("g") == "(none)" ? 1 : 0;
+    counted.add(node_->all_harms());
+  }
+  EXPECT_EQ(counted.of(Harm::kUnsyncedLost), lost);
+  EXPECT_EQ(counted.of(Harm::kTornWrite), torn);
+  EXPECT_EQ(counted.of(Harm::kNameLost), names);
+  EXPECT_EQ(counted.of(Harm::kPowerLost), 40U);
+  EXPECT_EQ(counted.of(Harm::kUnsyncedReordered), 0U) << "of a single write";
+  for (const uint64_t count : {lost, torn, names}) EXPECT_GT(count, 0U);
+}
+
+TEST_F(SimShardStoreTest, AWriteThatOutlivesAnEarlierOneIsCounted) {
+  uint64_t reordered = 0;
+  Harms counted;
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    start(seed);
+    const File file = create("f");
+    ASSERT_TRUE(run(node_->shards().sync_directory()).has_value());
+    ASSERT_TRUE(run(file->write(0, bytes(std::string(512, 'a')))).has_value());
+    ASSERT_TRUE(run(file->write(512, bytes(std::string(512, 'b')))).has_value());
+    power_cycle();
+    const std::string left = content("f");
+    const bool later = left.find('b') != std::string::npos;
+    reordered += later && left.find('a') == std::string::npos ? 1 : 0;
+    counted.add(node_->all_harms());
+  }
+  EXPECT_EQ(counted.of(Harm::kUnsyncedReordered), reordered);
+  EXPECT_GT(reordered, 0U);
 }
 
 class OneFile final : public DamageGuard {

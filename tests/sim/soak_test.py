@@ -146,6 +146,9 @@ class Soak(unittest.TestCase):
         self.assertRegex(said, r"(?m)^(CPU|wall) time +0:\d\d:\d\d")
         self.assertRegex(said, rf"(?m)^ +{state['faults']['crash']}  crash$")
         self.assertIn("in none of these scenarios: bit_rot", said)
+        self.assertEqual(state["harms"]["power lost"], state["faults"]["crash"])
+        self.assertRegex(said, rf"(?m)^ +{state['harms']['power lost']:,}  power lost$")
+        self.assertIn("NEVER: misdirected write", said)
         self.assertRegex(said, rf"(?m)^election +{state['totals']['runs']} +0$")
         self.assertEqual(state["has_marks"], HAS_MUTANTS)
         if not HAS_MUTANTS:

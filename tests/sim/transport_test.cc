@@ -63,6 +63,8 @@ class SimTransportTest : public ::testing::Test {
     world_->run_for(seconds(1));
   }
 
+  uint64_t harms(Harm harm) const { return world_->harms().of(harm); }
+
   std::unique_ptr<World> world_;
   Node* client_ = nullptr;
   Node* server_ = nullptr;
@@ -163,6 +165,89 @@ TEST_F(SimTransportTest, ATooLongQueueDropsMessages) {
   start(1);
   send(5000);
   EXPECT_EQ(echo_->received.size(), 4096U);
+  EXPECT_EQ(harms(Harm::kMessageRefused), 904U);
+}
+
+TEST_F(SimTransportTest, WhatBecomesOfMessagesIsCounted) {
+  start(1, {.loss_per_million = 200'000});
+  send(200);
+  EXPECT_EQ(harms(Harm::kMessageLost), 200 - echo_->received.size());
+  start(1, {.duplicate_per_million = 200'000});
+  send(200);
+  EXPECT_EQ(harms(Harm::kMessageDuplicated), echo_->received.size() - 200);
+  EXPECT_EQ(harms(Harm::kMessageReordered), 0U);
+  start(1, {.reorder_per_million = 200'000});
+  send(200);
+  uint64_t overtaken = 0;
+  int newest = -1;
+  for (const std::string& body : echo_->received) {
+    overtaken += std::stoi(body) < newest ? 1 : 0;
+    newest = std::max(newest, std::stoi(body));
+  }
+  EXPECT_EQ(harms(Harm::kMessageReordered), overtaken);
+  world_->network().block(client_->index(), server_->index());
+  send(7);
+  EXPECT_EQ(harms(Harm::kMessageCut), 7U);
+}
+
+TEST_F(SimTransportTest, AReplyThatNobodyWaitsForIsCounted) {
+  start(1);
+  echo_->pause = milliseconds(100);
+  EXPECT_EQ(code_of(call("server", milliseconds(50))), ErrorCode::kTimeout);
+  EXPECT_EQ(harms(Harm::kReplyTooLate), 0U);
+  world_->run_for(seconds(1));
+  EXPECT_EQ(harms(Harm::kReplyTooLate), 1U);
+}
+
+// Who gets a frame with a wrong bit ends the connection. A payload is handed over as it came.
+TEST_F(SimTransportTest, ABitThatFlipsInAFrameIsSeenAndEndsTheConnection) {
+  std::map<ErrorCode, int> seen;
+  int damaged = 0;
+  uint64_t frames = 0;
+  uint64_t payloads = 0;
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    start(seed, {.corrupt_per_million = 300'000});
+    const Result<Reply> reply = call("server", seconds(2));
+    ++seen[code_of(reply)];
+    if (reply.has_value()) {
+      EXPECT_EQ(reply.value().body, "echo hi by alice");
+      damaged += reply.value().payload.flatten().view() != "payload" ? 1 : 0;
+    }
+    frames += harms(Harm::kFrameCorrupted);
+    payloads += harms(Harm::kPayloadCorrupted);
+    EXPECT_EQ(harms(Harm::kMessageLost), 0U);
+    EXPECT_EQ(reply.has_value(), harms(Harm::kFrameCorrupted) == 0) << "seed " << seed;
+  }
+  for (const ErrorCode code :
+       {ErrorCode::kOk, ErrorCode::kUnavailable, ErrorCode::kConnectionLost, ErrorCode::kTimeout}) {
+    EXPECT_GT(seen[code], 0) << error_name(code);
+  }
+  EXPECT_GT(damaged, 0);
+  EXPECT_LE(static_cast<uint64_t>(damaged), payloads);
+  EXPECT_GT(frames, 30U);
+}
+
+// It takes with it what is under way in both directions, and what would be answered over it.
+TEST_F(SimTransportTest, WhatWasAskedOverALostConnectionIsNotAnswered) {
+  std::map<ErrorCode, int> seen;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    start(seed);
+    echo_->pause = milliseconds(100);
+    Request one_way;
+    one_way.type = MessageType::kStat;
+    world_->simulator().at(world_->simulator().world(), VirtualTime(milliseconds(50)), [this, one_way] {
+      world_->network().set_quality({.corrupt_per_million = 1'000'000});
+      client_->env().transport.send({"server"}, one_way);
+      world_->network().set_quality({});
+    });
+    ++seen[code_of(call("server", seconds(2)))];
+    EXPECT_EQ(echo_->requests, 1);
+    EXPECT_TRUE(echo_->received.empty());
+    EXPECT_EQ(call("server", seconds(2)).has_value(), true) << "the next connection is a good one";
+  }
+  EXPECT_GT(seen[ErrorCode::kConnectionLost], 0);
+  EXPECT_GT(seen[ErrorCode::kTimeout], 0);
+  EXPECT_EQ(seen.size(), 2U);
 }
 
 }  // namespace

@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
-FORMAT = 1
+FORMAT = 2
 FILE = "state.json"
 FAILURES = "failures"
 # Later failures of a scenario are counted, but neither kept nor shrunk: one bug that is found all the time must not
@@ -49,6 +49,7 @@ class State:
     scenarios: dict[str, list[int]] = dataclasses.field(default_factory=dict)  # [runs, failed]
     faults: dict[str, int] = dataclasses.field(default_factory=dict)
     expected_faults: list[str] = dataclasses.field(default_factory=list)
+    harms: dict[str, int] = dataclasses.field(default_factory=dict)
     has_marks: bool = False
     marks: dict[str, int] = dataclasses.field(default_factory=dict)
     failures: list[Failure] = dataclasses.field(default_factory=list)
@@ -59,6 +60,7 @@ class State:
         self.next_seed = next_seed
         self.totals = add(self.totals, {name: report[name] for name in TOTALS})
         self.faults = add(self.faults, {fault["kind"]: fault["struck"] for fault in report["faults"]})
+        self.harms = add(self.harms, {harm["name"]: harm["struck"] for harm in report["harms"]})
         self.marks = add(self.marks, {mark["text"]: mark["passed"] for mark in report["marks"]})
         self.has_marks = report["has_marks"]
         expected = {fault["kind"] for fault in report["faults"] if fault["expected"]}

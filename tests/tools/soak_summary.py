@@ -35,6 +35,11 @@ def faults(state: State) -> list[str]:
     return lines + [f"  in none of these scenarios: {name}" for name in never if name not in state.expected_faults]
 
 
+def harms(state: State) -> list[str]:
+    never = sorted(name for name, count in state.harms.items() if count == 0)
+    return counts("Harms that came to pass:", state.harms) + [f"  NEVER: {name}" for name in never]
+
+
 def marks(state: State) -> list[str]:
     if not state.has_marks:
         return ["No coverage marks: they are not compiled into this build (the presets debug and mutants have them)."]
@@ -63,5 +68,5 @@ def summary(state: State, directory: Path) -> str:
     head = f"Soak since {state.begun} of commit {state.commit}, build {state.build[:12]}: {seeds}"
     if not state.rounds:
         return head
-    parts = [[head], totals(state), faults(state), marks(state), scenarios(state), failures(state, directory)]
+    parts = [[head], totals(state), faults(state), harms(state), marks(state), scenarios(state), failures(state, directory)]
     return "\n\n".join("\n".join(part) for part in parts)

@@ -112,7 +112,7 @@ TEST_F(DiskRecoveryTest, AReadThatWentAstrayGivesNoShardUp) {
     w_.node.shard_disk("disk0")->begin_trouble({.misdirected_reads_per_million = 1'000'000});
   });
   w_.world.run_for(std::chrono::hours(1));
-  EXPECT_GT(w_.node.harms(sim::DiskHarm::kMisdirectedRead), 0U);
+  EXPECT_GT(w_.node.harms(sim::Harm::kMisdirectedRead), 0U);
   EXPECT_TRUE(has_record(key_));
   EXPECT_EQ(w_.read(key_, 0, data_.size()).value(), data_);
 }

@@ -156,7 +156,7 @@ TEST_F(LazyScrubberTest, WhatAReadFailedAtIsLookedAtWithoutAnybodysAsking) {
 TEST_F(ScrubberTest, OneReadThatWentAstrayIsNoDamage) {
   w_.node.shard_disk("disk0")->begin_trouble({.misdirected_reads_per_million = 1'000'000});
   w_.world.run_for(seconds(40));
-  EXPECT_GE(w_.node.harms(sim::DiskHarm::kMisdirectedRead), 5U);
+  EXPECT_GE(w_.node.harms(sim::Harm::kMisdirectedRead), 5U);
   EXPECT_TRUE(w_.meta.damaged.empty());
   EXPECT_EQ(w_.code(MessageType::kReadShard, ChunkWorld::read_request(ChunkWorld::key(4), 0, 10)), ErrorCode::kOk);
 }
