@@ -76,6 +76,14 @@ constexpr std::array kCandidates = {
     Candidate{"cut rack", R"(partition { a: "random rack" b: "rest" })", 50, 4000, true},
     Candidate{"rack power", R"(crash { nodes: "random rack" power: true })", 10, 3000, true, false, 2},
     Candidate{"latent errors", R"(latent_errors { nodes: "random 3 chunk" shards: 2 })", 0, 0, true},
+    Candidate{"bad wires", R"(network { delay_min_us: 100 delay_max_us: 1000 corrupt_per_million: 10000 })", 500, 4000},
+    Candidate{"short queues", R"(network { delay_min_us: 200 delay_max_us: 20000 queued_messages: 4 })", 500, 3000},
+    Candidate{"row errors", R"(disk_write_errors { nodes: "random 1 chunk" per_million: 50000 rows: true })", 300, 3000,
+              true},
+    Candidate{"meta row errors", R"(disk_write_errors { nodes: "random 1 meta" per_million: 20000 rows: true })", 300,
+              2000},
+    Candidate{"rows full", R"(disk_full { nodes: "random 1 chunk" rows: true })", 300, 3000, true, false, 2},
+    Candidate{"meta rows full", R"(disk_full { nodes: "random 1 meta" rows: true })", 300, 2000, false, false, 2},
 };
 
 class ProfileDraw {
