@@ -1,6 +1,7 @@
 #include "sim/leak_oracle.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "core/base/check.h"
@@ -17,6 +18,8 @@ namespace {
 
 constexpr GroupId kGroup{0};
 constexpr milliseconds kLookInterval(2000);
+// Compaction rides with a batch that is written anyway: when the log falls silent, what came last is still there.
+constexpr uint64_t kMostThatAwaitABatch = 16;
 
 void scan(const KvReader& rows, const KeyRange& range, const KvReader::Visitor& visit) {
   const Status scanned = rows.scan(range.begin, range.end, visit);
@@ -50,11 +53,37 @@ uint64_t count_overdue(const KvReader& rows) {
   return counters.value() ? count(rows, MetaKeys(kGroup).trash_due(counters.value()->log_time_ms())) : 0;
 }
 
-// The rows of the Raft log, as core/raft/raft_store.h lays them out.
-KeyRange log_rows() {
+// Rows of Raft's store by what they are, as core/raft/raft_store.h lays them out.
+struct RaftRows {
+  uint64_t entries = 0;
+  uint64_t staged = 0;  // of a snapshot that is not the state yet, and what is said of it
+  uint64_t strange = 0;
+};
+
+RaftRows raft_rows(const KvReader& disk) {
   std::string prefix = "R";
   append_big_endian(prefix, kGroup.value());
-  return {prefix + "L", prefix + "M"};
+  RaftRows found;
+  scan(disk, {"R", "S"}, [&](std::string_view key, std::string_view) {
+    const char table = key.starts_with(prefix) && key.size() > prefix.size() ? key[prefix.size()] : '?';
+    if (table == 'L') {
+      ++found.entries;
+    } else if (table == 'S' || table == 'P' || table == 'I') {
+      ++found.staged;
+    } else if (table != 'B' && table != 'C' && table != 'H') {
+      ++found.strange;
+    }
+    return true;
+  });
+  return found;
+}
+
+// How many entries the next batch would drop, as far as nobody needs them.
+uint64_t entries_to_drop(const raft::Raft& raft) {
+  const raft::Log& log = raft.log();
+  const LogIndex base = log.base().index;
+  const raft::CompactionInputs inputs{base, std::min(raft.durable_state(), log.durable()), std::nullopt};
+  return raft::compaction_target(log.sizes(), inputs, raft.options().compaction).value() - base.value();
 }
 
 }  // namespace
@@ -75,7 +104,7 @@ std::string LeakOracle::look() {
   if (std::string left = look_at_shards(rows); !left.empty()) return left;
   for (Node* node : cluster_.meta_nodes()) {
     if (cluster_.is_spare(*node) || cluster_.is_retired(*node)) continue;
-    if (std::string left = look_at_log(*node); !left.empty()) return left;
+    if (std::string left = look_at_raft_store(*node); !left.empty()) return left;
   }
   return "";
 }
@@ -142,22 +171,43 @@ std::string LeakOracle::look_at_shards(const KvReader& rows) {
   });
   for (Node* node : cluster_.chunk_nodes()) {
     if (cluster_.is_retired(*node)) continue;
-    for (const auto& [disk_name, disk] : node->shard_disks()) {
-      for (const std::string& name : disk->list()) {
-        if (!listed.contains(name)) return fmt::format("shard file {} on {} {}", name, node->name(), disk_name);
-      }
-    }
+    if (std::string left = look_at_disks(*node, listed); !left.empty()) return left;
   }
   return "";
 }
 
-std::string LeakOracle::look_at_log(Node& node) {
+// A record without a file is a shard that its server takes for lost, and reports for ever.
+std::string LeakOracle::look_at_disks(Node& node, const std::set<std::string>& listed) const {
+  for (const Cluster::DiskNames& disk : cluster_.disk_names()) {
+    for (const std::string& name : node.shard_disk(disk.files)->list()) {
+      if (!listed.contains(name)) return fmt::format("shard file {} on {} {}", name, node.name(), disk.files);
+    }
+    std::string left;
+    scan(*node.kv_disk(disk.records), {std::string(kShardRecords), std::string(kShardRecordsEnd)},
+         [&](std::string_view key, std::string_view) {
+           const std::optional<ShardKey> shard = parse_shard_record_key(key);
+           if (shard && listed.contains(shard_file_name(*shard))) return true;
+           left = fmt::format("record {} on {} {}", key, node.name(), disk.files);
+           return false;
+         });
+    if (!left.empty()) return left;
+  }
+  return "";
+}
+
+std::string LeakOracle::look_at_raft_store(Node& node) {
   const raft::Raft* raft = cluster_.raft(node);
   if (raft == nullptr) return node.name() + " is down";
-  const uint64_t expected = raft->log().last_index().value() - raft->log().base().index.value();
-  const uint64_t stored = count(*node.kv_disk(), log_rows());
-  if (stored == expected) return "";
-  return fmt::format("{} log entries on {}, of {}", stored, node.name(), expected);
+  const raft::Log& log = raft->log();
+  const uint64_t expected = log.last_index().value() - log.base().index.value();
+  const RaftRows rows = raft_rows(*node.kv_disk());
+  if (rows.entries != expected) return fmt::format("{} log entries on {}, of {}", rows.entries, node.name(), expected);
+  if (rows.staged > 0) return fmt::format("{} rows of a snapshot on {}", rows.staged, node.name());
+  if (rows.strange > 0) return fmt::format("{} unknown rows of Raft's on {}", rows.strange, node.name());
+  if (entries_to_drop(*raft) > kMostThatAwaitABatch) {
+    return fmt::format("{} log entries on {}, {} too many", rows.entries, node.name(), entries_to_drop(*raft));
+  }
+  return "";
 }
 
 }  // namespace dogfs::sim

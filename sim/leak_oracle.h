@@ -1,9 +1,11 @@
 // Nothing stays for ever (P5): once everybody has been idle for as long as the limits say, there is no lease, no session,
-// no block that was never committed, nothing deleted that is not taken apart, no shard that the metadata does not list,
-// and no entry of the log in front of its beginning. Servers that are gone for good are left out: nobody can tidy up there.
+// no block that was never committed, nothing deleted that is not taken apart, and no shard, or record of one, that the
+// metadata does not list. The Raft store of each metadata node has what the member needs and nothing else: no entry in
+// front of the log's beginning, no more of the log than compaction leaves, no part of a snapshot that nobody will
+// complete. Nodes that are gone for good are left out: nobody can tidy up there.
 #pragma once
 
-#include <optional>
+#include <set>
 #include <string>
 
 #include "core/wire/state.pb.h"
@@ -27,7 +29,8 @@ class LeakOracle {
   uint64_t count_garbage(const KvReader& rows) const;
   bool is_gone(const wire::ChunkServerRow& server) const;
   std::string look_at_shards(const KvReader& rows);
-  std::string look_at_log(Node& node);
+  std::string look_at_disks(Node& node, const std::set<std::string>& listed) const;
+  std::string look_at_raft_store(Node& node);
 
   Cluster& cluster_;
   VirtualTime next_look_{};

@@ -294,6 +294,7 @@ void Raft::persisted(uint64_t batch) {
 }
 
 Effects Raft::take_effects() {
+  give_up_receiving_in_vain();
   if (needs_persist()) take_persist_batch();
   take_committed();
   Effects effects = std::move(effects_);

@@ -29,7 +29,8 @@
 //
 // A follower that lacks entries which the leader has dropped is sent the leader's state, in parts (core/raft/snapshot.cc).
 // It puts them beside its own state, and when all are durable, its log begins anew behind them and the new state
-// replaces the old. What is staged outlives a restart, and the transfer goes on behind it.
+// replaces the old. What is staged outlives a restart, and the transfer goes on behind it; where that cannot be, since
+// its leader is followed by another or the log has come up to it in another way, it is to be discarded (wants_staged()).
 //
 // Limits: an append carries at most max_append_bytes (or one entry); a follower has at most `flow` under way; proposals
 // are refused beyond max_uncommitted_bytes; entries in memory beyond max_cached_bytes are read back by LogFetch.
@@ -248,6 +249,8 @@ class Raft {
   LogIndex durable_state() const { return installing_ ? installing_->position.index : durable_state_; }
   // Whether a snapshot has begun to replace the state.
   bool is_installing() const { return installing_.has_value(); }
+  // Whether what is staged of a snapshot is of use. Otherwise, once no SnapshotStage is under way, it is to be erased.
+  bool wants_staged() const { return receiving_.has_value() || installing_.has_value(); }
   // Whether the snapshot that `read` is of is still on its way.
   bool is_sending(const SnapshotRead& read) const;
   const Log& log() const { return log_; }
@@ -307,6 +310,7 @@ class Raft {
   void give_up_snapshots_to_lost_followers();
   void end_snapshot_that_arrived(Progress& progress, LogIndex acknowledged);
   void go_on_receiving(const StagedParts& staged);
+  void give_up_receiving_in_vain();
   void handle_snapshot(const Message& message);
   void handle_snapshot_reply(const Message& message);
   void reply_to_snapshot(const SnapshotId& snapshot, uint64_t next_chunk);

@@ -142,6 +142,15 @@ void Raft::go_on_receiving(const StagedParts& staged) {
   receiving_->next_chunk = staged.parts;
 }
 
+// The leader of an earlier term sends no more parts. What has arrived whole is a state of the group all the same.
+void Raft::give_up_receiving_in_vain() {
+  if (!receiving_ || receiving_->complete) return;
+  const SnapshotId& snapshot = receiving_->snapshot;
+  if (snapshot.term == term_ && snapshot.position.index > commit_) return;
+  DOGFS_COVERAGE_MARK("raft: parts of a snapshot discarded");
+  receiving_.reset();
+}
+
 void Raft::handle_snapshot(const Message& message) {
   const SnapshotId snapshot{message.from, message.term, message.snapshot, message.log};
   if (message.log.index <= commit_ || log_.contains(message.log)) {

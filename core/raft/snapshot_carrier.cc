@@ -45,6 +45,7 @@ Task<Result<std::optional<StagedParts>>> SnapshotCarrier::recover() {
     DOGFS_COVERAGE_MARK("raft: transfer of a snapshot goes on after a restart");
     env_.log.info("raft", "group {}: has {} parts of the snapshot at {}", group_, parts->parts,
                   describe(parts->snapshot.position));
+    has_staged_ = true;
     co_return parts;
   }
   if (first.last_key.empty()) co_return std::optional<StagedParts>();
@@ -78,6 +79,7 @@ void SnapshotCarrier::carry_out(const Effects& effects) {
     to_stage_ = effects.stage;
     stage_wake_->notify();
   }
+  if (is_to_discard()) stage_wake_->notify();
   if (effects.install) tasks_->spawn(install(*effects.install));
   open_views();
   close_views();
@@ -122,23 +124,38 @@ Task<void> SnapshotCarrier::read_part(SnapshotRead read) {
 
 Task<void> SnapshotCarrier::stage_loop() {
   while (!ended_) {
-    if (!to_stage_) {
+    if (to_stage_) {
+      SnapshotStage part = *std::exchange(to_stage_, std::nullopt);
+      co_await stage(std::move(part));
+    } else if (is_to_discard()) {
+      co_await discard_staged();
+    } else {
       co_await stage_wake_->wait_until(kNever);
-      continue;
     }
-    const SnapshotStage stage = *std::exchange(to_stage_, std::nullopt);
-    Result<WriteBatch> batch = encode_stage(group_, machine_.rows(), stage);
-    if (!batch) {
-      env_.log.error("raft", "{}", batch.error().to_string());
-      raft_->snapshot_refused(stage);
-      continue;
-    }
-    const Status written = co_await store_.write(std::move(batch).value(), Durability::kSynced);
-    if (ended_) co_return;
-    if (!written) co_return fail_(written.error());
-    raft_->snapshot_staged(stage);
-    turn_();
   }
+}
+
+Task<void> SnapshotCarrier::stage(SnapshotStage part) {
+  Result<WriteBatch> batch = encode_stage(group_, machine_.rows(), part);
+  if (!batch) {
+    env_.log.error("raft", "{}", batch.error().to_string());
+    co_return raft_->snapshot_refused(part);
+  }
+  has_staged_ = true;
+  const Status written = co_await store_.write(std::move(batch).value(), Durability::kSynced);
+  if (ended_) co_return;
+  if (!written) co_return fail_(written.error());
+  raft_->snapshot_staged(part);
+  turn_();
+}
+
+// What a crash brings back of it, recover() looks at again.
+Task<void> SnapshotCarrier::discard_staged() {
+  has_staged_ = false;
+  WriteBatch batch;
+  erase_staged(batch, group_);
+  const Status written = co_await store_.write(std::move(batch), Durability::kBuffered);
+  if (!ended_ && !written) fail_(written.error());
 }
 
 Task<void> SnapshotCarrier::install(LogPosition position) {
@@ -153,6 +170,7 @@ Task<void> SnapshotCarrier::install(LogPosition position) {
                                                            describe(position), applied.value())));
   }
   env_.log.info("raft", "group {}: has installed the snapshot at {}", group_, describe(position));
+  has_staged_ = false;
   raft_->snapshot_installed(position);
   turn_();
 }

@@ -58,6 +58,9 @@ class SnapshotCarrier {
   void close_views();
   Task<void> read_part(SnapshotRead read);
   Task<void> stage_loop();
+  Task<void> stage(SnapshotStage part);
+  bool is_to_discard() const { return has_staged_ && !raft_->wants_staged(); }
+  Task<void> discard_staged();
   Task<void> install(LogPosition position);
   Task<Status> replace_state();
 
@@ -75,6 +78,7 @@ class SnapshotCarrier {
   std::vector<SnapshotRead> to_open_;
   std::map<uint64_t, std::shared_ptr<View>> views_;  // by number of the snapshot
   std::optional<SnapshotStage> to_stage_;
+  bool has_staged_ = false;  // there are parts beside the state, or may be
   std::unique_ptr<Waiter> stage_wake_;
 };
 

@@ -78,6 +78,12 @@ void TestDisk::stage(const SnapshotStage& stage, std::vector<Entry> part) {
   entries_in_parts = staged.size();
 }
 
+void TestDisk::discard_staged() {
+  staged.clear();
+  parts.reset();
+  entries_in_parts = 0;
+}
+
 void TestDisk::replace_machine() {
   DOGFS_CHECK(install.has_value());
   install.reset();
@@ -366,6 +372,7 @@ void TestCluster::collect(NodeId id) {
   node.fetches.insert(node.fetches.end(), effects.fetches.begin(), effects.fetches.end());
   node.snapshot_reads.insert(node.snapshot_reads.end(), effects.snapshot_reads.begin(), effects.snapshot_reads.end());
   if (effects.stage) node.stage = effects.stage;
+  if (!node.stage && !node.raft->wants_staged()) node.disk.discard_staged();
   DOGFS_CHECK(!effects.install || node.disk.install == effects.install, "only what is durable is installed");
   node.reads.insert(node.reads.end(), effects.reads.begin(), effects.reads.end());
   node.failed_reads.insert(node.failed_reads.end(), effects.failed_reads.begin(), effects.failed_reads.end());

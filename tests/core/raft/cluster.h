@@ -41,6 +41,7 @@ struct TestDisk {
   void hand_over(PersistBatch batch);
   void sync_one();
   void stage(const SnapshotStage& stage, std::vector<Entry> part);
+  void discard_staged();
   void replace_machine();
   // Where the log ends.
   uint64_t last() const { return base.index.value() + entries.size(); }

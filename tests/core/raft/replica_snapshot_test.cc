@@ -235,6 +235,18 @@ TEST(ReplicaSnapshot, ANewLeaderSendsItsOwn) {
   EXPECT_TRUE(group.converge());
 }
 
+// What the leader that died has sent goes before anything of the next one's is there.
+TEST(ReplicaSnapshot, PartsThatNobodyWillCompleteAreDiscarded) {
+  LaggingGroup group(4, kManyCommands, kLongCommand);
+  ASSERT_TRUE(group.start(group.lagging()).has_value());
+  ASSERT_TRUE(group.run_until_staged(2));
+  group.crash(group.leader_at_first());
+  ASSERT_TRUE(group.world().run_until([&] { return !group.has_staged(group.lagging()); }, seconds(30)));
+  EXPECT_EQ(group.log_of(group.lagging()).base().index, LogIndex()) << "the next one's has been installed";
+  ASSERT_TRUE(group.start(group.leader_at_first()).has_value());
+  EXPECT_TRUE(group.converge());
+}
+
 // A member that cannot be reached does not keep a view of the state open; when it can, it gets a new one.
 TEST(ReplicaSnapshot, AnUnreachableFollowerIsGivenUp) {
   LaggingGroup group(5, 100, 100 * kKiB);

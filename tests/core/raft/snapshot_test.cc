@@ -128,5 +128,85 @@ TEST_F(RemovedBySnapshot, AVoteThatComesTooLateMakesNoLeader) {
   EXPECT_EQ(member_.role(), RaftRole::kFollower);
 }
 
+// A member that has staged the first of several parts.
+class PartOfSnapshot : public testing::Test {
+ protected:
+  PartOfSnapshot() : member_(options(), restored(), MonoTime()) {
+    SnapshotChunk chunk;
+    chunk.configuration = {LogIndex(), restored().configurations.latest()};
+    Message snapshot = from_leader(MessageKind::kSnapshot);
+    snapshot.log = LogPosition{LogIndex(2), kTerm};
+    snapshot.snapshot = 1;
+    snapshot.chunk = std::make_shared<const SnapshotChunk>(std::move(chunk));
+    member_.step(MonoTime(), snapshot);
+    stage_ = work().stage.value();
+    EXPECT_TRUE(member_.wants_staged());
+  }
+
+  static Options options() {
+    Options options;
+    options.self = kSelf;
+    return options;
+  }
+  static Restored restored() {
+    Restored restored;
+    const Configuration three = initial_configuration({{kLeader, Address()}, {kOther, Address()}, {kSelf, Address()}});
+    restored.configurations.reset(ConfigurationHistory::Item{LogIndex(), three});
+    return restored;
+  }
+  static Message from_leader(MessageKind kind) {
+    Message message;
+    message.kind = kind;
+    message.from = kLeader;
+    message.to = kSelf;
+    message.term = kTerm;
+    return message;
+  }
+  Effects work() {
+    Effects effects = member_.take_effects();
+    if (effects.persist) member_.persisted(effects.persist->number);
+    return effects;
+  }
+
+  Raft member_;
+  SnapshotStage stage_;
+};
+
+TEST_F(PartOfSnapshot, IsOfUseAsLongAsItsLeaderLeads) {
+  member_.snapshot_staged(stage_);
+  member_.step(MonoTime(), from_leader(MessageKind::kHeartbeat));
+  work();
+  EXPECT_TRUE(member_.wants_staged());
+}
+
+TEST_F(PartOfSnapshot, IsOfNoUseUnderAnotherLeader) {
+  Message heartbeat = from_leader(MessageKind::kHeartbeat);
+  heartbeat.from = kOther;
+  heartbeat.term = kTerm.next();
+  member_.step(MonoTime(), heartbeat);
+  work();
+  EXPECT_FALSE(member_.wants_staged());
+  // It was on its way to the disk.
+  member_.snapshot_staged(stage_);
+  EXPECT_FALSE(member_.wants_staged());
+}
+
+TEST_F(PartOfSnapshot, IsOfNoUseOnceTheLogHasWhatItIncludes) {
+  member_.snapshot_staged(stage_);
+  Message append = from_leader(MessageKind::kAppend);
+  append.entries = {Entry{LogIndex(1), kTerm, EntryType::kNoop, nullptr},
+                    Entry{LogIndex(2), kTerm, EntryType::kCommand, std::make_shared<const std::string>("a")}};
+  append.commit = LogIndex(1);
+  member_.step(MonoTime(), append);
+  work();
+  EXPECT_TRUE(member_.wants_staged()) << "the entry may yet be taken back";
+  append.log = LogPosition{LogIndex(2), kTerm};
+  append.entries.clear();
+  append.commit = LogIndex(2);
+  member_.step(MonoTime(), append);
+  work();
+  EXPECT_FALSE(member_.wants_staged());
+}
+
 }  // namespace
 }  // namespace dogfs::raft
