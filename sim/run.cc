@@ -277,20 +277,27 @@ void Run::stand_still(std::string_view oracle, const std::string& what) {
   verdict_.fail(oracle, what + explain_standstill(view));
 }
 
+RunProgress Run::progress() const {
+  RunProgress progress{.faults = injector_.struck(), .virtual_time = world_.now().time_since_epoch()};
+  for (const auto& [name, state] : clients_) progress.operations += state.operations;
+  return progress;
+}
+
 RunResult Run::result() {
   RunResult result;
   result.failure = verdict_.failure();
   result.digest = world_.simulator().digest();
   result.events = world_.simulator().events();
   result.messages = world_.network().messages();
-  result.virtual_time = world_.now().time_since_epoch();
+  const RunProgress progress = this->progress();
+  result.virtual_time = progress.virtual_time;
+  result.operations = progress.operations;
+  result.faults = progress.faults;
   for (const auto& [name, state] : clients_) {
-    result.operations += state.operations;
     result.failed_operations += state.failed_operations;
     result.bytes_written += state.bytes_written;
     result.bytes_read += state.bytes_read;
   }
-  result.faults = injector_.struck();
   result.faults_by_kind = injector_.struck_by_kind();
   result.harms = world_.harms().counts();
   result.committed_entries = raft_oracle_.committed().value();

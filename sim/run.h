@@ -50,6 +50,13 @@ struct RunResult {
   uint64_t shards_checked = 0;
 };
 
+// How far a run has come.
+struct RunProgress {
+  uint64_t faults = 0;
+  uint64_t operations = 0;
+  Duration virtual_time{};
+};
+
 class Run {
  public:
   // `scenario` is one that parse_scenario() gave. `trace` and `recording` may be null.
@@ -63,6 +70,8 @@ class Run {
   void trace_events() { traces_events_ = true; }
 
   RunResult execute();
+  // Allocates nothing: for whoever reports of a run that has ended its process.
+  RunProgress progress() const;
 
  private:
   enum class Phase : uint8_t { kStart, kWork, kVerify };

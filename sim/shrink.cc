@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "sim/failure_kind.h"
 #include "sim/fault_plan.h"
 #include "sim/profile.h"
 #include "sim/shrink_ddmin.h"
@@ -95,6 +96,7 @@ bool Shrinker::shrink_faults() {
 
 bool Shrinker::shrink_operations() {
   std::vector<uint32_t> all(scenario_.work().operations().begin(), scenario_.work().operations().end());
+  if (all == std::vector<uint32_t>{0}) return false;  // none is left
   if (all.empty()) {
     const ProbeResult result = prober_.run(scenario_);
     if (result.operations > kMostOperations) return false;

@@ -3,7 +3,7 @@
 //
 // The faults are delta-debugged (sim/shrink_ddmin.h) as the explicit list that the seed drew; then operations, then
 // everything else is tried smaller. It works because draws are keyed (sim/random.h): what is left behaves as before.
-// A smaller run counts only if the same oracle fails; what fails otherwise is another story.
+// A smaller run counts only if it fails in the same way (sim/failure_kind.h); what fails otherwise is another story.
 #pragma once
 
 #include <string>

@@ -1,7 +1,7 @@
 #include "sim/shrink_probe.h"
 
-#include <fcntl.h>  // architecture: allow file: the output of probes is discarded
-#include <poll.h>   // architecture: allow socket: waits for the pipes of the probes, outside of any run
+#include <poll.h>      // architecture: allow socket: waits for the pipes of the probes, outside of any run
+#include <sys/mman.h>  // architecture: allow file: what probes write to their standard error, in memory
 #include <sys/wait.h>
 #include <unistd.h>  // architecture: allow file: fork and pipes of the probes, outside of any run
 
@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "sim/failure_kind.h"
 #include "sim/run.h"
 
 namespace dogfs::sim {
@@ -21,7 +22,8 @@ namespace {
 
 // What a probe tells over its pipe.
 struct Report {
-  static constexpr size_t kMaxText = 1000;
+  static constexpr size_t kMaxText = 3000;
+  bool died = false;  // then its log says why
   uint64_t faults_struck = 0;
   uint64_t operations = 0;
   uint64_t virtual_ms = 0;
@@ -38,25 +40,51 @@ uint64_t now_ms() {
   return static_cast<uint64_t>(now / std::chrono::milliseconds(1));
 }
 
-[[noreturn]] void probe(const proto::Scenario& scenario, uint64_t seed, int pipe) {
-  // Candidates abort, as the run does that is shrunk: once is enough to read it.
-  const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
-  dup2(nowhere, STDERR_FILENO);
-  const RunResult result = Run(scenario, seed, nullptr).execute();
-  Report report{.faults_struck = result.faults,
-                .operations = result.operations,
-                .virtual_ms = static_cast<uint64_t>(result.virtual_time / milliseconds(1))};
+// The one run of a probe's process.
+struct Running {
+  const Run* run = nullptr;
+  int pipe = -1;
+};
+Running running;
+
+Report report_of(const RunProgress& progress) {
+  return {.faults_struck = progress.faults,
+          .operations = progress.operations,
+          .virtual_ms = static_cast<uint64_t>(progress.virtual_time / milliseconds(1))};
+}
+
+bool send(int pipe, const Report& report) {
+  return write(pipe, &report, sizeof(report)) == static_cast<ssize_t>(sizeof(report));
+}
+
+// A check does not hold: how far the run came is what shrinking goes on from. The process ends all the same.
+void tell_of_abort(int) {
+  Report report = report_of(running.run->progress());
+  report.died = true;
+  static_cast<void>(send(running.pipe, report));
+}
+
+[[noreturn]] void probe(const proto::Scenario& scenario, uint64_t seed, int pipe, int log) {
+  dup2(log, STDERR_FILENO);
+  Run run(scenario, seed, nullptr);
+  running = {&run, pipe};
+  std::signal(SIGABRT, tell_of_abort);
+  const RunResult result = run.execute();
+  Report report = report_of(run.progress());
   const std::string failure = result.failure.value_or("");
   std::memcpy(report.failure.data(), failure.data(), std::min(failure.size(), Report::kMaxText - 1));
-  const ssize_t written = write(pipe, &report, sizeof(report));
-  _exit(written == static_cast<ssize_t>(sizeof(report)) ? 0 : 1);
+  _exit(send(pipe, report) ? 0 : 1);
+}
+
+std::string read_log(int log) {
+  constexpr size_t kMostOfIt = 64 * kKiB;
+  std::string text(kMostOfIt, 0);
+  const ssize_t got = pread(log, text.data(), text.size(), 0);
+  text.resize(static_cast<size_t>(std::max<ssize_t>(got, 0)));
+  return text;
 }
 
 }  // namespace
-
-std::string failure_kind(const std::string& failure) {
-  return failure.substr(0, failure.find(':'));
-}
 
 Prober::Prober(const Options& options) : options_(options), begin_ms_(now_ms()) {
   DOGFS_CHECK(options.workers > 0);
@@ -73,16 +101,18 @@ bool Prober::out_of_time() const {
 Prober::Child Prober::start(const proto::Scenario& scenario, size_t candidate) {
   std::array<int, 2> ends{};
   DOGFS_CHECK(pipe(ends.data()) == 0);
+  const int log = memfd_create("probe", MFD_CLOEXEC);
+  DOGFS_CHECK(log >= 0);
   std::fflush(stdout);
   ++runs_;
   const pid_t process = fork();
   DOGFS_CHECK(process >= 0);
   if (process == 0) {
     close(ends[0]);
-    probe(scenario, options_.seed, ends[1]);
+    probe(scenario, options_.seed, ends[1], log);
   }
   close(ends[1]);
-  return {process, ends[0], candidate, now_ms()};
+  return {process, ends[0], log, candidate, now_ms()};
 }
 
 ProbeResult Prober::finish(const Child& child) {
@@ -91,17 +121,22 @@ ProbeResult Prober::finish(const Child& child) {
   close(child.pipe);
   int status = 0;
   waitpid(child.process, &status, 0);
-  if (got == static_cast<ssize_t>(sizeof(report))) {
+  const std::string log = read_log(child.log);
+  close(child.log);
+  const bool known = got == static_cast<ssize_t>(sizeof(report));
+  if (known && !report.died) {
     return {report.failure.data(), report.faults_struck, report.operations, report.virtual_ms};
   }
+  const std::string failure = process_failure(log, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+  if (known) return {failure, report.faults_struck, report.operations, report.virtual_ms};
   // Nothing is known of how far it came.
-  return {fmt::format("process: ended by signal {}", WIFSIGNALED(status) ? WTERMSIG(status) : 0), UINT64_MAX,
-          UINT64_MAX, UINT64_MAX};
+  return {failure, UINT64_MAX, UINT64_MAX, UINT64_MAX};
 }
 
 void Prober::abandon(const Child& child) {
   kill(child.process, SIGKILL);
   close(child.pipe);
+  close(child.log);
   waitpid(child.process, nullptr, 0);
 }
 

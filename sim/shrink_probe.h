@@ -20,9 +20,6 @@ struct ProbeResult {
   uint64_t virtual_ms = 0;
 };
 
-// Which oracle failed: the word before the first colon of a failure. Two runs fail the same way if it is equal.
-std::string failure_kind(const std::string& failure);
-
 class Prober {
  public:
   struct Options {
@@ -34,7 +31,7 @@ class Prober {
   explicit Prober(const Options& options);
 
   ProbeResult run(const proto::Scenario& scenario);
-  // The first candidate whose run fails in the same way as `kind`. Which it is does not depend on how fast each is;
+  // The first candidate whose run fails in the way of `kind` (sim/failure_kind.h). Which it is does not depend on how fast each is;
   // none, once the time is over.
   std::optional<size_t> first_failing(const std::vector<proto::Scenario>& candidates, const std::string& kind);
   // Of the last candidate that first_failing() found.
@@ -48,6 +45,7 @@ class Prober {
   struct Child {
     int process = 0;
     int pipe = -1;
+    int log = -1;  // a file in memory: what it writes to its standard error
     size_t candidate = 0;
     uint64_t begin_ms = 0;
   };

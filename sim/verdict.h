@@ -14,8 +14,8 @@ class Verdict {
  public:
   explicit Verdict(Trace& trace) : trace_(trace) {}
 
-  // `oracle` is a fixed name: "raft", "state", "file", "shard", "availability", "liveness" and so on. Failures of one
-  // name count as the same failure when a run is shrunk.
+  // `oracle` is a fixed name: "raft", "state", "file", "shard", "availability", "liveness" and so on. `what` says in its
+  // first line what is wrong, for which sim/failure_kind.h tells kinds apart, and may explain it in more.
   void fail(std::string_view oracle, std::string_view what) {
     trace_.line("verdict", fmt::format("{}: {}", oracle, what));
     trace_.record("verdict", LogLevel::kError, fmt::format("{}: {}", oracle, what));

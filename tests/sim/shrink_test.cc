@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "sim/failure_kind.h"
 #include "sim/run.h"
 #include "sim/scenario.h"
 #include "sim/scenario_text.h"
@@ -61,11 +62,6 @@ RC_GTEST_PROP(Ddmin, NoSingleItemOfWhatItFindsCanGo, ()) {
   }
 }
 
-TEST(FailureKind, IsTheOracle) {
-  EXPECT_EQ(failure_kind("raft: two leaders: meta-1 and meta-2"), "raft");
-  EXPECT_EQ(failure_kind(""), "");
-}
-
 // Two of three metadata nodes go and do not return in time; all else is noise.
 const char* const kNoisy = R"(
   must_stay_available: true
@@ -114,6 +110,52 @@ TEST(Shrink, WhatItWritesFailsAgain) {
   ASSERT_TRUE(read.has_value()) << read.error().detail << text;
   EXPECT_EQ(read.value().seed(), 4U);
   EXPECT_EQ(failure_of(read.value(), 4), result.failure) << text;
+}
+
+// Among noise, a check that does not hold: a selector that is none where it stands.
+proto::Scenario aborting() {
+  proto::Scenario scenario = parse_scenario(kNoisy).value();
+  scenario.clear_must_stay_available();
+  proto::Fault& wrong = *scenario.add_faults();
+  wrong.set_at_ms(4000);
+  wrong.mutable_crash()->set_nodes("rest");
+  return scenario;
+}
+
+TEST(Shrink, ARunThatEndsItsProcessIsMadeSmallToo) {
+  const Result<ShrinkResult> shrunk = shrink(aborting(), {.seed = 4, .workers = 2, .limit_ms = 600'000});
+  ASSERT_TRUE(shrunk.has_value()) << shrunk.error().detail;
+  const ShrinkResult& result = shrunk.value();
+  EXPECT_TRUE(result.complete);
+  EXPECT_GT(result.faults_before, 10);
+  EXPECT_NE(result.failure.find("process: invariant broken at "), std::string::npos) << result.failure;
+  EXPECT_NE(result.failure.find("sim/selector.cc:"), std::string::npos) << result.failure;
+  ASSERT_EQ(result.scenario.faults_size(), 1);
+  EXPECT_EQ(result.scenario.faults(0).crash().nodes(), "rest");
+  ASSERT_EQ(result.scenario.work().operations_size(), 1) << "which had been begun is known";
+  EXPECT_EQ(result.scenario.work().operations(0), 0U) << "none is needed";
+}
+
+// Any smaller run would do, were it enough that some failure occurs.
+TEST(Shrink, WhatFailsInAnotherWayIsPassedOver) {
+  const auto with = [](const char* text) { return parse_scenario(text).value(); };
+  const std::vector<proto::Scenario> candidates = {
+      with("chunk_servers: 3 clients: 1 policy { data_shards: 1 parity_shards: 1 } work { for_ms: 500 }"),
+      with(R"(chunk_servers: 3 clients: 1 policy { data_shards: 1 parity_shards: 1 }
+              work { for_ms: 500 files_before_faults: 12 } converge_within_ms: 8)"),
+      with(R"(chunk_servers: 3 clients: 1 policy { data_shards: 1 parity_shards: 1 }
+              work { for_ms: 500 } converge_within_ms: 1
+              faults { at_ms: 100 for_ms: 2000 crash { nodes: "meta" } })"),
+      aborting(),
+  };
+  Prober prober({.seed = 4});
+  std::set<std::string> kinds;
+  for (size_t i = 1; i < candidates.size(); ++i) {
+    const std::string kind = failure_kind(prober.run(candidates[i]).failure);
+    EXPECT_TRUE(kinds.insert(kind).second) << kind;
+    EXPECT_EQ(prober.first_failing(candidates, kind), i) << kind;
+  }
+  EXPECT_EQ(prober.first_failing(candidates, "raft"), std::nullopt);
 }
 
 TEST(Shrink, ARunThatPassesIsRefused) {
