@@ -37,9 +37,8 @@ void draw_network(Input& input, sim::proto::Network& network) {
   network.set_reorder_max_ms(1 + input.byte());
 }
 
-void draw_fault(Input& input, sim::proto::Fault& fault) {
-  fault.set_at_ms(input.u16() % kWorkMs);
-  fault.set_for_ms(input.u16() % kLongestFaultMs);
+// What befalls messages and whole nodes.
+void draw_fault_of_nodes(Input& input, sim::proto::Fault& fault) {
   switch (input.below(8)) {
     case 0:
     case 1:
@@ -55,16 +54,86 @@ void draw_fault(Input& input, sim::proto::Fault& fault) {
     case 3:
       return draw_network(input, *fault.mutable_network());
     case 4:
-      fault.mutable_disk_read_errors()->set_nodes(draw_nodes(input));
-      fault.mutable_disk_read_errors()->set_per_million(input.u16() * 15U);
+      fault.mutable_pause()->set_nodes(draw_nodes(input));
       return;
     case 5:
-      fault.mutable_bit_rot()->set_nodes(draw_nodes(input));
-      fault.mutable_bit_rot()->set_bits(1 + input.byte() % 16);
+      fault.mutable_transfer_leadership()->set_to(draw_nodes(input));
       return;
     default:
       fault.mutable_crash()->set_nodes(draw_nodes(input));
       fault.mutable_crash()->set_power(input.flag());
+  }
+}
+
+// What befalls their processors and clocks.
+void draw_fault_of_time(Input& input, sim::proto::Fault& fault) {
+  switch (input.below(3)) {
+    case 0:
+      fault.mutable_slow_cpu()->set_nodes(draw_nodes(input));
+      fault.mutable_slow_cpu()->set_event_us(1 + input.byte() * 4);
+      return;
+    case 1:
+      fault.mutable_clock_drift()->set_nodes(draw_nodes(input));
+      fault.mutable_clock_drift()->set_parts_per_million((input.byte() - 128) * 1'000);
+      return;
+    default:
+      fault.mutable_clock_jump()->set_nodes(draw_nodes(input));
+      fault.mutable_clock_jump()->set_forward_ms(input.byte() * 20);
+      fault.mutable_clock_jump()->set_wall_ms((input.byte() - 128) * 1'000);
+  }
+}
+
+// Of a kind that strikes so many operations in a million.
+template <class Kind>
+void draw_rate(Input& input, Kind& kind) {
+  kind.set_nodes(draw_nodes(input));
+  kind.set_per_million(input.u16() * 15U);
+}
+
+// What befalls their disks.
+void draw_fault_of_disks(Input& input, sim::proto::Fault& fault) {
+  switch (input.below(10)) {
+    case 0:
+      return draw_rate(input, *fault.mutable_disk_read_errors());
+    case 1:
+      return draw_rate(input, *fault.mutable_disk_write_errors());
+    case 2:
+      return draw_rate(input, *fault.mutable_misdirected_reads());
+    case 3:
+      return draw_rate(input, *fault.mutable_misdirected_writes());
+    case 4:
+      fault.mutable_latent_errors()->set_nodes(draw_nodes(input));
+      fault.mutable_latent_errors()->set_shards(1 + input.byte() % 4);
+      return;
+    case 5:
+      fault.mutable_disk_full()->set_nodes(draw_nodes(input));
+      return;
+    case 6:
+      fault.mutable_slow_disk()->set_nodes(draw_nodes(input));
+      fault.mutable_slow_disk()->set_max_us(1 + input.byte() * 1'000);
+      return;
+    case 7:
+      fault.mutable_sync_failure()->set_nodes(draw_nodes(input));
+      return;
+    case 8:
+      fault.mutable_disk_emptied()->set_nodes(draw_nodes(input));
+      return;
+    default:
+      fault.mutable_bit_rot()->set_nodes(draw_nodes(input));
+      fault.mutable_bit_rot()->set_bits(1 + input.byte() % 16);
+  }
+}
+
+void draw_fault(Input& input, sim::proto::Fault& fault) {
+  fault.set_at_ms(input.u16() % kWorkMs);
+  fault.set_for_ms(input.u16() % kLongestFaultMs);
+  switch (input.below(4)) {
+    case 0:
+      return draw_fault_of_time(input, fault);
+    case 1:
+      return draw_fault_of_disks(input, fault);
+    default:
+      return draw_fault_of_nodes(input, fault);
   }
 }
 
@@ -74,6 +143,7 @@ sim::proto::Scenario draw_scenario(Input& input) {
   scenario.set_meta_nodes(3);
   scenario.set_chunk_servers(4);
   scenario.set_clients(1);
+  scenario.set_disks(2);
   scenario.mutable_policy()->set_data_shards(2);
   scenario.mutable_policy()->set_parity_shards(1);
   scenario.mutable_work()->set_for_ms(kWorkMs);

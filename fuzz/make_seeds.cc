@@ -1,7 +1,8 @@
 // Writes the seed corpora: `make_fuzz_seeds fuzz/corpus` (what `./dev fuzz --make-seeds` does).
 //
 // Decoders get one good example of each thing that they decode, so that the fuzzer begins behind the magic numbers.
-// Targets that read a schedule from their bytes get some noise: any bytes are a schedule.
+// Targets that read a schedule from their bytes get some noise: any bytes are a schedule. Raft's gets the usual course of
+// things besides (fuzz/raft_seeds.h), which noise seldom comes to.
 #include <google/protobuf/message_lite.h>
 
 #include <cstdio>
@@ -21,6 +22,7 @@
 #include "core/wire/frame.h"
 #include "core/wire/meta.pb.h"
 #include "core/wire/rpc.h"
+#include "fuzz/raft_seeds.h"
 
 namespace dogfs::fuzz {
 namespace {
@@ -163,6 +165,7 @@ void add_schedules(const Corpus& corpus) {
       corpus.add(target, "noise_" + std::to_string(size), noise(hash64(target), size));
     }
   }
+  for (const auto& [name, bytes] : raft_schedule_seeds()) corpus.add("raft_schedule", name, bytes);
 }
 
 void make_all(const Corpus& corpus) {

@@ -1,9 +1,12 @@
 #include "fuzz/raft_group.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 #include <vector>
 
 #include "core/base/check.h"
+#include "fuzz/raft_operations.h"
 
 namespace dogfs::fuzz {
 namespace {
@@ -11,6 +14,8 @@ namespace {
 // Messages under way; beyond, the oldest are lost.
 constexpr size_t kMostMessages = 256;
 constexpr int kConvergenceRounds = 400;
+constexpr uint64_t kMostNodes = 8;
+constexpr Duration kLeaseDriftBound = milliseconds(60);
 
 }  // namespace
 
@@ -26,64 +31,59 @@ raft::Options RaftGroup::draw_options(Input& input) {
     options.compaction.keep.max_entries = 1 + input.below(4);
     options.compaction.hold.max_entries = options.compaction.keep.max_entries + input.below(4);
   }
+  if (input.flag()) options.lease_drift_bound = kLeaseDriftBound;
   return options;
 }
 
-RaftGroup::RaftGroup(Input& input) : cluster_(1 + 2 * input.below(3), draw_options(input), input.byte()) {}
+RaftGroup::RaftGroup(Input& input)
+    : options_(draw_options(input)), cluster_(1 + 2 * input.below(3), options_, input.byte()) {
+  for (auto& [id, node] : cluster_.nodes()) draw_clock(node, input);
+}
+
+// Leases rely on clocks that keep to the bound; nothing else relies on any.
+void RaftGroup::draw_clock(raft::TestNode& node, Input& input) {
+  constexpr int64_t kMillion = 1'000'000;
+  const int64_t most_ppm =
+      options_.lease_drift_bound ? *options_.lease_drift_bound * kMillion / options_.election_timeout : kMillion;
+  node.drift_ppm = most_ppm * input.byte() / 256;
+}
 
 void RaftGroup::step(Input& input) {
-  enum Operation : uint8_t {
-    kDeliver,
-    kLose,
-    kTick,
-    kPersist,
-    kApply,
-    kFetch,
-    kReadState,
-    kStage,
-    kInstall,
-    kPropose,
-    kRead,
-    kCampaign,
-    kTransfer,
-    kCrash
-  };
-  // Deliveries are what most schedules lack most.
-  constexpr Operation kOperations[] = {kDeliver,  kDeliver, kDeliver, kDeliver, kDeliver, kLose,     kTick,
-                                       kTick,     kPersist, kPersist, kApply,   kFetch,   kPropose,  kCampaign,
-                                       kTransfer, kRead,    kCrash,   kStage,   kInstall, kReadState};
-  const Operation operation = kOperations[input.below(std::size(kOperations))];
-  if (operation == kDeliver) return move_message(input);
-  if (operation == kLose) {
+  const RaftOperation operation = kRaftOperations[input.below(std::size(kRaftOperations))];
+  if (operation == RaftOperation::kDeliver) return move_message(input);
+  if (operation == RaftOperation::kLose) {
     if (!cluster_.network().empty()) cluster_.network().pop_front();
     return;
   }
   const NodeId node = draw_node(input);
   switch (operation) {
-    case kTick:
+    case RaftOperation::kTick:
       cluster_.advance(milliseconds(input.byte()) * (input.flag() ? 4 : 1));
       return cluster_.tick(node);
-    case kPersist:
+    case RaftOperation::kPersist:
       return cluster_.persist_one(node);
-    case kApply:
+    case RaftOperation::kApply:
       return cluster_.apply(node);
-    case kFetch:
+    case RaftOperation::kFetch:
       return cluster_.answer_fetches(node);
-    case kReadState:
+    case RaftOperation::kReadState:
       return cluster_.read_snapshots(node);
-    case kStage:
+    case RaftOperation::kStage:
       return cluster_.stage(node);
-    case kInstall:
+    case RaftOperation::kInstall:
       return cluster_.install(node);
-    case kPropose:
+    case RaftOperation::kPropose:
       return propose(node, input);
-    case kRead:
+    case RaftOperation::kRead:
       return read(node);
-    case kCampaign:
-      return cluster_.campaign(node);
-    case kTransfer:
+    case RaftOperation::kCampaign:
+      // That nobody does this out of turn is what a lease relies on.
+      return options_.lease_drift_bound ? void() : cluster_.campaign(node);
+    case RaftOperation::kTransfer:
       cluster_.transfer(node, draw_node(input));
       return;
+    case RaftOperation::kChange:
+      return change_membership(node, input);
     default:
       return crash(node, input);
   }
@@ -100,6 +100,33 @@ void RaftGroup::read(NodeId node) {
   const uint64_t context = ++last_read_;
   read_floor_[context] = cluster_.history().committed();
   if (!cluster_.read(node, context)) read_floor_.erase(context);
+}
+
+// Any change that makes sense: of one member, or of several at once. A node that is added begins with an empty disk.
+void RaftGroup::change_membership(NodeId id, Input& input) {
+  if (!cluster_.node(id).raft) return;
+  const raft::Configuration now = cluster_.node(id).raft->configuration();
+  raft::MembershipChange change;
+  for (const NodeId voter : now.voters) {
+    const uint8_t choice = input.byte();
+    if (choice % 4 == 0) (choice & 4 ? change.demote : change.remove).push_back(voter);
+  }
+  for (const NodeId learner : now.learners) {
+    const uint8_t choice = input.byte();
+    if (choice % 2 == 0) (choice & 4 ? change.remove : change.promote).push_back(learner);
+  }
+  const NodeId next = now.last_id.next();
+  // Ids are given out one by one: only a forged configuration knows more.
+  const bool may_add = next.value() <= std::min<uint64_t>(cluster_.nodes().size() + 1, kMostNodes);
+  if (may_add && input.flag()) {
+    change.add.emplace(next, Address());
+    if (!cluster_.nodes().contains(next)) {
+      cluster_.join(next);
+      draw_clock(cluster_.node(next), input);
+    }
+  }
+  // What makes no sense, or comes too early, is refused.
+  static_cast<void>(cluster_.change(id, change));
 }
 
 // Crashes the node, or starts it again.
@@ -161,8 +188,10 @@ bool RaftGroup::converged() {
   const raft::TestNode& leading = cluster_.node(leader);
   const LogIndex applied(leading.disk.machine.size());
   if (leading.raft->log().term_at(applied) != leading.raft->term()) return false;
+  const raft::Configuration& members = leading.raft->configuration();
+  if (members.is_joint()) return false;
   for (auto& [id, node] : cluster_.nodes()) {
-    if (node.disk.machine.size() != applied.value()) return false;
+    if (members.is_member(id) && node.disk.machine.size() != applied.value()) return false;
   }
   return true;
 }

@@ -1,5 +1,6 @@
 // A small Raft group whose whole fate is in the fuzzer's bytes: what arrives when, what is lost or doubled, whose disk
-// lags, who crashes and what of its disk survives that.
+// lags, who crashes and what of its disk survives that, who joins, votes and leaves, to whom leadership is handed, and
+// whether reads are answered from leases, with clocks that drift as far as those allow.
 #pragma once
 
 #include <map>
@@ -32,10 +33,13 @@ class RaftGroup {
   void propose(NodeId node, Input& input);
   void read(NodeId node);
   void crash(NodeId node, Input& input);
+  void change_membership(NodeId node, Input& input);
+  void draw_clock(raft::TestNode& node, Input& input);
   void move_message(Input& input);
   void check_reads();
   bool converged();
 
+  raft::Options options_;  // common to all
   raft::TestCluster cluster_;
   uint64_t last_command_ = 0;
   uint64_t last_read_ = 0;

@@ -10,6 +10,7 @@ namespace {
 
 constexpr size_t kMostEntries = 4;
 constexpr size_t kMostSnapshotEntries = 64;
+constexpr uint64_t kMostForgedMembers = 4;
 
 // The state at `position`, made up, as if it were the first part of a snapshot.
 std::shared_ptr<const raft::SnapshotChunk> forge_chunk(Input& input, raft::LogPosition position) {
@@ -22,6 +23,32 @@ std::shared_ptr<const raft::SnapshotChunk> forge_chunk(Input& input, raft::LogPo
   }
   chunk.rows = raft::encode_rows(applied);
   return std::make_shared<const raft::SnapshotChunk>(std::move(chunk));
+}
+
+// Who is in the group, made up: any sets of a few nodes, which the codec refuses where they contradict each other.
+raft::Configuration forge_configuration(Input& input) {
+  raft::Configuration configuration;
+  const uint8_t voters = input.byte();
+  const uint8_t others = input.byte();
+  for (uint64_t id = 1; id <= kMostForgedMembers; ++id) {
+    const NodeId node(id);
+    const bool votes = (voters >> (id - 1) & 1) != 0;
+    const bool voted = (voters >> (id - 1 + kMostForgedMembers) & 1) != 0;
+    const bool learns = (others >> (id - 1) & 1) != 0;
+    if (votes) configuration.voters.push_back(node);
+    if (voted) configuration.outgoing.push_back(node);
+    if (learns) (voted ? configuration.learners_next : configuration.learners).push_back(node);
+    if (votes || voted || learns) configuration.addresses.emplace(node, Address());
+  }
+  configuration.last_id = NodeId(kMostForgedMembers);
+  return configuration;
+}
+
+raft::Entry forge_entry(Input& input, raft::LogPosition position) {
+  const uint8_t choice = input.byte();
+  if (choice % 8 == 7) return raft::configuration_entry(position, forge_configuration(input));
+  if (choice % 2 == 0) return {position.index, position.term, raft::EntryType::kNoop, nullptr};
+  return {position.index, position.term, raft::EntryType::kCommand, std::make_shared<const std::string>("forged")};
 }
 
 // A message of small numbers, which are those that mean something to the member.
@@ -52,9 +79,7 @@ raft::Message draw_message(Input& input, size_t members) {
   raft::LogPosition last = message.log;
   for (size_t i = input.below(kMostEntries + 1); i > 0; --i) {
     last = {last.index.next(), Term(last.term.value() + input.below(3))};
-    const bool command = input.flag();
-    message.entries.push_back({last.index, last.term, command ? raft::EntryType::kCommand : raft::EntryType::kNoop,
-                               command ? std::make_shared<const std::string>("forged") : nullptr});
+    message.entries.push_back(forge_entry(input, last));
   }
   return message;
 }
