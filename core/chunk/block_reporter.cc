@@ -84,6 +84,7 @@ Task<Status> BlockReporter::report_bucket_of(uint64_t bucket, uint64_t heard_ind
   message.set_bucket(bucket);
   message.set_heard_index(heard_index);
   message.set_incomplete(incomplete_);
+  const MonoTime lately = env_.clock.now() - options_.report_interval;
   auto entry =
       table_.entries().lower_bound(ShardKey{BlockId(bucket * kBlocksPerReportBucket), ShardIndex(), ShardGeneration()});
   for (; entry != table_.entries().end() && report_bucket(entry->first.block) == bucket; ++entry) {
@@ -95,6 +96,7 @@ Task<Status> BlockReporter::report_bucket_of(uint64_t bucket, uint64_t heard_ind
     shard.set_crc32c(entry->second.crc);
     shard.set_damaged(is_damaged(entry->second.state));
     shard.set_unverified(entry->second.state == ShardState::kUnverified);
+    shard.set_read_lately(entry->second.read_through && *entry->second.read_through >= lately);
   }
   Request request = make_request(MessageType::kReportShards, GroupId(0), message);
   DOGFS_CO_TRY(Reply raw, co_await env_.transport.call(leader, std::move(request), env_.clock.now() + kReportTimeout));

@@ -100,7 +100,7 @@ ChunkServer::Impl::Impl(Env& env, const std::vector<ChunkDisk>& disks, ChunkOpti
       recovery_(env, table_, turns_, writers_, remover_, stop_),
       pace_(env.clock, stop_, options_.repair_bytes_per_s),
       repairs_(env, table_, writers_, pace_, stop_, options_.max_repairs),
-      scrubber_(env, options_, disks_, table_, reader_, stop_),
+      scrubber_(env, options_, disks_, table_, turns_, reader_, stop_),
       identity_(env, disks_),
       reporter_(env, options_, identity_, table_, remover_, stop_),
       membership_(

@@ -89,7 +89,8 @@ void DiskRecovery::take_served(ShardDisk* disk, const ShardKey& key, const wire:
   const bool lost_there = other != nullptr && other->state == ShardState::kDamaged;
   if (lost_there) writers_.adopt_leftover(key, {.disk = other->disk, .recorded = true});
   if (other == nullptr || lost_there) {
-    table_.put(key, {ShardState::kSealed, disk->number(), record.length(), record.crc32c()});
+    const ShardState state = record.damaged() ? ShardState::kUnreadable : ShardState::kSealed;
+    table_.put(key, {state, disk->number(), record.length(), record.crc32c()});
     recorded_.push_back({disk, key});
     ++counts_.recorded;
   } else if (other->state == ShardState::kDeleting) {

@@ -2,7 +2,8 @@
 //
 // The records and the names of the files are compared at once, which is quick; then, while the server is already at
 // work, each file is looked at:
-//   record and file        served; if the file is too short it is damaged: kept, reported, not served
+//   record and file        served; if the file is too short it is damaged: kept, reported, not served. If the record says
+//                            that it was damaged before, it is reported so until the scrubber has read all of it
 //   record without a file  lost, which is a damage: reported, not served, on record until the metadata deletes it
 //   file without a record  - with footer: its seal was cut off, or the records were lost. Every byte is held against
 //   the

@@ -25,6 +25,8 @@ constexpr Duration kPauseBetweenLooks = seconds(10);
 constexpr size_t kMaxDoubts = 4'096;
 constexpr size_t kNeighbours = 3;
 constexpr size_t kLookedForNeighbours = 20'000;
+// How long one who works on a shard is waited for. Only its removal takes long, and then there is nothing to record.
+constexpr Duration kTurnPatience = seconds(10);
 
 bool is_looked_at(ShardState state) {
   return state == ShardState::kSealed || state == ShardState::kUnreadable;
@@ -33,14 +35,24 @@ bool is_looked_at(ShardState state) {
 }  // namespace
 
 Scrubber::Scrubber(Env& env, const ChunkOptions& options, std::vector<std::unique_ptr<ShardDisk>>& disks,
-                   ShardTable& table, ShardReader& reader, StopSignal& stop)
-    : env_(env), options_(options), disks_(disks), table_(table), reader_(reader), stop_(stop), suspected_(env.clock) {}
+                   ShardTable& table, KeyTurns& turns, ShardReader& reader, StopSignal& stop)
+    : env_(env),
+      options_(options),
+      disks_(disks),
+      table_(table),
+      turns_(turns),
+      reader_(reader),
+      stop_(stop),
+      suspected_(env.clock) {}
 
 void Scrubber::start(TaskGroup& tasks) {
   for (const auto& disk : disks_) {
     passes_.push_back(std::make_unique<Pass>(
         Pass{disk.get(), {}, TokenBucket(options_.scrub_bytes_per_s, options_.scrub_bytes_per_s)}));
     tasks.spawn(run_passes(passes_.back().get()));
+  }
+  for (const ShardKey& key : table_.damaged()) {
+    if (is_looked_at(table_.find(key)->state)) suspect(key);
   }
   tasks.spawn(run_suspects());
 }
@@ -50,9 +62,13 @@ void Scrubber::verify_soon(const std::vector<ShardKey>& keys) {
     const ShardEntry* entry = table_.find(key);
     // One in doubt has its looks already.
     if (entry == nullptr || entry->state != ShardState::kSealed || doubts_.contains(key)) continue;
-    if (suspects_.size() < kMaxWaitingSuspects && waiting_.insert(key).second) suspects_.push_back(key);
+    suspect(key);
   }
   suspected_.notify_all();
+}
+
+void Scrubber::suspect(const ShardKey& key) {
+  if (suspects_.size() < kMaxWaitingSuspects && waiting_.insert(key).second) suspects_.push_back(key);
 }
 
 int64_t Scrubber::wall_ms() const {
@@ -147,7 +163,9 @@ Task<void> Scrubber::run_suspects() {
       co_await suspected_.wait_until(env_.clock.now() + kIdlePause);
       continue;
     }
-    co_await verify(*key, doubts_.contains(*key) ? 1 : kReadAttempts);
+    const ShardEntry* entry = table_.find(*key);
+    const bool failed_before = doubts_.contains(*key) || (entry != nullptr && is_damaged(entry->state));
+    co_await verify(*key, failed_before ? 1 : kReadAttempts);
   }
 }
 
@@ -188,40 +206,64 @@ Task<void> Scrubber::verify(ShardKey key, int attempts) {
   if (entry == nullptr || !is_looked_at(entry->state)) {
     doubts_.erase(key);
   } else if (corrupt == kLooksAtDamage) {
-    mark(key, ShardState::kDamaged, found.error());
+    co_await mark(key, ShardState::kDamaged, found.error());
   } else {
-    judge(key, found, disk_reads);
+    co_await judge(key, found, disk_reads);
   }
 }
 
 // After a look that found no damage.
-void Scrubber::judge(const ShardKey& key, const Status& found, bool disk_reads) {
+Task<void> Scrubber::judge(ShardKey key, Status found, bool disk_reads) {
   const bool was_unreadable = table_.find(key)->state == ShardState::kUnreadable;
   if (found.has_value()) {
     doubts_.erase(key);
-    if (!was_unreadable) return;
+    table_.set_read_through(key, env_.clock.now());
+    if (!was_unreadable) co_return;
     env_.log.warning("chunk", "{} can be read again", to_string(key));
-    table_.set_state(key, ShardState::kSealed);
-    return;
+    co_return co_await set_state(key, ShardState::kSealed);
   }
   env_.log.warning("chunk", "{} cannot be verified: {}", to_string(key), found.error().to_string());
-  if (was_unreadable) return;
-  if (!doubts_.contains(key) && doubts_.size() == kMaxDoubts) return;
+  if (was_unreadable) co_return;
+  if (!doubts_.contains(key) && doubts_.size() == kMaxDoubts) co_return;
   Doubt& doubt = doubts_[key];
   doubt.next = env_.clock.now() + kPauseBetweenLooks;
   if (disk_reads) ++doubt.looks;
-  if (doubt.looks < kLooksAtUnreadable) return;
+  if (doubt.looks < kLooksAtUnreadable) co_return;
   DOGFS_COVERAGE_MARK("chunk: a shard that cannot be read");
-  mark(key, ShardState::kUnreadable, found.error());
+  co_await mark(key, ShardState::kUnreadable, found.error());
 }
 
-void Scrubber::mark(const ShardKey& key, ShardState state, const Error& found) {
+Task<void> Scrubber::mark(ShardKey key, ShardState state, Error found) {
   doubts_.erase(key);
   env_.log.error("chunk", "{} {}: {}", to_string(key),
                  state == ShardState::kDamaged ? "is damaged" : "cannot be read and counts as damaged",
                  found.to_string());
-  table_.set_state(key, state);
   reader_.forget(key);
+  co_await set_state(key, state);
+}
+
+// In memory at once, then on record. What is being removed must not get a record again.
+Task<void> Scrubber::set_state(ShardKey key, ShardState state) {
+  table_.set_state(key, state);
+  if (!co_await turns_.take(key, env_.clock.now() + kTurnPatience)) {
+    env_.log.warning("chunk", "{} is not recorded as it was found: it is being worked on", to_string(key));
+    co_return;
+  }
+  const ShardEntry* entry = table_.find(key);
+  ShardDisk* const disk = entry == nullptr ? nullptr : disks_[entry->disk].get();
+  if (disk != nullptr && entry->state == state && !disk->bad()) {
+    wire::ShardRecord record;
+    record.set_length(entry->length);
+    record.set_crc32c(entry->crc);
+    record.set_damaged(is_damaged(state));
+    WriteBatch batch;
+    put_shard_record(batch, key, record);
+    const Status recorded = co_await disk->write_records(std::move(batch));
+    if (!recorded.has_value()) {
+      env_.log.error("chunk", "{} is not recorded as it was found: {}", to_string(key), recorded.error().to_string());
+    }
+  }
+  turns_.give_back(key);
 }
 
 // Whether the disk of a shard that gives I/O errors reads some other part of it, or of its neighbours.

@@ -9,7 +9,11 @@
 // although the disk reads something else, its sectors are lost: it is reported like any damage and rebuilt. Where the
 // disk reads nothing at all, that is the disk's affair (core/chunk/shard_disk.h) and says nothing about the shard. It is
 // read for whoever asks all the same, since it may be the one that saves its block, and is whole again if it can be read
-// after all. Belongs to the node's executor.
+// after all.
+//
+// Damage is recorded, so that a restart does not make a shard whole: the server would vouch for it, and the metadata might
+// have a better one deleted. After the start what is on record as damaged is looked at before anything else, in case that
+// only the way to the disk was bad. Belongs to the node's executor.
 #pragma once
 
 #include <deque>
@@ -19,6 +23,7 @@
 #include <vector>
 
 #include "core/chunk/background_pace.h"
+#include "core/chunk/key_turns.h"
 #include "core/chunk/shard_reader.h"
 #include "core/chunk/shard_table.h"
 
@@ -28,7 +33,7 @@ class Scrubber {
  public:
   // What is passed must outlive this object.
   Scrubber(Env& env, const ChunkOptions& options, std::vector<std::unique_ptr<ShardDisk>>& disks, ShardTable& table,
-           ShardReader& reader, StopSignal& stop);
+           KeyTurns& turns, ShardReader& reader, StopSignal& stop);
 
   // Starts the work, until the stop signal, in `tasks`.
   void start(TaskGroup& tasks);
@@ -58,8 +63,10 @@ class Scrubber {
   Task<void> save(Pass* pass);
   // Looks at a shard, `attempts` times at most.
   Task<void> verify(ShardKey key, int attempts);
-  void judge(const ShardKey& key, const Status& found, bool disk_reads);
-  void mark(const ShardKey& key, ShardState state, const Error& found);
+  Task<void> judge(ShardKey key, Status found, bool disk_reads);
+  Task<void> mark(ShardKey key, ShardState state, Error found);
+  Task<void> set_state(ShardKey key, ShardState state);
+  void suspect(const ShardKey& key);
   Task<bool> disk_reads_anything(ShardKey failing);
   static Task<bool> can_read(ShardDisk* disk, ShardKey key, uint64_t offset);
   std::vector<ShardKey> neighbours(const ShardKey& key) const;
@@ -71,6 +78,7 @@ class Scrubber {
   const ChunkOptions& options_;
   std::vector<std::unique_ptr<ShardDisk>>& disks_;
   ShardTable& table_;
+  KeyTurns& turns_;
   ShardReader& reader_;
   StopSignal& stop_;
   std::vector<std::unique_ptr<Pass>> passes_;

@@ -27,6 +27,12 @@ void ShardTable::set_state(const ShardKey& key, ShardState state) {
   put(key, entry);
 }
 
+void ShardTable::set_read_through(const ShardKey& key, MonoTime when) {
+  const auto found = entries_.find(key);
+  DOGFS_CHECK(found != entries_.end());
+  found->second.read_through = when;
+}
+
 void ShardTable::erase(const ShardKey& key) {
   const auto found = entries_.find(key);
   if (found == entries_.end()) return;

@@ -5,9 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "core/base/result.h"
+#include "core/base/time.h"
 #include "core/chunk/shard_key.h"
 
 namespace dogfs {
@@ -16,7 +18,9 @@ enum class ShardState : uint8_t {
   kSealed,
   kUnverified,  // a file with a footer, perhaps, but without a record: not looked at yet since the start
   kDamaged,     // there is a file or a record, but they do not stand up: kept, reported, and not served
-  kUnreadable,  // reads of its file fail again and again: reported as damaged, and yet read for whoever asks
+  // Reported as damaged, and yet read for whoever asks: reads of its file fail again and again, or it was damaged before
+  // the start and nobody has looked at it since.
+  kUnreadable,
   kDeleting,
 };
 
@@ -25,6 +29,7 @@ struct ShardEntry {
   size_t disk = 0;
   uint64_t length = 0;
   uint32_t crc = 0;
+  std::optional<MonoTime> read_through = {};  // when all of it was last read, and was whole
 };
 
 // Whether the metadata is to have it rebuilt.
@@ -39,6 +44,8 @@ class ShardTable {
   void put(const ShardKey& key, const ShardEntry& entry);
   // Precondition: it is there.
   void set_state(const ShardKey& key, ShardState state);
+  // Precondition: it is there.
+  void set_read_through(const ShardKey& key, MonoTime when);
   void erase(const ShardKey& key);
 
   // Why `key` is not there: kWrongGeneration if there is another attempt at this index of the block, else kNotFound.

@@ -26,7 +26,12 @@ void sort_out(const wire::ReportedShard& each, const wire::ServerShard& shard, R
       if (each.damaged()) findings.damaged.insert(placed_shard(shard));
       return;
     case ReportedShard::kAdoptable:
-      if (!each.damaged() && !each.unverified()) findings.adoptable.emplace(placed_shard(shard), shard);
+      if (each.damaged() || each.unverified()) return;
+      if (each.read_lately()) {
+        findings.adoptable.emplace(placed_shard(shard), shard);
+      } else {
+        findings.unread.insert(placed_shard(shard));
+      }
       return;
     case ReportedShard::kSuperseded:
     case ReportedShard::kAbandoned:
@@ -128,6 +133,9 @@ ReportFindings ReportMemory::confirm(ServerId server, ReportNumber number, Repor
   if (number != seen.number) {
     seen.before = std::exchange(seen.now, {});
     seen.number = number;
+  }
+  for (const PlacedShard& shard : findings.unread) {
+    if (seen.now.size() < kMaxRemembered) seen.now.insert(shard);
   }
   keep_seen(findings.absent, seen.before, seen.now);
   keep_seen(findings.adoptable, seen.before, seen.now);

@@ -3,8 +3,9 @@
 // Digests of buckets of block ids are compared first, and only where they differ the shards themselves. Differences are
 // normal while blocks are written, repaired and deleted, so only those that two reports in a row show are acted on; and
 // that a shard is absent counts only if the report began after the server had heard of a state in which it was listed:
-// by then it had been sealed. What is done about a difference is decided by apply alone (report_commands.h). Pure
-// functions and soft state; belongs to the node's executor.
+// by then it had been sealed. A shard is adopted only after its server has read it through: what it takes the place of
+// may be whole and merely out of reach, and will be deleted when it is back. What is done about a difference is decided by
+// apply alone (report_commands.h). Pure functions and soft state; belongs to the node's executor.
 #pragma once
 
 #include <map>
@@ -34,6 +35,7 @@ struct ReportFindings {
   std::set<PlacedShard> damaged;  // listed, and damaged by the server's own word: no second look is needed
   std::set<PlacedShard> absent;   // listed, and certainly not there
   std::map<PlacedShard, wire::ServerShard> adoptable;
+  std::set<PlacedShard> unread;                       // would be adoptable if their server had read them through lately
   std::map<PlacedShard, wire::ServerShard> unwanted;  // superseded or abandoned
   std::set<PlacedShard> impossible;
 };
@@ -49,8 +51,9 @@ struct ReportNumber {
 // Remembers what the report before said, for each server.
 class ReportMemory {
  public:
-  // Those of `findings` that the server's report before this one showed too. Damage passes at once. What comes of an
-  // older report than was seen already confirms nothing.
+  // Those of `findings` that the server's report before this one showed too; a shard that is adoptable now may have been
+  // unread then. Damage passes at once, and so does what is unread. What comes of an older report than was seen already
+  // confirms nothing.
   ReportFindings confirm(ServerId server, ReportNumber number, ReportFindings findings);
   void clear() { servers_.clear(); }
 

@@ -181,6 +181,7 @@ void Repairs::take_report(ServerId server, ReportNumber number, uint64_t bucket,
     parts_.env.log.error("meta", "server {} has block {} shard {} generation {}, which was never issued", server,
                          shard.block, shard.index, shard.generation);
   }
+  for (const PlacedShard& shard : findings.unread) suspect(server, shard_name(shard));
   ReportFindings confirmed = reports_.confirm(server, number, std::move(findings));
   if (damaged_.size() + adoptable_.size() + unwanted_.size() > kMaxWaitingDamage) return;
   damaged_.merge(confirmed.damaged);

@@ -118,7 +118,7 @@ class Repairs {
   std::map<PlacedShard, wire::ServerShard> adoptable_;
   std::map<PlacedShard, wire::ServerShard> unwanted_;
   LeavingShards leaving_;
-  // Said to be damaged by readers: their servers are to look.
+  // Said to be damaged by readers, or wanted in the map: their servers are to look.
   std::set<PlacedShard> suspects_;
 };
 

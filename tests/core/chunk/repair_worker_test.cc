@@ -191,9 +191,11 @@ TEST_F(RepairWorkerTest, ADamagedSourceIsReplacedByAnotherAndNamed) {
   EXPECT_EQ(w_.meta.outcomes.front().suspects_size(), 0);
 }
 
-TEST_F(RepairWorkerTest, ASourceThatCannotBeReadIsReplacedByAnother) {
+TEST_F(RepairWorkerTest, ASourceThatCannotBeReadIsReplacedByAnotherAndNamed) {
   sources_->refusals.emplace(1, Error(ErrorCode::kIoError));
   expect_rebuilt(order(0, {1, 2, 3, 4}));
+  ASSERT_EQ(w_.meta.outcomes.front().suspects_size(), 1);
+  EXPECT_EQ(w_.meta.outcomes.front().suspects(0).SerializeAsString(), sources_->source(1).SerializeAsString());
   EXPECT_EQ(sources_->reads[1], 1);
   EXPECT_EQ(sources_->reads[4], 1);
 }

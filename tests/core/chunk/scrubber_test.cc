@@ -45,6 +45,21 @@ class ScrubberTest : public ::testing::Test {
   ErrorCode read(uint64_t block, uint64_t offset) {
     return w_.code(MessageType::kReadShard, ChunkWorld::read_request(ChunkWorld::key(block), offset, 10));
   }
+  bool is_recorded_as_damaged(const ShardKey& key) {
+    const auto value = w_.node.kv_disk("disk0")->get(shard_record_key(key)).value();
+    return parse_message<wire::ShardRecord>(value.value()).value().damaged();
+  }
+  // Restarts with the disk as `change` leaves it while the server is down.
+  template <class Change>
+  void restart_after(Change change) {
+    w_.crash(sim::CrashKind::kPower);
+    change();
+    w_.node.boot();
+    w_.boot_server();
+    ASSERT_TRUE(w_.wait_registered());
+    w_.meta.damaged.clear();
+    w_.meta.digest_reports.clear();
+  }
   bool wait_for_damage() {
     return w_.world.run_until([this] { return !w_.meta.damaged.empty(); }, kPatience);
   }
@@ -151,6 +166,77 @@ TEST_F(LazyScrubberTest, WhatAReadFailedAtIsLookedAtWithoutAnybodysAsking) {
   EXPECT_EQ(read(5, 100'000), ErrorCode::kIoError);
   ASSERT_TRUE(wait_for_damage());
   EXPECT_EQ(w_.meta.damaged, std::set<ShardKey>{ChunkWorld::key(5)});
+}
+
+TEST_F(ScrubberTest, WhatCannotBeReadIsNotVouchedForAfterARestart) {
+  lose_sectors(ChunkWorld::key(3));
+  ASSERT_TRUE(wait_for_damage());
+  restart_after([] {});
+  ASSERT_TRUE(w_.world.run_until([this] { return !w_.meta.damaged.empty(); }, seconds(5)));
+  EXPECT_EQ(w_.meta.damaged, std::set<ShardKey>{ChunkWorld::key(3)});
+  EXPECT_EQ(read(3, 0), ErrorCode::kOk);
+  EXPECT_EQ(read(3, 100'000), ErrorCode::kCorrupt);
+  w_.world.run_for(seconds(60));
+  EXPECT_GE(w_.meta.digest_reports.size(), 3u);
+  for (const auto& report : w_.meta.digest_reports) EXPECT_EQ(report.buckets(0).shards(), 4u);
+}
+
+TEST_F(ScrubberTest, WhatIsDamagedIsNotVouchedForAfterARestart) {
+  rot(ChunkWorld::key(3));
+  ASSERT_TRUE(wait_for_damage());
+  EXPECT_TRUE(is_recorded_as_damaged(ChunkWorld::key(3)));
+  int looks = 0;
+  w_.faults[0].decide = [&looks](const std::string& operation) {
+    if (operation == "read") ++looks;
+    return operation == "read" ? DiskFaults::Fate::kHang : DiskFaults::Fate::kProceed;
+  };
+  restart_after([] {});
+  ASSERT_TRUE(w_.world.run_until([this] { return !w_.meta.damaged.empty(); }, seconds(5))) << "before any look";
+  EXPECT_EQ(w_.meta.damaged, std::set<ShardKey>{ChunkWorld::key(3)});
+  EXPECT_GE(looks, 1);
+}
+
+TEST_F(LazyScrubberTest, WhatIsOnRecordAsDamagedIsLookedAtAgainAfterARestart) {
+  w_.world.run_for(seconds(60));
+  rot(ChunkWorld::key(2));
+  lose_sectors(ChunkWorld::key(3));
+  w_.meta.suspects = {ChunkWorld::key(2), ChunkWorld::key(3)};
+  ASSERT_TRUE(w_.world.run_until([this] { return w_.meta.damaged.size() == 2; }, kPatience));
+  restart_after([] {});
+  w_.world.run_for(seconds(30));
+  EXPECT_EQ(w_.meta.damaged.size(), 2u);
+  EXPECT_TRUE(is_recorded_as_damaged(ChunkWorld::key(2)) && is_recorded_as_damaged(ChunkWorld::key(3)));
+  restart_after([this] {
+    rot(ChunkWorld::key(2));  // back to what it was
+    mend(ChunkWorld::key(3));
+  });
+  ASSERT_TRUE(w_.world.run_until([this] { return w_.meta.heartbeats.back().damaged_shards() == 0; }, kPatience));
+  EXPECT_FALSE(is_recorded_as_damaged(ChunkWorld::key(2)) || is_recorded_as_damaged(ChunkWorld::key(3)));
+  restart_after([] {});
+  w_.world.run_for(seconds(30));
+  EXPECT_TRUE(w_.meta.damaged.empty());
+  for (const uint64_t block : {2, 3}) EXPECT_EQ(read(block, 100'000), ErrorCode::kOk);
+}
+
+TEST_F(LazyScrubberTest, AReportSaysWhatWasReadThroughLately) {
+  w_.world.run_for(seconds(60));
+  rot(ChunkWorld::key(5));
+  w_.meta.differing = {0};
+  const auto read_lately = [this] {
+    w_.meta.shard_reports.clear();
+    EXPECT_TRUE(w_.world.run_until([this] { return !w_.meta.shard_reports.empty(); }, kPatience));
+    std::set<uint64_t> blocks;
+    for (const wire::ReportedShard& shard : w_.meta.shard_reports.back().shards()) {
+      if (shard.read_lately()) blocks.insert(shard.shard().block());
+    }
+    return blocks;
+  };
+  EXPECT_EQ(read_lately(), std::set<uint64_t>{});
+  w_.meta.suspects = {ChunkWorld::key(4), ChunkWorld::key(5)};
+  ASSERT_TRUE(wait_for_damage());
+  EXPECT_EQ(read_lately(), std::set<uint64_t>{4});
+  w_.world.run_for(seconds(40));
+  EXPECT_EQ(read_lately(), std::set<uint64_t>{}) << "a while ago";
 }
 
 TEST_F(ScrubberTest, OneReadThatWentAstrayIsNoDamage) {

@@ -113,6 +113,33 @@ TEST_F(BlockReport, ShardsThatWereNotLookedAtYetAreThere) {
   EXPECT_THAT(found.damaged, IsEmpty());
 }
 
+TEST_F(BlockReport, AShardIsAdoptableOnceItsServerHasReadAllOfIt) {
+  wire::Command command;
+  wire::ServerShard& damaged = *command.mutable_mark_damaged()->add_shards();
+  damaged.set_block(blocks[0]);
+  damaged.set_server(kServer);
+  damaged.set_generation(shard(blocks[0]).generation());
+  ASSERT_EQ(machine.apply(command).error(), 0u);
+  ASSERT_EQ(shard(blocks[0]).condition(), wire::Shard::DAMAGED);
+  wire::ReportShardsRequest message = report({reported(blocks[0])});
+  message.set_server(6);
+  const ReportFindings unread = read(message);
+  EXPECT_THAT(unread.adoptable, IsEmpty());
+  EXPECT_THAT(unread.unread, SizeIs(1));
+  message.mutable_shards(0)->set_damaged(true);
+  EXPECT_THAT(read(message).unread, IsEmpty()) << "it was read, and found damaged";
+  message.mutable_shards(0)->set_damaged(false);
+  message.mutable_shards(0)->set_read_lately(true);
+  const ReportFindings whole = read(message);
+  EXPECT_THAT(whole.adoptable, SizeIs(1));
+  EXPECT_THAT(whole.unread, IsEmpty());
+  ReportMemory memory;
+  EXPECT_THAT(memory.confirm(ServerId(6), {1, 1}, unread).adoptable, IsEmpty());
+  EXPECT_THAT(memory.confirm(ServerId(6), {1, 2}, whole).adoptable, SizeIs(1)) << "seen twice";
+  ReportMemory other;
+  EXPECT_THAT(other.confirm(ServerId(6), {1, 1}, whole).adoptable, IsEmpty());
+}
+
 TEST_F(BlockReport, AnUnknownShardIsUnwantedAndAnImpossibleOneAnAlarm) {
   wire::ReportedShard impossible = reported(blocks[0]);
   impossible.mutable_shard()->set_block(machine.counters().next_block() + 3);

@@ -395,6 +395,49 @@ TEST(MetaNode, ASourceThatARepairFoundDamagedIsLookedAtByItsServer) {
   EXPECT_EQ(told.verify(0).generation(), 9u);
 }
 
+TEST(MetaNode, AServerReadsAShardThroughBeforeItTakesTheDamagedOnesPlace) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(7);
+  const wire::CreateFileResult file = cluster.create("/f");
+  wire::MutateReply allocated;
+  ASSERT_TRUE(allocated.ParseFromString(cluster.allocate(file).body));
+  const wire::AllocateBlockResult& block = allocated.result().allocate_block();
+  const wire::CommitBlock commit = MachineHarness::full_commit(file, block, 0, kGeometry.block_bytes);
+  cluster.change([&](wire::Mutation& mutation) { *mutation.mutable_commit_block() = commit; });
+  const wire::Shard& listed = commit.shards(0);
+  wire::ReportShardsRequest report;
+  wire::ReportedShard& late = *report.add_shards();
+  late.mutable_shard()->set_block(block.block());
+  late.mutable_shard()->set_index(listed.index());
+  late.mutable_shard()->set_generation(listed.generation());
+  late.set_length(commit.shards(0).length());
+  late.set_crc32c(commit.shards(0).crc32c());
+  for (const wire::RegisterServerReply& server : cluster.servers_) {
+    if (server.server() != listed.server()) continue;
+    wire::HeartbeatRequest beat = cluster.heartbeat_of(server);
+    *beat.add_damaged() = late.shard();
+    ASSERT_EQ(cluster.ask(MessageType::kHeartbeat, beat).error.code, ErrorCode::kOk);
+  }
+  cluster.world_.run_for(seconds(2));
+  // Those that have no shard of the block. One of them may be about to get this one by a repair.
+  int asked = 0;
+  for (const wire::RegisterServerReply& server : cluster.servers_) {
+    const auto has = [&](const wire::Shard& shard) { return shard.server() == server.server(); };
+    if (std::ranges::any_of(commit.shards(), has)) continue;
+    report.set_server(server.server());
+    report.set_incarnation(server.incarnation());
+    report.set_sequence(1);
+    EXPECT_EQ(cluster.ask(MessageType::kReportShards, report).error.code, ErrorCode::kOk);
+    const auto told = cluster.ask_for<wire::HeartbeatReply>(MessageType::kHeartbeat, cluster.heartbeat_of(server));
+    for (const wire::ShardName& name : told.verify()) {
+      EXPECT_EQ(name.SerializeAsString(), late.shard().SerializeAsString());
+      ++asked;
+    }
+  }
+  EXPECT_GE(asked, 1);
+}
+
 // HDFS-17658: a drained server was called empty, and stopped, while blocks that were being written were to be on it.
 TEST(MetaNode, Hdfs17658ADrainedServerIsNotEmptyBeforeItsOpenBlocksEnd) {
   MetaCluster cluster(3);
