@@ -212,6 +212,31 @@ TEST_F(FileReaderTest, AShardOfAnotherChecksumIsNotBelieved) {
   expect_whole();
 }
 
+TEST_F(FileReaderTest, AShardThatItsServerCannotReadIsReportedOnceToBeLookedAt) {
+  write_file(kBlock);
+  const wire::Shard unreadable = block().shards.at(1);
+  cluster_.fail(unreadable.server(), MessageType::kReadShard, ErrorCode::kIoError);
+  const std::unique_ptr<FileReader> reader = open();
+  for (const uint64_t at : {kCell, kCell + kStripe, kCell + 2 * kStripe}) {
+    EXPECT_EQ(read(*reader, at, 10).value(), data_.substr(at, 10));
+  }
+  world_.run_for(seconds(10));
+  ASSERT_EQ(cluster_.damage_reports.size(), 1u);
+  EXPECT_EQ(cluster_.damage_reports[0].server(), unreadable.server());
+  EXPECT_EQ(cluster_.damage_reports[0].shard().block(), block().block);
+  EXPECT_EQ(cluster_.damage_reports[0].shard().index(), 1u);
+  EXPECT_EQ(cluster_.damage_reports[0].shard().generation(), unreadable.generation());
+}
+
+TEST_F(FileReaderTest, AServerThatIsBusyOrAwayHasNothingToLookAt) {
+  write_file(kBlock);
+  cluster_.fail(block().shards.at(1).server(), MessageType::kReadShard, ErrorCode::kBusy);
+  cluster_.kill(block().shards.at(2).server());
+  expect_whole();
+  world_.run_for(seconds(10));
+  EXPECT_TRUE(cluster_.damage_reports.empty());
+}
+
 TEST_F(FileReaderTest, MoreDamageThanParityIsDataLossAndSaysWhere) {
   write_file(kBlock);
   for (const size_t i : {0, 2, 4}) shard(i).bytes[7] ^= 1;
