@@ -165,7 +165,7 @@ TEST(AdminReport, AMetadataNodeWithoutRoomIsAnAlarm) {
   status.set_metadata_free_bytes(100 << 20);
   EXPECT_THAT(describe_report(sum_up(status, {})), Not(HasSubstr("ALARM")));
   status.set_metadata_room_low(true);
-  EXPECT_THAT(describe_report(sum_up(status, {})), HasSubstr("ALARM: node 2 has 100.0 MiB left on its disk"));
+  EXPECT_THAT(describe_report(sum_up(status, {})), HasSubstr("             ALARM: node 2 has 100M left on its disk"));
 }
 
 TEST(AdminReport, TheTrashIsShown) {
