@@ -227,7 +227,11 @@ Task<void> Scrubber::judge(ShardKey key, Status found, bool disk_reads) {
   if (!doubts_.contains(key) && doubts_.size() == kMaxDoubts) co_return;
   Doubt& doubt = doubts_[key];
   doubt.next = env_.clock.now() + kPauseBetweenLooks;
-  if (disk_reads) ++doubt.looks;
+  ++(disk_reads ? doubt.looks : doubt.silent_looks);
+  if (doubt.silent_looks == kLooksAtUnreadable) {
+    distrust(disks_, *disks_[table_.find(key)->disk],
+             "all reads failed of late, the last: " + found.error().to_string());
+  }
   if (doubt.looks < kLooksAtUnreadable) co_return;
   DOGFS_COVERAGE_MARK("chunk: a shard that cannot be read");
   co_await mark(key, ShardState::kUnreadable, found.error());

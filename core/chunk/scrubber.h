@@ -47,7 +47,8 @@ class Scrubber {
  private:
   // What gave I/O errors, and is to be looked at again.
   struct Doubt {
-    int looks = 0;
+    int looks = 0;         // at which the disk read something else
+    int silent_looks = 0;  // at which it read nothing
     MonoTime next;
   };
   struct Pass {

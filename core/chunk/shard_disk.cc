@@ -149,10 +149,15 @@ Task<Status> ShardDisk::write_records(WriteBatch batch) {
 
 void note_read_failure(const std::vector<std::unique_ptr<ShardDisk>>& disks, ShardDisk& disk, const ShardKey& key,
                        const Error& error) {
-  if (!disk.count_read_failure(key, error) || disk.bad()) return;
+  if (!disk.count_read_failure(key, error)) return;
+  distrust(disks, disk,
+           fmt::format("reads failed of {} shards of late, the last: {}", kMaxReadErrors, error.to_string()));
+}
+
+void distrust(const std::vector<std::unique_ptr<ShardDisk>>& disks, ShardDisk& disk, std::string alarm) {
+  if (disk.bad()) return;
   const bool others = std::ranges::any_of(
       disks, [&](const auto& other) { return other.get() != &disk && !other->bad() && !other->is_full(); });
-  std::string alarm = fmt::format("reads failed of {} shards of late, the last: {}", kMaxReadErrors, error.to_string());
   if (others) {
     disk.take_out(wire::DiskInfo::FAILING, std::move(alarm));
   } else {

@@ -125,8 +125,10 @@ class ShardDisk {
   TaskGroup tasks_;
 };
 
-// For a read of `key` on `disk` that failed: takes the disk out if it fails too often. The last disk that takes shards stays, with
-// an alarm: it is better than none.
+// Takes out a disk whose reads fail. The last disk that takes shards stays, with the alarm: it is better than none.
+void distrust(const std::vector<std::unique_ptr<ShardDisk>>& disks, ShardDisk& disk, std::string alarm);
+
+// For a read of `key` on `disk` that failed: distrusts the disk if reads of too many shards do.
 void note_read_failure(const std::vector<std::unique_ptr<ShardDisk>>& disks, ShardDisk& disk, const ShardKey& key,
                        const Error& error);
 

@@ -167,6 +167,18 @@ TEST_F(Disks, ADiskThatFailsReadAfterReadIsTakenOut) {
   ASSERT_TRUE(w_.world.run_until([&] { return w_.meta.leaving == stuck; }, kPatience));
 }
 
+TEST_F(Disks, ADiskThatReadsNothingIsTakenOutHoweverFewShardsItHas) {
+  const std::set<ShardKey> stuck = on(0);
+  w_.faults[0].decide = [](const std::string& operation) {
+    return operation == "read" ? DiskFaults::Fate::kFail : DiskFaults::Fate::kProceed;
+  };
+  fail_to_read(*stuck.begin());
+  w_.world.run_for(std::chrono::minutes(1));
+  ASSERT_TRUE(w_.wait_for_state(0, wire::DiskInfo::FAILING));
+  EXPECT_THAT(w_.disk_info(0).alarm(), HasSubstr("all reads failed of late"));
+  EXPECT_EQ(w_.disk_info(1).state(), wire::DiskInfo::WORKING);
+}
+
 TEST_F(Disks, OneShardThatCannotBeReadTakesNoDiskOut) {
   const ShardKey key = *on(0).begin();
   w_.node.shard_disk("disk0")->open(shard_file_name(key)).value()->unreadable = {{.begin = 0, .end = 1 << 20}};
