@@ -82,7 +82,7 @@ class RealGroups : public testing::Test {
     for (auto& node : nodes_) node = std::make_unique<RealNode>(harness_, log_);
     for (size_t i = 0; i < kNodes; ++i) start(i);
   }
-  ~RealGroups() override {
+  void TearDown() override {
     for (size_t i = 0; i < kNodes; ++i) {
       if (nodes_[i]->program() != nullptr) stop(i);
     }
