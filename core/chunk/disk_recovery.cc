@@ -307,12 +307,7 @@ Task<void> DiskRecovery::settle(Pending pending, Inspection found) {
 Task<bool> DiskRecovery::record_again(Pending pending, Inspection found) {
   const Status named = co_await pending.disk->wait_for(pending.disk->start_directory_sync());
   if (!named.has_value()) co_return false;
-  wire::ShardRecord record;
-  record.set_length(found.length);
-  record.set_crc32c(found.crc);
-  WriteBatch batch;
-  put_shard_record(batch, pending.key, record);
-  const Status recorded = co_await pending.disk->write_records(std::move(batch));
+  const Status recorded = co_await pending.disk->record(pending.key, found.length, found.crc, false);
   if (!recorded.has_value()) co_return false;
   DOGFS_COVERAGE_MARK("chunk: a record rebuilt from its file");
   ++counts_.rebuilt;

@@ -256,13 +256,7 @@ Task<void> Scrubber::set_state(ShardKey key, ShardState state) {
   const ShardEntry* entry = table_.find(key);
   ShardDisk* const disk = entry == nullptr ? nullptr : disks_[entry->disk].get();
   if (disk != nullptr && entry->state == state && !disk->bad()) {
-    wire::ShardRecord record;
-    record.set_length(entry->length);
-    record.set_crc32c(entry->crc);
-    record.set_damaged(is_damaged(state));
-    WriteBatch batch;
-    put_shard_record(batch, key, record);
-    const Status recorded = co_await disk->write_records(std::move(batch));
+    const Status recorded = co_await disk->record(key, entry->length, entry->crc, is_damaged(state));
     if (!recorded.has_value()) {
       env_.log.error("chunk", "{} is not recorded as it was found: {}", to_string(key), recorded.error().to_string());
     }

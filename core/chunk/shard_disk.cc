@@ -147,6 +147,16 @@ Task<Status> ShardDisk::write_records(WriteBatch batch) {
   co_return status;
 }
 
+Task<Status> ShardDisk::record(ShardKey key, uint64_t length, uint32_t crc, bool damaged) {
+  wire::ShardRecord record;
+  record.set_length(length);
+  record.set_crc32c(crc);
+  record.set_damaged(damaged);
+  WriteBatch batch;
+  put_shard_record(batch, key, record);
+  co_return co_await write_records(std::move(batch));
+}
+
 void note_read_failure(const std::vector<std::unique_ptr<ShardDisk>>& disks, ShardDisk& disk, const ShardKey& key,
                        const Error& error) {
   if (!disk.count_read_failure(key, error)) return;

@@ -96,6 +96,8 @@ class ShardDisk {
 
   // Writes to the records, synced. A failure marks the disk bad.
   Task<Status> write_records(WriteBatch batch);
+  // Puts down that the shard is here, and whether it was found damaged; as write_records.
+  Task<Status> record(ShardKey key, uint64_t length, uint32_t crc, bool damaged);
 
   // Ends when nothing is under way.
   Task<void> join() { return tasks_.join(); }

@@ -143,12 +143,7 @@ Task<Status> ShardWriters::seal_in_turn(ShardKey key, uint64_t length, uint32_t 
     co_await discard(key, durable.error());
     co_return durable;
   }
-  wire::ShardRecord record;
-  record.set_length(length);
-  record.set_crc32c(crc);
-  WriteBatch batch;
-  put_shard_record(batch, key, record);
-  const Status recorded = co_await shard.disk->write_records(std::move(batch));
+  const Status recorded = co_await shard.disk->record(key, length, crc, false);
   writers_.erase(key);
   shard.disk->release(shard.reserved_bytes, shard.purpose);
   shard.disk->note_written(shard_file_bytes(length));
