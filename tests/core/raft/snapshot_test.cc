@@ -14,6 +14,28 @@ constexpr NodeId kLeader{1};
 constexpr NodeId kOther{2};
 constexpr Term kTerm{1};
 
+Options options() {
+  Options options;
+  options.self = kSelf;
+  return options;
+}
+
+Restored restored() {
+  Restored restored;
+  const Configuration three = initial_configuration({{kLeader, Address()}, {kOther, Address()}, {kSelf, Address()}});
+  restored.configurations.reset(ConfigurationHistory::Item{LogIndex(), three});
+  return restored;
+}
+
+Message from_leader(MessageKind kind) {
+  Message message;
+  message.kind = kind;
+  message.from = kLeader;
+  message.to = kSelf;
+  message.term = kTerm;
+  return message;
+}
+
 // Node 3 of three, which has the leader's first two entries and is still applying them when it has been sent, and has
 // staged, the whole state of a group that it was removed from.
 class RemovedBySnapshot : public testing::Test {
@@ -39,26 +61,6 @@ class RemovedBySnapshot : public testing::Test {
     member_.snapshot_staged(effects.stage.value());
     work();
     EXPECT_FALSE(member_.is_installing()) << "the state that it replaces is being written to";
-  }
-
-  static Options options() {
-    Options options;
-    options.self = kSelf;
-    return options;
-  }
-  static Restored restored() {
-    Restored restored;
-    const Configuration three = initial_configuration({{kLeader, Address()}, {kOther, Address()}, {kSelf, Address()}});
-    restored.configurations.reset(ConfigurationHistory::Item{LogIndex(), three});
-    return restored;
-  }
-  static Message from_leader(MessageKind kind) {
-    Message message;
-    message.kind = kind;
-    message.from = kLeader;
-    message.to = kSelf;
-    message.term = kTerm;
-    return message;
   }
 
   // The disk does all that it is asked for.
@@ -143,25 +145,6 @@ class PartOfSnapshot : public testing::Test {
     EXPECT_TRUE(member_.wants_staged());
   }
 
-  static Options options() {
-    Options options;
-    options.self = kSelf;
-    return options;
-  }
-  static Restored restored() {
-    Restored restored;
-    const Configuration three = initial_configuration({{kLeader, Address()}, {kOther, Address()}, {kSelf, Address()}});
-    restored.configurations.reset(ConfigurationHistory::Item{LogIndex(), three});
-    return restored;
-  }
-  static Message from_leader(MessageKind kind) {
-    Message message;
-    message.kind = kind;
-    message.from = kLeader;
-    message.to = kSelf;
-    message.term = kTerm;
-    return message;
-  }
   Effects work() {
     Effects effects = member_.take_effects();
     if (effects.persist) member_.persisted(effects.persist->number);
