@@ -68,7 +68,7 @@ struct RepairSituation {
 };
 
 // A shard that is to be rebuilt or moved.
-struct ShardOutlook {
+struct RepairOutlook {
   size_t position = 0;  // of its block in the situation
   BlockId block;
   ServerId server;  // that has it, or had it
@@ -78,7 +78,7 @@ struct ShardOutlook {
 
 struct RepairPlan {
   std::vector<PlannedRepair> repairs;
-  std::vector<ShardOutlook> outlook;  // in the order of the blocks
+  std::vector<RepairOutlook> outlook;  // in the order of the blocks
 };
 
 // Changes nothing but its own copy.

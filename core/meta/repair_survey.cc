@@ -4,7 +4,7 @@
 
 namespace dogfs {
 
-void RepairSurvey::Shards::add(const ShardOutlook& outlook) {
+void RepairSurvey::Shards::add(const RepairOutlook& outlook) {
   ++to_go;
   if (outlook.hindrance == wire::RepairHindrance::NONE) return;
   Held& hindered = held[outlook.hindrance];
@@ -19,8 +19,8 @@ uint64_t RepairSurvey::Shards::in_turn() const {
   return waiting;
 }
 
-void RepairSurvey::add(const std::vector<ShardOutlook>& outlook, size_t begin, size_t end) {
-  for (const ShardOutlook& shard : outlook) {
+void RepairSurvey::add(const std::vector<RepairOutlook>& outlook, size_t begin, size_t end) {
+  for (const RepairOutlook& shard : outlook) {
     if (shard.position < begin || shard.position >= end) continue;
     counting_.all.add(shard);
     if (!shard.server.is_none()) counting_.servers[shard.server].add(shard);

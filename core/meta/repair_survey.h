@@ -31,7 +31,7 @@ class RepairSurvey {
 
     // Under way, or waiting only for others to be done.
     uint64_t in_turn() const;
-    void add(const ShardOutlook& outlook);
+    void add(const RepairOutlook& outlook);
     // `Message` has shards_to_go and hindrances.
     template <class Message>
     void fill(Message& message) const {
@@ -48,7 +48,7 @@ class RepairSurvey {
   // A pass that was not ended is forgotten.
   void begin_pass() { counting_ = {}; }
   // Blocks at the positions from `begin` to before `end`.
-  void add(const std::vector<ShardOutlook>& outlook, size_t begin, size_t end);
+  void add(const std::vector<RepairOutlook>& outlook, size_t begin, size_t end);
   void end_pass(MonoTime now);
   void clear();
 

@@ -1,10 +1,12 @@
 """The rules of the architecture, and the check of a source tree against them.
 
-Two kinds of rule:
+Three kinds of rule:
   - edges: which folder may include which (and, in CMake, link which);
   - purity: what `core` and `sim` may not use, because a run must be a function of its seed (P6): threads, sockets,
     files, wall clocks, unseeded randomness, the parts of Asio that wait by themselves, and containers whose order
-    differs between builds.
+    differs between builds;
+  - one definition: a qualified name is that of one type. Two types of one name break the one-definition rule of C++: the
+    linker keeps one copy of each template over them, whichever it meets first, and says nothing.
 
 An exception stands on the offending line, or on the one above it, with its reason:
     // architecture: allow unordered: only looked up, never iterated
@@ -71,6 +73,15 @@ CORE_EXCEPTIONS = ("unordered", "hash")
 
 ALLOW = re.compile(r"//\s*architecture: allow ([\w-]+): (\S.*)")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+# What opens a brace, or closes one, in code without comments and literals.
+BRACE = re.compile(
+    r"\bnamespace\s+(?P<space>[\w:]+)\s*\{"
+    r"|\b(?:struct|class|union|enum(?:\s+(?:class|struct))?)\s+(?:\[\[\w+\]\]\s*)?(?P<type>\w+)\s*(?:final\s*)?"
+    r"(?::(?!:)[^{};()]*)?\{"
+    r"|(?P<other>[{}])"
+)
 
 
 class Finding(NamedTuple):
@@ -162,6 +173,32 @@ def check_source(path: str, text: str) -> list[Finding]:
     return findings
 
 
+def types_defined(text: str) -> Iterator[tuple[str, int]]:
+    """The qualified names of the types that one C++ source defines for others to see, each with its line."""
+    code = "\n".join(code_lines(text))
+    scopes: list[str | None] = []  # a namespace each, or None: a type, a function, or a namespace without a name
+    for brace in BRACE.finditer(code):
+        if brace.group("other") == "}":
+            if scopes:
+                scopes.pop()
+            continue
+        if brace.group("type") and None not in scopes:
+            yield "::".join([*filter(None, scopes), brace.group("type")]), code.count("\n", 0, brace.start()) + 1
+        scopes.append(brace.group("space"))
+
+
+def check_definitions(sources: dict[str, str]) -> list[Finding]:
+    """The types that are defined in two places; `sources` is the text of each path."""
+    findings = []
+    first: dict[str, str] = {}
+    for path, text in sources.items():
+        for name, line in types_defined(text):
+            where = first.setdefault(name, f"{path}:{line}")
+            if where != f"{path}:{line}":
+                findings.append(Finding(path, line, f"{name} is another type in {where}"))
+    return findings
+
+
 def check_cmake(path: str, text: str) -> list[Finding]:
     """All that is wrong with the libraries that one CMakeLists.txt declares: they link along the edges only."""
     folder = folder_of(path)
@@ -177,12 +214,14 @@ def check_cmake(path: str, text: str) -> list[Finding]:
 
 def check_tree(root: Path) -> list[Finding]:
     findings = []
+    sources = {}
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
         if name.split("/")[0] in ("build", ".git", ".cache") or not path.is_file():
             continue
         if path.suffix in (".h", ".cc", ".cpp", ".hpp"):
-            findings += check_source(name, path.read_text())
+            sources[name] = path.read_text()
+            findings += check_source(name, sources[name])
         elif path.name == "CMakeLists.txt" and "/" in name:
             findings += check_cmake(name, path.read_text())
-    return findings
+    return findings + check_definitions(sources)

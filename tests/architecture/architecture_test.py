@@ -123,6 +123,37 @@ class Impurity(unittest.TestCase):
         self.assertEqual(findings("sim/x.cc", text), [])
 
 
+class ASecondDefinition(unittest.TestCase):
+    def check(self, a, b):
+        return [(f.path, f.line) for f in rules.check_definitions({"a.h": a, "b.h": b})]
+
+    def test_is_found(self):
+        a = "namespace dogfs {\nstruct Outlook {\n  int a = 0;\n};\n}\n"
+        for b in (
+            a,
+            "namespace dogfs {\nclass Outlook final : public Base<int> {\n};\n}\n",
+            "namespace dogfs {\nenum class Outlook : uint8_t { kGood };\n}\n",
+            "namespace dogfs {\nclass [[nodiscard]] Outlook {};\n}\n",
+        ):
+            with self.subTest(b=b):
+                self.assertEqual(self.check(a, b), [("b.h", 2)])
+        self.assertEqual(self.check("namespace a::b { struct X {}; }\n", "namespace a { namespace b { struct X {}; } }\n"),
+                         [("b.h", 1)])  # fmt: skip
+
+    def test_of_another_scope_is_none(self):
+        a = "namespace dogfs {\nstruct X {\n};\n}\n"
+        for b in (
+            "namespace dogfs {\nstruct X;\n}\n",
+            "namespace dogfs {\nnamespace {\nstruct X {\n};\n}\n}\n",
+            "namespace dogfs {\nnamespace sim {\nstruct X {\n};\n}\n}\n",
+            "namespace dogfs {\nclass Y {\n  struct X {\n  };\n};\n}\n",
+            "namespace dogfs {\nvoid f() {\n  struct X {};\n}\n}\n",
+            "namespace dogfs {\nvoid f() {}\n}\nstruct X {};\n",
+        ):
+            with self.subTest(b=b):
+                self.assertEqual(self.check(a, b), [])
+
+
 class APlantedFile(unittest.TestCase):
     def test_fails_the_tree(self):
         with tempfile.TemporaryDirectory() as directory:

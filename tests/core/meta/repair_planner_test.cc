@@ -63,7 +63,7 @@ class Planner : public ::testing::Test {
   // Of each shard that is to be rebuilt or moved.
   std::vector<wire::RepairHindrance::Reason> hindrances() const {
     std::vector<wire::RepairHindrance::Reason> reasons;
-    for (const ShardOutlook& shard : plan_repairs(situation, limits).outlook) reasons.push_back(shard.hindrance);
+    for (const RepairOutlook& shard : plan_repairs(situation, limits).outlook) reasons.push_back(shard.hindrance);
     return reasons;
   }
 
@@ -382,7 +382,7 @@ RC_GTEST_PROP(PlannerProperty, EveryRepairIsWithinTheLimitsAndFits, ()) {
         block.shards(), [](const wire::Shard& shard) { return shard.condition() != wire::Shard::INTACT; }));
   }
   RC_ASSERT(plan.outlook.size() == in_need);
-  const auto free = std::ranges::count(plan.outlook, wire::RepairHindrance::NONE, &ShardOutlook::hindrance);
+  const auto free = std::ranges::count(plan.outlook, wire::RepairHindrance::NONE, &RepairOutlook::hindrance);
   RC_ASSERT(static_cast<size_t>(free) == planned.size());
 }
 

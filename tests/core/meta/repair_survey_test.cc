@@ -12,7 +12,7 @@ using ::testing::IsEmpty;
 using ::testing::Pair;
 using Held = RepairSurvey::Held;
 
-ShardOutlook outlook(size_t position, uint64_t server, wire::RepairHindrance::Reason hindrance) {
+RepairOutlook outlook(size_t position, uint64_t server, wire::RepairHindrance::Reason hindrance) {
   return {.position = position, .block = BlockId(100 + position), .server = ServerId(server), .hindrance = hindrance};
 }
 
@@ -61,7 +61,7 @@ TEST(RepairSurvey, APassTakesThePlaceOfTheOneBefore) {
 
 // `left` shards that are under way on server 1, and one on server 2 that has nowhere to go.
 void pass(RepairSurvey& survey, uint64_t left, int64_t second) {
-  std::vector<ShardOutlook> all = {outlook(0, 2, wire::RepairHindrance::NO_ROOM)};
+  std::vector<RepairOutlook> all = {outlook(0, 2, wire::RepairHindrance::NO_ROOM)};
   for (uint64_t i = 0; i < left; ++i) {
     all.push_back(outlook(1 + i, 1, i % 2 == 0 ? wire::RepairHindrance::NONE : wire::RepairHindrance::BUSY));
   }
