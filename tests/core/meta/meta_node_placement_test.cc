@@ -1,0 +1,140 @@
+#include "core/meta/meta_node.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <utility>
+
+#include "core/wire/message_type.h"
+#include "core/wire/meta.pb.h"
+#include "core/wire/rpc.h"
+#include "tests/core/meta/meta_cluster.h"
+
+namespace dogfs {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(MetaNode, PlacesBlocksOnServersThatLive) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(6);
+  const wire::CreateFileResult file = cluster.create("/f");
+  const Reply reply = cluster.allocate(file);
+  ASSERT_EQ(reply.error.code, ErrorCode::kOk) << reply.error.to_string();
+  wire::MutateReply message;
+  ASSERT_TRUE(message.ParseFromString(reply.body));
+  const wire::AllocateBlockResult& block = message.result().allocate_block();
+  ASSERT_EQ(block.targets_size(), 5);
+  for (const wire::Shard& target : block.targets()) {
+    EXPECT_THAT(target.server_address(), HasSubstr("chunk-"));
+    EXPECT_NE(target.generation(), 0u);
+  }
+}
+
+TEST(MetaNode, WaitsAfterItsStartForServersThatItHasNotHeardOfRatherThanPlaceABlockShort) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(4);
+  cluster.ask_for<wire::RegisterServerReply>(MessageType::kRegisterServer, cluster.registration(4));
+  const wire::CreateFileResult file = cluster.create("/f");
+  const auto since_start = [&] { return cluster.world_.now().time_since_epoch(); };
+  const Duration limit = cluster.options_.server_silence_limit;
+  ASSERT_LT(since_start(), limit);
+  EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk) << "d + 1 are enough once the other is known to be away";
+  EXPECT_GE(since_start(), limit);
+}
+
+TEST(MetaNode, RefusesAtOnceWhatTooFewServersCanHold) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(4);
+  const wire::CreateFileResult file = cluster.create("/f");
+  EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk) << "d + 1 are enough";
+  cluster.world_.run_for(seconds(4));
+  const Reply reply = cluster.allocate(file);
+  EXPECT_EQ(reply.error.code, ErrorCode::kInsufficientServers);
+  EXPECT_THAT(reply.error.detail, HasSubstr("4 needed, 0 available"));
+  cluster.beat();
+  EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk);
+}
+
+TEST(MetaNode, ARetriedAllocationIsAnsweredAfterItsServersWentSilent) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  const wire::CreateFileResult file = cluster.create("/f");
+  wire::Mutation mutation;
+  mutation.mutable_allocate_block()->set_inode(file.inode());
+  mutation.mutable_allocate_block()->set_lease_epoch(file.lease_epoch());
+  const wire::MutateRequest request = cluster.next(mutation);
+  const Reply first = cluster.ask(MessageType::kMutate, request);
+  ASSERT_EQ(first.error.code, ErrorCode::kOk) << first.error.to_string();
+  cluster.world_.run_for(seconds(4));
+  const Reply second = cluster.ask(MessageType::kMutate, request);
+  EXPECT_EQ(second.error.code, ErrorCode::kOk) << second.error.to_string();
+  EXPECT_EQ(second.body, first.body);
+  EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kInsufficientServers) << "a new one is refused";
+}
+
+TEST(MetaNode, ANewLeaderKnowsTheServersAtOnce) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  const wire::CreateFileResult file = cluster.create("/f");
+  cluster.metas_[cluster.leader()]->crash(sim::CrashKind::kPower);
+  cluster.world_.run_until([&] { return cluster.find_leader().has_value(); }, seconds(20));
+  cluster.beat();
+  EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk);
+}
+
+TEST(MetaNode, ALeaderThatWasCutOffItselfDoesNotTakeTheServersForDead) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  const wire::CreateFileResult file = cluster.create("/f");
+  cluster.world_.run_for(seconds(4));
+  cluster.metas_[cluster.leader()]->crash(sim::CrashKind::kPower);
+  cluster.world_.run_until([&] { return cluster.find_leader().has_value(); }, seconds(20));
+  cluster.target_ = cluster.leader();
+  wire::Mutation mutation;
+  mutation.mutable_allocate_block()->set_inode(file.inode());
+  mutation.mutable_allocate_block()->set_lease_epoch(file.lease_epoch());
+  const wire::MutateRequest request = cluster.next(mutation);
+  Request once = make_request(MessageType::kMutate, GroupId(), request);
+  once.principal = "alice";
+  Reply reply = cluster.ask_node(cluster.target_, std::move(once));
+  EXPECT_EQ(reply.error.code, ErrorCode::kUnavailable) << reply.error.to_string();
+  cluster.beat();
+  reply = cluster.ask(MessageType::kMutate, request);
+  EXPECT_EQ(reply.error.code, ErrorCode::kOk) << reply.error.to_string();
+}
+
+TEST(MetaNode, ARetriedAllocationNamesServersThatTheNewLeaderHasNotHeardOf) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  const size_t first = cluster.leader();
+  for (int i = 0; i < 5; ++i) {
+    cluster.servers_.push_back(
+        cluster.ask_for<wire::RegisterServerReply>(MessageType::kRegisterServer, cluster.registration(i)));
+    cluster.ask_node(first,
+                     make_request(MessageType::kHeartbeat, GroupId(), cluster.heartbeat_of(cluster.servers_.back())));
+  }
+  const wire::CreateFileResult file = cluster.create("/f");
+  wire::Mutation mutation;
+  mutation.mutable_allocate_block()->set_inode(file.inode());
+  mutation.mutable_allocate_block()->set_lease_epoch(file.lease_epoch());
+  const wire::MutateRequest request = cluster.next(mutation);
+  const Reply reply = cluster.ask(MessageType::kMutate, request);
+  ASSERT_EQ(reply.error.code, ErrorCode::kOk) << reply.error.to_string();
+  cluster.metas_[first]->crash(sim::CrashKind::kPower);
+  cluster.world_.run_until([&] { return cluster.find_leader().has_value(); }, seconds(20));
+  EXPECT_EQ(cluster.ask(MessageType::kMutate, request).body, reply.body);
+  wire::MutateReply message;
+  ASSERT_TRUE(message.ParseFromString(reply.body));
+  ASSERT_EQ(message.result().allocate_block().targets_size(), 5);
+  EXPECT_THAT(message.result().allocate_block().targets(0).server_address(), HasSubstr("chunk-"));
+}
+
+}  // namespace
+}  // namespace dogfs
