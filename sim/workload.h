@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/client/client.h"
@@ -37,6 +38,9 @@ struct OpenWriter {
   std::string path;
   bool recovered = false;  // its lease was taken away: nothing that begins from now on may be acknowledged
 };
+
+// Whether faults of nodes, network and disks can make an operation end so.
+bool is_excusable(ErrorCode code);
 
 // What a client is at.
 struct ClientOperation {
@@ -98,14 +102,19 @@ class Workload {
   Task<void> operate(uint64_t number);
   // The operations that a scenario asks for beside the usual ones; nullopt where it is one of those.
   Task<std::optional<Status>> operate_as_asked(uint64_t number, RandomStream& draws);
-  Task<std::optional<Status>> operate_on_ends(uint64_t number, RandomStream& draws);
-  // Those on quotas, likewise (workload_quota.cc).
-  Task<std::optional<Status>> operate_on_quotas(uint64_t number);
+  // Those of a kind, so many in a hundred operations, with draws of their own.
+  struct AskedOperations {
+    std::string_view stream;
+    uint32_t per_hundred = 0;
+    Task<Status> (Workload::*operate)(RandomStream& draws) = nullptr;
+  };
+  // On quotas (workload_quota.cc).
+  Task<Status> operate_on_quotas(RandomStream& draws);
   Task<Status> set_quota(RandomStream& draws);
   Task<Status> clear_quota(std::string path);
   Task<Status> show_quotas(RandomStream& draws);
-  // Those on the trash, likewise (workload_trash.cc).
-  Task<std::optional<Status>> operate_on_trash(uint64_t number);
+  // On the trash (workload_trash.cc).
+  Task<Status> operate_on_trash(RandomStream& draws);
   Task<Status> set_up_trash();
   Task<Status> restore_from_trash(RandomStream& draws);
   Task<Status> purge_trash(RandomStream& draws);
@@ -113,20 +122,17 @@ class Workload {
   // One that this client has put there, from now on not counted among those. Precondition: there is one.
   TrashedTree take_trashed(RandomStream& draws);
   std::string restore_target(const TrashedTree& trashed, RandomStream& draws);
-  // Those on leases, likewise (workload_leases.cc).
-  Task<std::optional<Status>> operate_on_leases(uint64_t number);
+  // On leases (workload_leases.cc).
   Task<Status> recover_lease(RandomStream& draws);
   std::shared_ptr<OpenWriter> pick_writer(RandomStream& draws);
   std::shared_ptr<OpenWriter> note_writer(std::string path);
-  // Those on policies, likewise (workload_policies.cc).
-  Task<std::optional<Status>> operate_on_policies(uint64_t number);
+  // On policies, and reads of several ranges (workload_policies.cc).
   Task<Status> change_policy(RandomStream& draws);
   Task<Status> check_new_file(std::string directory, Geometry geometry, RandomStream& draws);
   Task<Result<std::vector<Geometry>>> geometries_of(std::string path);
-  // Those that read several ranges, likewise (workload_policies.cc).
-  Task<std::optional<Status>> operate_on_ranges(uint64_t number);
   Task<Status> read_ranges(RandomStream& draws);
-  Task<Status> make_directory(RandomStream& draws);
+  // On the bytes of files (workload_files.cc).
+  Task<std::optional<Status>> operate_on_ends(uint64_t number, RandomStream& draws);
   Task<Status> write_file(RandomStream& draws);
   Task<Status> write_to(std::string path, ModelFile file, RandomStream& draws);
   Task<Status> append_to_file(RandomStream& draws);
@@ -150,6 +156,8 @@ class Workload {
   Task<Status> read_file(RandomStream& draws);
   Task<Status> read_range(FileReader& reader, const ModelFile& file, uint64_t offset, uint64_t length);
   Task<Status> read_whole(std::string path, ModelFile file);
+  // On names (workload_names.cc).
+  Task<Status> make_directory(RandomStream& draws);
   Task<Status> list_directory(RandomStream& draws);
   Task<Status> check_listing(std::string path);
   Task<Status> stat_path(RandomStream& draws);

@@ -30,14 +30,6 @@ std::shared_ptr<OpenWriter> Workload::pick_writer(RandomStream& draws) {
   return others.empty() ? nullptr : others[draws.below(others.size())];
 }
 
-Task<std::optional<Status>> Workload::operate_on_leases(uint64_t number) {
-  const uint32_t part = context_.scenario.work().lease_recoveries_per_hundred();
-  if (part == 0) co_return std::nullopt;
-  RandomStream draws(state_.key.with("leases").with(number));
-  if (draws.below(100) >= part) co_return std::nullopt;
-  co_return co_await recover_lease(draws);
-}
-
 Task<Status> Workload::recover_lease(RandomStream& draws) {
   std::shared_ptr<OpenWriter> writer = pick_writer(draws);
   for (int look = 0; look < kMostLooks && !writer; ++look) {

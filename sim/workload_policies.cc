@@ -14,14 +14,6 @@ constexpr uint64_t kMostRanges = 6;
 
 }  // namespace
 
-Task<std::optional<Status>> Workload::operate_on_policies(uint64_t number) {
-  const uint32_t part = context_.scenario.work().policy_changes_per_hundred();
-  if (part == 0) co_return std::nullopt;
-  RandomStream draws(state_.key.with("policy").with(number));
-  if (draws.below(100) >= part) co_return std::nullopt;
-  co_return co_await change_policy(draws);
-}
-
 Task<Result<std::vector<Geometry>>> Workload::geometries_of(std::string path) {
   std::vector<Geometry> geometries;
   if (path.empty()) co_return geometries;
@@ -63,14 +55,6 @@ Task<Status> Workload::check_new_file(std::string directory, Geometry geometry, 
   const bool all = std::ranges::all_of(written.value(), [&](const Geometry& block) { return block == geometry; });
   if (written.value().empty() || !all) wrong(path + " is not coded as its directory says");
   co_return ok();
-}
-
-Task<std::optional<Status>> Workload::operate_on_ranges(uint64_t number) {
-  const uint32_t part = context_.scenario.work().range_reads_per_hundred();
-  if (part == 0) co_return std::nullopt;
-  RandomStream draws(state_.key.with("ranges").with(number));
-  if (draws.below(100) >= part) co_return std::nullopt;
-  co_return co_await read_ranges(draws);
 }
 
 // Ranges that overlap, are empty, go backwards and reach over the end, against the flat file.

@@ -11,11 +11,7 @@ constexpr uint64_t kMostBlocks = 30;
 
 }  // namespace
 
-Task<std::optional<Status>> Workload::operate_on_quotas(uint64_t number) {
-  const uint32_t part = context_.scenario.work().quota_operations_per_hundred();
-  if (part == 0) co_return std::nullopt;
-  RandomStream draws(state_.key.with("quota").with(number));
-  if (draws.below(100) >= part) co_return std::nullopt;
+Task<Status> Workload::operate_on_quotas(RandomStream& draws) {
   switch (draws.below(4)) {
     case 0:
       co_return co_await clear_quota(pick(state_.model.directories(), draws));

@@ -22,11 +22,7 @@ Task<Status> Workload::set_up_trash() {
   co_return ok();
 }
 
-Task<std::optional<Status>> Workload::operate_on_trash(uint64_t number) {
-  const uint32_t part = context_.scenario.work().trash_operations_per_hundred();
-  if (part == 0) co_return std::nullopt;
-  RandomStream draws(state_.key.with("trash").with(number));
-  if (draws.below(100) >= part) co_return std::nullopt;
+Task<Status> Workload::operate_on_trash(RandomStream& draws) {
   switch (draws.below(8)) {
     case 0:
       co_return co_await list_trash();
