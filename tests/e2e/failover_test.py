@@ -2,8 +2,8 @@
 """The leader of a three-node group is killed again and again under load: no operation is lost, doubled or answered
 wrongly (the simulator's linearizability oracle says so of the whole history), and another node soon leads.
 
-    failover_test.py             10 times
-    failover_test.py --full      100 times
+    failover_test.py             10 times; fail-over takes less than 3 election timeouts at the median
+    failover_test.py --full      100 times; less than 1.5. That wants an idle machine: ./dev endure
 """
 
 import argparse
@@ -21,7 +21,9 @@ from cluster import Cluster, Miss, expect, find_program, wait_for  # noqa: E402
 CLIENTS = 4
 ENTRIES_A_ROUND = 50
 ELECTION_TIMEOUT_MS = 300  # what dogfsd has by default
-FAILOVER_LIMIT = 1.5  # election timeouts, at the median
+# Election timeouts, at the median.
+FAILOVER_LIMIT = 1.5
+FAILOVER_LIMIT_OF_FEW = 3  # rounds, beside whatever else the machine does
 
 
 class HistoryTool:
@@ -115,7 +117,7 @@ def take_rest_of_log(cluster, tool):
         tool.take_log(node)
 
 
-def run(build, rounds, hold_to_limit):
+def run(build, rounds, limit):
     with Cluster(build, metas=3, chunks=0) as cluster:
         tool = HistoryTool(build, cluster)
         try:
@@ -131,8 +133,7 @@ def run(build, rounds, hold_to_limit):
         finally:
             tool.end()
     median = report(lines, rounds)
-    if hold_to_limit:
-        expect(median < FAILOVER_LIMIT * ELECTION_TIMEOUT_MS, "fail-over takes too long")
+    expect(median < limit * ELECTION_TIMEOUT_MS, f"fail-over takes {limit} election timeouts or more at the median")
 
 
 def report(lines, rounds):
@@ -150,11 +151,14 @@ def report(lines, rounds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="100 rounds, and the fail-over time is held to its limit")
+    parser.add_argument("--full", action="store_true", help="100 rounds, and the strict limit")
     parser.add_argument("--bin", default=os.environ.get("DOGFS_BUILD_DIR"), help="the build directory")
     arguments = parser.parse_args()
     try:
-        run(Path(arguments.bin), 100 if arguments.full else 10, arguments.full)
+        if arguments.full:
+            run(Path(arguments.bin), 100, FAILOVER_LIMIT)
+        else:
+            run(Path(arguments.bin), 10, FAILOVER_LIMIT_OF_FEW)
     except Miss as miss:
         print(f"FAILED: {miss}", file=sys.stderr)
         sys.exit(1)
