@@ -5,6 +5,16 @@
 namespace dogfs::sim {
 namespace {
 
+uint32_t& count_of_full(const proto::DiskFull& full, DiskTrouble& trouble) {
+  if (full.nearly()) return trouble.rows_nearly_full;
+  return full.rows() ? trouble.rows_full : trouble.full;
+}
+
+Harm harm_of_full(const proto::DiskFull& full) {
+  if (full.nearly()) return Harm::kRowsNearlyFull;
+  return full.rows() ? Harm::kRowsFull : Harm::kFull;
+}
+
 DiskTrouble trouble_of(const proto::Fault& fault) {
   DiskTrouble trouble;
   switch (fault.kind_case()) {
@@ -22,7 +32,7 @@ DiskTrouble trouble_of(const proto::Fault& fault) {
       trouble.misdirected_writes_per_million = fault.misdirected_writes().per_million();
       break;
     case proto::Fault::kDiskFull:
-      (fault.disk_full().rows() ? trouble.rows_full : trouble.full) = 1;
+      count_of_full(fault.disk_full(), trouble) = 1;
       break;
     case proto::Fault::kDiskReadOnly:
       trouble.read_only = 1;
@@ -50,7 +60,7 @@ std::optional<Harm> disk_harm_of(const proto::Fault& fault) {
     case proto::Fault::kMisdirectedWrites:
       return Harm::kMisdirectedWrite;
     case proto::Fault::kDiskFull:
-      return fault.disk_full().rows() ? Harm::kRowsFull : Harm::kFull;
+      return harm_of_full(fault.disk_full());
     case proto::Fault::kDiskReadOnly:
       return Harm::kReadOnly;
     case proto::Fault::kSlowDisk:

@@ -22,6 +22,8 @@ struct DiskTrouble {
   uint32_t full = 0;
   // More than none: no rows can be written.
   uint32_t rows_full = 0;
+  // More than none: the disk of the rows tells that little of it is left.
+  uint32_t rows_nearly_full = 0;
   // More than none: nothing can be written at all.
   uint32_t read_only = 0;
   // Each operation takes so much longer.

@@ -58,6 +58,7 @@ std::string describe_fault(const proto::Fault& fault) {
       return when + fmt::format("{} reads in a million go astray on {}", fault.misdirected_reads().per_million(),
                                 fault.misdirected_reads().nodes());
     case proto::Fault::kDiskFull:
+      if (fault.disk_full().nearly()) return when + "little room for rows of " + fault.disk_full().nodes();
       return when + (fault.disk_full().rows() ? "no room for rows of " : "full disk of ") + fault.disk_full().nodes();
     case proto::Fault::kDiskReadOnly:
       return when + "read-only disk of " + fault.disk_read_only().nodes();

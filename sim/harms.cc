@@ -56,6 +56,8 @@ std::string harm_name(Harm harm) {
       return "write to a full disk";
     case Harm::kRowsFull:
       return "write of rows to a full disk";
+    case Harm::kRowsNearlyFull:
+      return "a disk of rows that is nearly full";
     case Harm::kReadOnly:
       return "write to a read-only disk";
     case Harm::kDelay:

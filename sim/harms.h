@@ -41,6 +41,7 @@ enum class Harm : uint8_t {
   kMisdirectedWrite,
   kFull,
   kRowsFull,
+  kRowsNearlyFull,  // a disk told that little of it is left
   kReadOnly,
   kDelay,
   kFailedSync,

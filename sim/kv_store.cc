@@ -5,6 +5,7 @@
 
 #include "core/base/check.h"
 #include "core/base/checksum.h"
+#include "core/base/limits.h"
 #include "sim/trace_events.h"
 
 namespace dogfs::sim {
@@ -189,6 +190,12 @@ void KvDisk::tell_watcher() {
 void KvDisk::mark_durable(uint64_t sequence) {
   DOGFS_CHECK(sequence <= sequence_);
   while (sequence_ - unsynced_.size() < sequence) unsynced_.pop_front();
+}
+
+DiskSpace KvDisk::space() {
+  if (trouble_.rows_nearly_full == 0) return space_;
+  harms_.count(Harm::kRowsNearlyFull);
+  return {.total_bytes = space_.total_bytes, .free_bytes = kMiB};
 }
 
 void KvDisk::wipe() {

@@ -76,7 +76,7 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
   const DiskTrouble& trouble() const { return trouble_; }
   Harms& harms() { return harms_; }
   // As the store tells it; nothing here takes room.
-  const DiskSpace& space() const { return space_; }
+  DiskSpace space();
   void set_space(DiskSpace space) { space_ = space; }
 
  private:

@@ -84,6 +84,7 @@ constexpr std::array kCandidates = {
               2000},
     Candidate{"rows full", R"(disk_full { nodes: "random 1 chunk" rows: true })", 300, 3000, true, false, 2},
     Candidate{"meta rows full", R"(disk_full { nodes: "random 1 meta" rows: true })", 300, 2000, false, false, 2},
+    Candidate{"meta nearly full", R"(disk_full { nodes: "random 2 meta" nearly: true })", 5500, 8000},
 };
 
 class ProfileDraw {

@@ -19,6 +19,7 @@ bool is_excusable(ErrorCode code) {
   switch (code) {
     case ErrorCode::kOutcomeUnknown:
     case ErrorCode::kInsufficientServers:
+    case ErrorCode::kNoSpace:
     case ErrorCode::kLeaseLost:
     case ErrorCode::kNotLeader:
       return true;

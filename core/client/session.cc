@@ -47,6 +47,10 @@ Task<Result<wire::MutationResult>> Session::mutate(wire::Mutation mutation) {
       }
       continue;
     }
+    // The leader looked at its disk, not into the log: that says nothing of an attempt before.
+    if (reply.error.code == ErrorCode::kNoSpace && outcome.maybe_executed_before) {
+      co_return Error(ErrorCode::kOutcomeUnknown, reply.error.to_string());
+    }
     DOGFS_CO_TRY(TypedReply<wire::MutateReply> typed, parse_reply<wire::MutateReply>(std::move(reply)));
     co_return std::move(*typed.message.mutable_result());
   }

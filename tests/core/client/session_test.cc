@@ -28,6 +28,7 @@ class ExactlyOnceServer {
     EXPECT_LT(message.sequence() - message.low_water(), kMaxRequestsInFlightPerSession);
     low_water = std::max(low_water, message.low_water());
     const std::pair key(message.session(), message.sequence());
+    if (full && !replies_.contains(key)) co_return error_reply(Error(ErrorCode::kNoSpace));
     if (!replies_.contains(key)) {
       ++effects[message.mutation().make_directory().path()];
       replies_[key] = wire::MutateReply();
@@ -40,6 +41,7 @@ class ExactlyOnceServer {
 
   std::map<std::string, int> effects;
   uint64_t low_water = 0;
+  bool full = false;
 
  private:
   uint64_t last_session_ = 0;
@@ -155,6 +157,13 @@ TEST_F(SessionTest, AnExpiredSessionLeavesTheOutcomeUnknownWhenTheChangeMayHaveR
   EXPECT_EQ(mutate("/y"), ErrorCode::kOutcomeUnknown);
   EXPECT_EQ(server_.effects["/y"], 0);
   EXPECT_EQ(mutate("/z"), ErrorCode::kOk);
+}
+
+TEST_F(SessionTest, WantOfRoomLeavesTheOutcomeUnknownWhenTheChangeMayHaveRun) {
+  server_.full = true;
+  EXPECT_EQ(mutate("/x"), ErrorCode::kNoSpace);
+  first_mutation_meets(Fate::kLoseRequest);
+  EXPECT_EQ(mutate("/y"), ErrorCode::kOutcomeUnknown) << "the first attempt may come late, when there is room again";
 }
 
 TEST_F(SessionTest, AChangeThatMayYetHappenIsNotCalledImpossible) {
