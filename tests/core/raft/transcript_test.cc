@@ -297,6 +297,7 @@ class Runner {
   void print_log(NodeId id) {
     const Log& log = cluster_->node(id).raft->log();
     if (log.last_index().is_none()) return print("  empty");
+    if (log.first_index() > log.last_index()) return print("  nothing behind " + describe(log.base()));
     const EntryLimits all{SIZE_MAX, SIZE_MAX};
     for (const Entry& entry : log.cached(log.first_cached(), log.last_index(), all)) print("  " + describe(entry));
   }
