@@ -6,8 +6,6 @@
 
 #include <numeric>
 
-#include "core/raft/compaction.h"
-
 namespace dogfs::raft {
 namespace {
 
@@ -133,37 +131,6 @@ RC_GTEST_PROP(LogSizes, AnswerAsAWalkOverAllEntriesDoes, ()) {
     }
     RC_ASSERT(sizes.run_behind(LogIndex(base + skipped), limits).value() == base + skipped + run);
   }
-}
-
-// --- Compaction -----------------------------------------------------------------------------------------------------
-
-LogSizes sizes_of(size_t entries) {
-  LogSizes sizes;
-  for (size_t i = 0; i < entries; ++i) sizes.append(10);
-  return sizes;
-}
-
-constexpr CompactionLimits kKeepTwenty{{SIZE_MAX, 20}, {SIZE_MAX, 50}};
-
-TEST(Compaction, ATailStays) {
-  EXPECT_EQ(compaction_target(sizes_of(100), {LogIndex(), LogIndex(100), {}}, kKeepTwenty), LogIndex(80));
-  const CompactionLimits by_bytes{{200, SIZE_MAX}, {500, SIZE_MAX}};
-  EXPECT_EQ(compaction_target(sizes_of(100), {LogIndex(), LogIndex(100), {}}, by_bytes), LogIndex(80));
-}
-
-TEST(Compaction, OnlyWhatIsDurablyAppliedGoes) {
-  EXPECT_EQ(compaction_target(sizes_of(100), {LogIndex(), LogIndex(30), {}}, kKeepTwenty), LogIndex(30));
-}
-
-TEST(Compaction, SmallStepsAreNotWorthAWrite) {
-  EXPECT_EQ(compaction_target(sizes_of(24), {LogIndex(), LogIndex(24), {}}, kKeepTwenty), LogIndex());
-  EXPECT_EQ(compaction_target(sizes_of(25), {LogIndex(), LogIndex(25), {}}, kKeepTwenty), LogIndex(5));
-}
-
-TEST(Compaction, WhatALiveFollowerLacksStaysWithinASecondLimit) {
-  EXPECT_EQ(compaction_target(sizes_of(100), {LogIndex(), LogIndex(100), LogIndex(60)}, kKeepTwenty), LogIndex(60));
-  EXPECT_EQ(compaction_target(sizes_of(100), {LogIndex(), LogIndex(100), LogIndex(10)}, kKeepTwenty), LogIndex(50));
-  EXPECT_EQ(compaction_target(sizes_of(100), {LogIndex(), LogIndex(100), LogIndex(99)}, kKeepTwenty), LogIndex(80));
 }
 
 // --- Log ------------------------------------------------------------------------------------------------------------

@@ -67,28 +67,7 @@ TEST(Thesis4_2_1, ALearnerThatIsBehindIsNotPromoted) {
   EXPECT_TRUE(group.change(NodeId(1), {.promote = nodes({4})}).has_value());
 }
 
-TEST(Thesis4_2_1, UnderLoadALearnerIsPromotedWhenItsLastRoundWasShort) {
-  const Duration limit = milliseconds(300);
-  MonoTime now{};
-  CatchUp catch_up(LogIndex(100), now);
-  EXPECT_FALSE(catch_up.is_caught_up(LogIndex(0), LogIndex(100), now, limit));
-  catch_up.acknowledged(LogIndex(100), LogIndex(200), now += seconds(5));
-  EXPECT_FALSE(catch_up.is_caught_up(LogIndex(100), LogIndex(200), now, limit)) << "the first round took 5 seconds";
-  catch_up.acknowledged(LogIndex(200), LogIndex(210), now += milliseconds(50));
-  EXPECT_TRUE(catch_up.is_caught_up(LogIndex(200), LogIndex(210), now, limit));
-  EXPECT_FALSE(catch_up.is_caught_up(LogIndex(200), LogIndex(210), now + seconds(1), limit)) << "it has fallen silent";
-}
-
-TEST(Thesis4_2_1, ALearnerThatHasEverythingStaysCaughtUpHoweverLongNothingHappens) {
-  const Duration limit = milliseconds(300);
-  MonoTime now{};
-  CatchUp catch_up(LogIndex(10), now);
-  catch_up.acknowledged(LogIndex(10), LogIndex(10), now += milliseconds(10));
-  now += seconds(100);
-  EXPECT_TRUE(catch_up.is_caught_up(LogIndex(10), LogIndex(11), now, limit));
-  catch_up.acknowledged(LogIndex(11), LogIndex(12), now += milliseconds(10));
-  EXPECT_TRUE(catch_up.is_caught_up(LogIndex(11), LogIndex(12), now, limit));
-}
+// When a learner that never has everything has caught up: catch_up_test.cc.
 
 // --- Joint consensus (4.3) ------------------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <map>
+
 namespace dogfs::raft {
 namespace {
 
@@ -112,6 +114,33 @@ RC_GTEST_PROP(Progress, KeepsItsInvariant, ()) {
     RC_ASSERT(progress.match() < progress.next());
     RC_ASSERT(progress.match() >= before);
     RC_ASSERT(progress.inflight().count() <= kFlow.max_inflight_appends);
+  }
+}
+
+// Model: everything that is under way, one by one.
+RC_GTEST_PROP(ByteWindow, CountsWhatIsUnderWay, ()) {
+  ByteWindow window;
+  std::map<LogIndex, size_t> model;
+  LogIndex last;
+  for (int i = 0; i < 100; ++i) {
+    const int move = *rc::gen::inRange(0, 12);
+    if (move == 0) {
+      window.clear();
+      model.clear();
+    } else if (move < 5) {
+      const LogIndex done(*rc::gen::inRange<uint64_t>(0, last.value() + 3));
+      window.release_up_to(done);
+      std::erase_if(model, [done](const auto& part) { return part.first <= done; });
+    } else {
+      last = LogIndex(last.value() + *rc::gen::inRange<uint64_t>(1, 4));
+      const size_t bytes = *rc::gen::inRange<size_t>(0, 50);
+      window.add(last, bytes);
+      model.emplace(last, bytes);
+    }
+    size_t bytes = 0;
+    for (const auto& [index, each] : model) bytes += each;
+    RC_ASSERT(window.count() == model.size());
+    RC_ASSERT(window.bytes() == bytes);
   }
 }
 

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
 
 namespace dogfs::raft {
 namespace {
@@ -37,6 +40,57 @@ TEST(ReadQueue, TakeAllGivesUpWhatWaitsAndWhatIsUnderWay) {
   EXPECT_THAT(queue.take_all(), ElementsAre(1, 2));
   EXPECT_FALSE(queue.wants_round());
   EXPECT_FALSE(queue.confirm(1).has_value());
+}
+
+// Model: the reads that have come and are not answered, each with the first round that begins after it came.
+RC_GTEST_PROP(ReadQueue, AReadIsAnsweredOnceByTheFirstRoundThatBeganAfterItCame, ()) {
+  struct Open {
+    uint64_t context;
+    uint64_t round;
+  };
+  ReadQueue queue;
+  std::vector<Open> open;
+  uint64_t reads = 0;
+  LogIndex commit;
+  const auto take = [&open](uint64_t up_to) {
+    std::vector<uint64_t> taken;
+    std::erase_if(open, [&](const Open& each) {
+      if (each.round <= up_to) taken.push_back(each.context);
+      return each.round <= up_to;
+    });
+    return taken;
+  };
+  for (int i = 0; i < 100; ++i) {
+    switch (*rc::gen::inRange(0, 8)) {
+      case 0:
+        RC_ASSERT(queue.take_all() == take(UINT64_MAX));
+        break;
+      case 1:
+      case 2:
+      case 3:
+        open.push_back(Open{++reads, queue.round() + 1});
+        queue.add(reads);
+        break;
+      case 4:
+      case 5: {
+        const bool under_way = !open.empty() && open.front().round == queue.round();
+        RC_ASSERT(queue.wants_round() == (!under_way && !open.empty()));
+        if (!queue.wants_round()) break;
+        commit = LogIndex(*rc::gen::inRange<uint64_t>(1, 100));
+        queue.begin_round(commit);
+        break;
+      }
+      default: {
+        const uint64_t answered = *rc::gen::inRange<uint64_t>(0, queue.round() + 1);
+        const std::optional<CompletedReads> done = queue.confirm(answered);
+        const std::vector<uint64_t> expected = answered == queue.round() ? take(answered) : std::vector<uint64_t>();
+        RC_ASSERT(done.has_value() == !expected.empty());
+        if (!done) break;
+        RC_ASSERT(done->contexts == expected);
+        RC_ASSERT(done->index == commit);
+      }
+    }
+  }
 }
 
 }  // namespace
