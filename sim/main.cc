@@ -395,8 +395,10 @@ int main(int argc, char** argv) {
   swarm->add_option("-j,--jobs", flags.workers, "Worker processes")->check(CLI::Range(1, 256))->capture_default_str();
   swarm->add_option("--mutant", flags.mutant, "Plant this bug (builds of the preset mutants)");
 
-  swarm->add_flag("--coverage", flags.coverage,
-                  "Print what struck and which coverage marks were passed; exit with 1 if a harm or a mark never was");
+  swarm->add_flag(
+      "--coverage", flags.coverage,
+      "Print what struck and which coverage marks were passed; exit with 1 if a harm or a mark never was, or a "
+      "kind of fault was planned and never struck");
   swarm->add_option("--report", flags.report, "Write what it came to, as JSON (sim/swarm_report.proto)");
   swarm->add_option("--run-seconds", flags.run_seconds, "A run that takes longer has failed. None: no limit");
   swarm->add_option("--most-failures", flags.most_failures, "End after so many")->capture_default_str();
