@@ -18,7 +18,8 @@ using testing::SizeIs;
 // --- 3.8: persisted state and restarts ------------------------------------------------------------------------------
 // Term, vote and log outlive a restart: 5.2, AVoteIsRememberedOverARestart; raft_store_test.cc; testdata/restart.txt.
 // They are written before they are answered for: 5.2, VotesAndAppendsAreAnsweredAfterTheDiskHasThem; 5.3,
-// TheLeadersOwnCopyCountsWhenItIsDurable.
+// TheLeadersOwnCopyCountsWhenItIsDurable. A server that lost them does not come back under its old name:
+// formation_test.cc; testdata/lost_disk.txt.
 
 TEST(Thesis3_8, ACommitIndexThatWasForgottenIsLearntAgain) {
   Member member({.log = {1, 1, 1}});
@@ -173,6 +174,34 @@ TEST(Thesis4_3, ALeaseInAJointConfigurationIsPromisedByBothMajorities) {
   EXPECT_FALSE(group.raft(1).holds_lease());
   group.beat({2});
   EXPECT_TRUE(group.raft(1).holds_lease());
+}
+
+TEST(Thesis4_3, AServerOfEitherConfigurationMayLead) {
+  for (const uint64_t successor : {3, 4}) {
+    Group group(3);
+    group.join_as_learner(4);
+    ASSERT_TRUE(group.change(NodeId(1), {.promote = {NodeId(4)}, .remove = {NodeId(3)}}).has_value());
+    group.persist_all(NodeId(1));
+    for (const Message& each : std::exchange(group.network(), {})) group.deliver(each);
+    for (const uint64_t id : {2, 3, 4}) group.persist_all(NodeId(id));
+    group.network().clear();
+    group.crash(NodeId(1), 0, LogIndex());
+    ASSERT_TRUE(group.configuration(successor).is_joint());
+    group.advance(seconds(1));
+    group.campaign(NodeId(successor));
+    for (int i = 0; i < 100 && group.raft(successor).role() != RaftRole::kLeader; ++i) {
+      for (const uint64_t id : {2, 3, 4}) group.persist_all(NodeId(id));
+      if (group.network().empty()) break;
+      const Message message = group.network().front();
+      group.network().pop_front();
+      group.deliver(message);
+    }
+    EXPECT_EQ(group.raft(successor).role(), RaftRole::kLeader) << successor;
+    group.live(seconds(2));
+    EXPECT_EQ(group.configuration(2).voters, nodes({1, 2, 4}));
+    EXPECT_NE(group.leader(), NodeId(3)) << "but not for longer than the joint configuration lasts";
+    EXPECT_FALSE(group.violation()) << *group.violation();
+  }
 }
 
 // 4.4, system integration: replica_membership_test.cc; with real processes tests/e2e.

@@ -5,7 +5,8 @@
 // difference. The commands:
 //   cluster N [option=value ...]   nodes 1..N; options append_bytes, append_entries, inflight, uncommitted_bytes,
 //                                  cached_bytes, lease_ms (the drift bound of leases), keep_entries, hold_entries (of
-//                                  the log), patience_ms (with who is sent a snapshot)
+//                                  the log), patience_ms (with who is sent a snapshot), named_stores (0 or 1: whether
+//                                  a lost disk is noticed)
 //   campaign N | propose N C...    (each C is a command) | read N CONTEXT
 //   wait MS                        time passes, nobody is ticked
 //   tick N                         node N looks at the clock
@@ -22,6 +23,7 @@
 //   transfer N TARGET              N is to hand leadership over
 //   settle                         everything goes well until nothing is left to do, silently
 //   crash N [keep=K] | restart N   all but K unsynced writes are lost
+//   lose_disk N                    ... or all that it ever wrote
 //   status N... | log N | network  print
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -92,6 +94,7 @@ class Runner {
     if (command == "stage") return cluster_->stage(node);
     if (command == "install") return cluster_->install(node);
     if (command == "restart") return restart(node);
+    if (command == "lose_disk") return cluster_->lose_disk(node);
     if (command == "crash") {
       const size_t keep = words.size() > 2 ? std::stoull(words[2].substr(words[2].find('=') + 1)) : 0;
       return cluster_->crash(node, keep, LogIndex(cluster_->node(node).disk.machine.size()));
@@ -150,6 +153,7 @@ class Runner {
 
   void create(const Words& words) {
     Options options;
+    TestStores stores = TestStores::kNameless;
     for (size_t i = 2; i < words.size(); ++i) {
       const size_t equals = words[i].find('=');
       const std::string name = words[i].substr(0, equals);
@@ -162,9 +166,10 @@ class Runner {
       if (name == "keep_entries") options.compaction.keep.max_entries = value;
       if (name == "hold_entries") options.compaction.hold.max_entries = value;
       if (name == "patience_ms") options.snapshot_patience = milliseconds(static_cast<int64_t>(value));
+      if (name == "named_stores") stores = value == 0 ? TestStores::kNameless : TestStores::kNamed;
       if (name == "lease_ms") options.lease_drift_bound = milliseconds(static_cast<int64_t>(value));
     }
-    cluster_.emplace(std::stoull(words.at(1)), options, 1);
+    cluster_.emplace(std::stoull(words.at(1)), options, 1, stores);
     standing_.clear();
     configurations_.clear();
     shown_batch_.clear();
