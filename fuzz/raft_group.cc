@@ -97,6 +97,8 @@ void RaftGroup::propose(NodeId node, Input& input) {
 }
 
 void RaftGroup::read(NodeId node) {
+  // As a replica does: a lease is judged by the time at which somebody asks.
+  cluster_.tick(node);
   const uint64_t context = ++last_read_;
   read_floor_[context] = cluster_.history().committed();
   if (!cluster_.read(node, context)) read_floor_.erase(context);

@@ -136,6 +136,11 @@ class Member {
     reply.read_round = read_round;
     step(reply);
   }
+  Status read(uint64_t context) {
+    Status asked = raft_->read_index(context);
+    gather();
+    return asked;
+  }
   void propose(std::string command) {
     ASSERT_TRUE(raft_->propose({command_of(std::move(command))}).has_value());
     gather();

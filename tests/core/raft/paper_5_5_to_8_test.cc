@@ -215,7 +215,7 @@ TEST(Section8, OnlyTheLeaderTakesCommandsAndReads) {
   Member member;
   member.step(heartbeat(member, 1));
   EXPECT_EQ(code_of(member.raft().propose({command_of("a")})), ErrorCode::kNotLeader);
-  EXPECT_EQ(code_of(member.raft().read_index(1)), ErrorCode::kNotLeader);
+  EXPECT_EQ(code_of(member.read(1)), ErrorCode::kNotLeader);
   EXPECT_EQ(member.raft().leader(), NodeId(2)) << "who to ask instead";
 }
 

@@ -111,8 +111,7 @@ TEST(Thesis6_2, ALeaderStepsDownWhenAMajorityIsSilent) {
 TEST(Thesis6_4, AReadWaitsForAnEntryOfTheLeadersTermAndForAMajority) {
   Member leader({.log = {1}});
   leader.become_leader();
-  ASSERT_TRUE(leader.raft().read_index(77).has_value());
-  leader.gather();
+  ASSERT_TRUE(leader.read(77).has_value());
   leader.answer_heartbeat(2);
   EXPECT_THAT(leader.effects().reads, IsEmpty()) << "nothing of term 2 is committed (etcd #7331)";
   leader.acknowledge(2, 2);
@@ -127,8 +126,7 @@ TEST(Thesis6_4, AReadIsProvedByAMajorityOfAllVoters) {
   Member leader({.size = 5});
   leader.become_leader();
   for (const uint64_t follower : {2, 3}) leader.acknowledge(follower, 1);
-  ASSERT_TRUE(leader.raft().read_index(1).has_value());
-  leader.gather();
+  ASSERT_TRUE(leader.read(1).has_value());
   leader.answer_heartbeat(4, 1);
   leader.answer_heartbeat(4, 1);
   EXPECT_THAT(leader.effects().reads, IsEmpty()) << "an answer that comes twice counts once";
@@ -141,8 +139,7 @@ TEST(Thesis6_4, AnAnswerToARoundThatWasNotBegunProvesNothing) {
   leader.become_leader();
   leader.acknowledge(2, 1);
   leader.answer_heartbeat(2, 9);
-  ASSERT_TRUE(leader.raft().read_index(1).has_value());
-  leader.gather();
+  ASSERT_TRUE(leader.read(1).has_value());
   EXPECT_THAT(leader.effects().reads, IsEmpty());
 }
 
@@ -154,8 +151,7 @@ TEST(Thesis6_4, ALearnersAnswerProvesNothing) {
   leader.gather();
   leader.persist();
   leader.acknowledge(2, 2);
-  ASSERT_TRUE(leader.raft().read_index(1).has_value());
-  leader.gather();
+  ASSERT_TRUE(leader.read(1).has_value());
   leader.answer_heartbeat(4, 1);
   EXPECT_THAT(leader.effects().reads, IsEmpty());
   leader.answer_heartbeat(2, 1);
@@ -167,8 +163,7 @@ TEST(Thesis6_4, ALoneVoterNeedsNobodysAnswer) {
   leader.tick();
   leader.persist();
   ASSERT_EQ(leader.raft().role(), RaftRole::kLeader);
-  ASSERT_TRUE(leader.raft().read_index(1).has_value());
-  leader.gather();
+  ASSERT_TRUE(leader.read(1).has_value());
   EXPECT_THAT(leader.effects().reads, SizeIs(1));
 }
 
@@ -176,10 +171,10 @@ TEST(Thesis6_4, ADeposedLeaderFailsItsReads) {
   Member leader;
   leader.become_leader();
   leader.acknowledge(2, 1);
-  ASSERT_TRUE(leader.raft().read_index(1).has_value());
+  ASSERT_TRUE(leader.read(1).has_value());
   leader.step(append(leader, 9, at(0, 0), {}));
   EXPECT_THAT(leader.effects().failed_reads, ElementsAre(1));
-  EXPECT_EQ(code_of(leader.raft().read_index(2)), ErrorCode::kNotLeader);
+  EXPECT_EQ(code_of(leader.read(2)), ErrorCode::kNotLeader);
 }
 
 }  // namespace
