@@ -28,6 +28,8 @@ class Draws {
   uint64_t count_ = 0;
 };
 
+constexpr uint64_t kNever = UINT64_MAX;  // for one_in()
+
 // What a schedule does more or less often: drawn once for each, so that schedules differ in kind.
 struct Temper {
   uint64_t drop_one_in;
@@ -89,11 +91,11 @@ class Schedule {
     temper.drop_one_in = 3 + draws.below(40);
     temper.double_one_in = 5 + draws.below(50);
     temper.crash_one_in = 30 + draws.below(400);
-    temper.crash_receiver_one_in = draws.one_in(2) ? 1'000'000 : 1 + draws.below(10);
+    temper.crash_receiver_one_in = draws.one_in(2) ? kNever : 1 + draws.below(10);
     temper.campaign_one_in = 20 + draws.below(300);
     temper.partition_one_in = 20 + draws.below(400);
-    temper.change_one_in = draws.one_in(2) ? 1'000'000 : 20 + draws.below(200);
-    temper.transfer_one_in = draws.one_in(2) ? 1'000'000 : 20 + draws.below(200);
+    temper.change_one_in = draws.one_in(2) ? kNever : 20 + draws.below(200);
+    temper.transfer_one_in = draws.one_in(2) ? kNever : 20 + draws.below(200);
     temper.longest_wait_ms = draws.one_in(2) ? 30 : 700;
     // Half of the schedules leave somebody behind for long.
     temper.cut_off_for = draws.one_in(2) ? 0 : 100 + draws.below(300);
@@ -106,9 +108,9 @@ class Schedule {
   void draw_losses() {
     const size_t size = cluster_.nodes().size();
     const bool named = !cluster_.node(NodeId(1)).disk.store.is_none();
-    temper_.lose_disk_one_in = named && size > 1 && draws_.one_in(2) ? 100 + draws_.below(500) : 1'000'000;
+    temper_.lose_disk_one_in = named && size > 1 && draws_.one_in(2) ? 100 + draws_.below(500) : kNever;
     temper_.most_lost = draws_.one_in(3) ? size - 1 : (size - 1) / 2;
-    if (temper_.lose_disk_one_in < 1'000'000) temper_.change_one_in = 1'000'000;
+    if (temper_.lose_disk_one_in < kNever) temper_.change_one_in = kNever;
   }
 
   static Options options(Draws& draws) {
