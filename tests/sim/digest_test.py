@@ -1,47 +1,60 @@
-"""Runs every scenario twice in this build and once in another one: all digests must be equal (P6).
+"""Runs every scenario with two seeds in each of several builds, and in the first of them twice: all digests of a run must
+be equal (P6).
 
-The other build is taken only if it is newer than every source that goes into it.
+The builds must be of the same sources: `./dev test` has a stage for it, which brings all of them up to date first.
 """
 
 import argparse
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"
+SEEDS = (1, 2)
+
+
+class Failure(Exception):
+    """A run that has no digest."""
 
 
 def digest(program: Path, scenario: str, seed: int) -> str:
-    run = subprocess.run([program, "run", scenario, "--seed", str(seed)], capture_output=True, text=True)
+    words = [program, "--scenarios", SCENARIOS, "run", scenario, "--seed", str(seed)]
+    run = subprocess.run(words, capture_output=True, text=True, check=False)
     lines = [line.split()[1] for line in run.stdout.splitlines() if line.startswith("digest ")]
     if run.returncode != 0 or len(lines) != 1:
-        sys.exit(f"{program} run {scenario} --seed {seed} failed:\n{run.stdout}{run.stderr}")
+        raise Failure(f"{program} run {scenario} --seed {seed} failed:\n{run.stdout}{run.stderr}")
     return lines[0]
 
 
-def is_current(program: Path, root: Path) -> bool:
-    if not program.exists():
-        return False
-    sources = [path for folder in ("core", "sim") for path in (root / folder).rglob("*") if path.is_file()]
-    return program.stat().st_mtime >= max(path.stat().st_mtime for path in sources)
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("program", type=Path)
-    parser.add_argument("others", type=Path, nargs="*", help="the same program of other builds")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("programs", type=Path, nargs="+", help="dogfs-sim of each build")
+    parser.add_argument("-j", "--jobs", type=int, default=1, help="runs at once (default: %(default)s)")
     arguments = parser.parse_args()
-    root = Path(__file__).resolve().parents[2]
-    others = [other for other in arguments.others if is_current(other, root)]
-    print(f"comparing {arguments.program} with itself and {[str(other) for other in others]}")
-    failed = False
-    for scenario in sorted(path.stem for path in (root / "scenarios").glob("*.textproto")):
-        for seed in (1, 2):
-            digests = {str(program): digest(program, scenario, seed) for program in [arguments.program, *others]}
-            digests["again"] = digest(arguments.program, scenario, seed)
-            if len(set(digests.values())) != 1:
-                failed = True
-                print(f"{scenario} seed {seed} differs: {digests}")
-    sys.exit(1 if failed else 0)
+    runs = [(path.stem, seed) for path in sorted(SCENARIOS.glob("*.textproto")) for seed in SEEDS]
+    if not runs:
+        sys.exit(f"there are no scenarios in {SCENARIOS}")
+    for program in arguments.programs:
+        if not program.exists():
+            sys.exit(f"there is no {program}: build it first")
+    programs = [*arguments.programs, arguments.programs[0]]
+
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        found = list(pool.map(lambda run: [digest(program, *run) for program in programs], runs))
+    different = 0
+    for (scenario, seed), digests in zip(runs, found):
+        if len(set(digests)) != 1:
+            different += 1
+            print(f"{scenario} seed {seed} differs:")
+            for program, value in zip(programs, digests):
+                print(f"  {value} {program}")
+    print(f"{len(runs)} runs in {len(arguments.programs)} builds, the first twice: {different} differ")
+    sys.exit(1 if different else 0)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Failure as failure:
+        sys.exit(str(failure))

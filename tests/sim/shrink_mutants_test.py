@@ -19,6 +19,31 @@ def run(*words) -> subprocess.CompletedProcess:
     return subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
 
 
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def promised_failure(scenario: str) -> str:
+    """What the comment of a shrunk scenario says that it fails with."""
+    comment = one_line(" ".join(line[1:] for line in scenario.splitlines() if line.startswith("#")))
+    found = re.search(r"Fails with: (.*) Run it with: ", comment)
+    return found[1] if found else ""
+
+
+def failure_of(done: subprocess.CompletedProcess) -> str:
+    """What a run of one scenario said of its failure; where the process has died, the check that did not hold."""
+    if done.returncode < 0:
+        check = re.search(r"^(.*): invariant broken: (.*)$", done.stderr, re.MULTILINE)
+        broken = f"invariant broken at {check[1]}: {check[2]}" if check else f"ended by signal {-done.returncode}"
+        return one_line(f"process: {broken}")
+    found = re.search(r"^FAILED: (.*?)\n  dogfs-sim run ", done.stdout, re.DOTALL | re.MULTILINE)
+    return one_line(found[1]) if found else ""
+
+
+def oracle_of(failure: str) -> str:
+    return failure.split(":")[0]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("program", type=Path)
@@ -52,10 +77,13 @@ def main() -> None:
         print(f"{name}: {found[1]} seed {found[2]} ({found[3]}); {shrunk.stderr.strip()}\n{text}", flush=True)
         its_seed = f"shrink from {found[1]}, seed {found[2]}:" in text
         little = faults <= MOST_FAULTS and seconds <= MOST_SECONDS
-        good = its_seed and little and again.returncode != 0 and clean.returncode == 0
+        promised, failure = promised_failure(text), failure_of(again)
+        same = promised != "" and failure == promised and oracle_of(failure) == oracle_of(found[3])
+        good = its_seed and little and same and again.returncode != 0 and clean.returncode == 0
         if not good:
             print(f"{name}: {faults} faults, {seconds:.0f} s, again {again.returncode}, clean {clean.returncode}, "
-                  f"{'its' if its_seed else 'another'} seed")
+                  f"{'its' if its_seed else 'another'} seed\n  was:      {found[3]}\n  promised: {promised}\n"
+                  f"  again:    {failure}")
         failed = failed or not good
     sys.exit(1 if failed else 0)
 
