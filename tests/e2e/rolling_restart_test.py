@@ -10,7 +10,6 @@ import random
 import subprocess
 import sys
 import threading
-import time
 
 sys.dont_write_bytecode = True
 from cluster import Cluster, Miss, die_with_parent, expect, wait_for  # noqa: E402
@@ -19,6 +18,7 @@ CHUNKS = 6  # for 3 + 2: whoever is down has a stand-in, and may be needed again
 FIRST_BYTES = 8_000_000
 SLOW_BYTES = 200_000
 FAST_BYTES = 200_000  # so that some blocks are complete, and committed, while servers are down
+BYTES_MEANWHILE = 1_000_000  # that the fast writer gets rid of while a node is down
 
 
 class Writer:
@@ -57,12 +57,13 @@ def keep_writing(writer, count, pause_s, stop, failures):
         failures.append(failure)
 
 
-def restart_all(cluster, failures):
+def restart_all(cluster, fast, failures):
     for node in cluster.nodes():
-        expect(not failures, str(failures))
         code = node.stop()
         expect(code == 0, f"{node.name} ended with {code}")
-        time.sleep(0.3)
+        wanted = fast.size + BYTES_MEANWHILE
+        wait_for(f"the load to go on without {node.name}", lambda: failures or fast.size >= wanted)
+        expect(not failures, str(failures))
         node.start()
         cluster.wait_ready()
 
@@ -81,7 +82,7 @@ def writers_outlive_restarts(cluster):
     for thread in threads:
         thread.start()
     try:
-        restart_all(cluster, failures)
+        restart_all(cluster, fast, failures)
     finally:
         stop.set()
         for thread in threads:
