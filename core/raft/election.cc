@@ -192,4 +192,18 @@ void Raft::check_quorum() {
   }
 }
 
+// A leader applies nothing that it could still lose. While its disk hangs, whoever asks it waits, although the others may
+// have committed long ago; and since heartbeats need no disk, nobody would replace it. It goes where they can do without
+// it.
+void Raft::check_disk() {
+  if (role_ != RaftRole::kLeader || applied_at_.empty() || now_ - disk_moved_ <= options_.disk_patience) return;
+  const MonoTime others = quorum_.reached(
+      [this](NodeId voter) { return voter == options_.self ? MonoTime() : progress_.at(voter).last_contact(); });
+  const NodeId successor = best_successor();
+  if (successor.is_none() || now_ - others > options_.election_timeout) return;
+  DOGFS_COVERAGE_MARK("raft: a leader whose disk hung stepped down");
+  tell_to_stand(successor);
+  become_follower(term_, NodeId());
+}
+
 }  // namespace dogfs::raft

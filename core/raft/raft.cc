@@ -52,6 +52,7 @@ void Raft::tick(MonoTime now) {
     if (now_ < heartbeat_deadline_) return;
     end_overdue_transfer();
     check_quorum();
+    check_disk();
     if (role_ != RaftRole::kLeader) return;
     give_up_snapshots_to_lost_followers();
     broadcast_heartbeat();
@@ -282,6 +283,7 @@ void Raft::persisted(uint64_t batch) {
   DOGFS_CHECK(batch <= last_batch_, "only what was handed out can have been persisted");
   if (batch <= persisted_batch_) return;
   const uint64_t before = std::exchange(persisted_batch_, batch);
+  disk_moved_ = now_;
   log_.persisted(batch);
   for (; !applied_at_.empty() && applied_at_.front().batch <= batch; applied_at_.pop_front()) {
     durable_state_ = std::max(durable_state_, applied_at_.front().applied);
@@ -315,6 +317,7 @@ void Raft::take_persist_batch() {
   } else {
     batch.compaction = compact();
   }
+  if (applied_at_.empty()) disk_moved_ = now_;
   applied_at_.push_back(AppliedAt{batch.number, applied_});
   hard_state_dirty_ = false;
   effects_.persist = std::move(batch);

@@ -75,6 +75,8 @@ struct Options {
   // How long a leader keeps a snapshot for a follower that has fallen silent: enough for a process that restarts, and
   // opens its store, to come back for the rest.
   Duration snapshot_patience = seconds(10);
+  // How long a leader waits for its disk to finish anything before it hands over to those whose disks work.
+  Duration disk_patience = seconds(5);
 };
 
 // What the store had at start (core/raft/raft_store.h). A new node's log is empty; its configurations then begin with the
@@ -342,6 +344,7 @@ class Raft {
   void handle_vote_reply(const Message& message);
   void count_vote(NodeId voter, bool granted);
   void check_quorum();
+  void check_disk();
 
   // replication.cc
   void follow(const Message& message);
@@ -413,6 +416,7 @@ class Raft {
   bool apply_fetching_ = false;
   LogIndex durable_state_;
   std::deque<AppliedAt> applied_at_;  // of the batches that are not durable yet
+  MonoTime disk_moved_;               // when one became so, or one was handed to a disk without work
 
   // Voters
   StoreId voted_store_;  // of whom this node voted for, unless it has restarted since

@@ -226,6 +226,20 @@ TEST(ReplicaLimits, AFollowerWithASlowDiskDoesNotSlowTheGroup) {
   EXPECT_LT(time_of_commands(3), 2 * alone) << "virtual time";
 }
 
+TEST(ReplicaLimits, ALeaderWhoseDiskHangsIsReplaced) {
+  ReplicaWorld group(3, 29);
+  group.start_all();
+  const size_t first = group.elect();
+  ASSERT_TRUE(group.propose(first, "before").has_value());
+  const sim::DiskTrouble hangs{.delay_min = seconds(1000), .delay_max = seconds(1000)};
+  group.node(first).kv_disk()->begin_trouble(hangs);
+  EXPECT_FALSE(group.propose(first, "hangs", seconds(2)).has_value());
+  const auto replaced = [&] { return group.leader() != 0 && group.leader() != first; };
+  ASSERT_TRUE(group.world().run_until(replaced, seconds(10)));
+  EXPECT_TRUE(group.propose(group.elect(), "behind").has_value());
+  EXPECT_NE(group.leader(), first);
+}
+
 TEST(ReplicaLimits, CommandsThatExceedWhatMayBeUncommittedAreRefusedAtOnceAndSucceedWhenAskedAgain) {
   ReplicaWorld group(3, 28);
   group.start_all();

@@ -5,8 +5,8 @@
 // difference. The commands:
 //   cluster N [option=value ...]   nodes 1..N; options append_bytes, append_entries, inflight, uncommitted_bytes,
 //                                  cached_bytes, lease_ms (the drift bound of leases), keep_entries, hold_entries (of
-//                                  the log), patience_ms (with who is sent a snapshot), named_stores (0 or 1: whether
-//                                  a lost disk is noticed)
+//                                  the log), patience_ms (with who is sent a snapshot), disk_patience_ms (of a leader),
+//                                  named_stores (0 or 1: whether a lost disk is noticed)
 //   campaign N | propose N C...    (each C is a command) | read N CONTEXT
 //   wait MS                        time passes, nobody is ticked
 //   tick N                         node N looks at the clock
@@ -165,6 +165,7 @@ class Runner {
       if (name == "cached_bytes") options.max_cached_bytes = value;
       if (name == "keep_entries") options.compaction.keep.max_entries = value;
       if (name == "hold_entries") options.compaction.hold.max_entries = value;
+      if (name == "disk_patience_ms") options.disk_patience = milliseconds(static_cast<int64_t>(value));
       if (name == "patience_ms") options.snapshot_patience = milliseconds(static_cast<int64_t>(value));
       if (name == "named_stores") stores = value == 0 ? TestStores::kNameless : TestStores::kNamed;
       if (name == "lease_ms") options.lease_drift_bound = milliseconds(static_cast<int64_t>(value));
