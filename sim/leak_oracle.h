@@ -31,6 +31,7 @@ class LeakOracle {
   std::string look_at_shards(const KvReader& rows);
   std::string look_at_disks(Node& node, const std::set<std::string>& listed) const;
   std::string look_at_raft_store(Node& node);
+  std::string look_at_log_length(Node& node);
 
   Cluster& cluster_;
   VirtualTime next_look_{};

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/checksum.h"
+#include "core/base/coverage_mark.h"
 #include "core/base/limits.h"
 #include "core/base/mutant.h"
 #include "core/chunk/shard_rebuild.h"
@@ -98,6 +99,7 @@ Task<Status> RepairWorker::rebuild(RebuildOrder order, std::string cluster_uuid,
   const ShardEntry* sealed = table_.find(order.key);
   if (sealed != nullptr && sealed->state == ShardState::kSealed && sealed->length == order.length() &&
       sealed->crc == order.crc) {
+    DOGFS_COVERAGE_MARK("chunk: a rebuild that was done already");
     co_return ok();
   }
   ShardHeader header{.cluster_uuid = std::move(cluster_uuid), .key = order.key, .geometry = order.layout.geometry()};

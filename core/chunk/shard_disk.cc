@@ -26,6 +26,7 @@ ShardDisk::ShardDisk(Env& env, ChunkDisk ports, size_t number, std::function<voi
 void ShardDisk::mark_bad(const Error& error) {
   ++errors_;
   if (bad()) return;
+  DOGFS_COVERAGE_MARK("chunk: a failing disk taken out");
   take_out(wire::DiskInfo::FAILING, error.to_string());
   on_bad_(error);
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/base/coverage_mark.h"
 #include "core/base/limits.h"
 #include "core/base/mutant.h"
 #include "core/chunk/shard_fetcher.h"
@@ -47,13 +48,17 @@ ShardRebuild::ShardRebuild(Env& env, BackgroundPace& pace, RebuildOrder order)
 
 Task<Result<Bytes>> ShardRebuild::stretch(uint64_t offset, uint64_t length) {
   const ShardRange range{.offset = offset, .length = length};
-  if (Result<Bytes> copied = co_await copy(range); copied.has_value()) co_return copied;
+  if (Result<Bytes> copied = co_await copy(range); copied.has_value()) {
+    DOGFS_COVERAGE_MARK("chunk: a stretch of a rebuild copied");
+    co_return copied;
+  }
   Stretches have;
   while (have.size() < order_.layout.stored_data_shards()) {
     const std::vector<size_t> chosen = next_sources(have);
     if (chosen.empty()) co_return too_few();
     co_await read(chosen, range, have);
   }
+  DOGFS_COVERAGE_MARK("chunk: a stretch of a rebuild decoded");
   co_return co_await decode(range, have);
 }
 
@@ -104,6 +109,7 @@ Task<void> ShardRebuild::read_one(size_t source, ShardRange range, Stretches& re
   } else {
     env_.log.info("chunk", "block {} shard {} of server {} is no source: {}", order_.key.block, shard.index(),
                   shard.server(), bytes.error().to_string());
+    DOGFS_COVERAGE_MARK("chunk: a source of a rebuild failed");
     sources_[source].failure = bytes.error();
   }
 }

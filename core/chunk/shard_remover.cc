@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/coverage_mark.h"
+
 namespace dogfs {
 namespace {
 
@@ -115,6 +117,7 @@ Task<void> ShardRemover::remove_sealed(ShardDisk* disk, std::vector<ShardKey> ke
 // Nothing can be removed from a disk that takes no writes, and nothing is confirmed. But the metadata has no use for these
 // any more: they do not count as what is left on the disk.
 void ShardRemover::give_up(const std::vector<ShardKey>& keys) {
+  DOGFS_COVERAGE_MARK("chunk: deletions on a failing disk given up");
   for (const ShardKey& key : keys) {
     table_.set_state(key, ShardState::kDeleting);
     reader_.forget(key);

@@ -129,6 +129,7 @@ Status recover_lease(ApplyContext& context, const wire::RecoverLease& operation)
 Status expire_lease(ApplyContext& context, const wire::ExpireLease& operation) {
   DOGFS_TRY(std::optional<wire::InodeRow> file, context.tables.inode(InodeId(operation.inode())));
   if (!file || file->writer_session() == 0 || file->lease_epoch() != operation.lease_epoch()) return ok();
+  DOGFS_COVERAGE_MARK("meta: a lease expired");
   return revoke_lease(context, *std::move(file));
 }
 

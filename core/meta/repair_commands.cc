@@ -137,7 +137,10 @@ Result<wire::FinishRepairReply> finish_repair(ApplyContext& context, const wire:
   DOGFS_TRY(std::optional<wire::BlockRow> block, committed_block(context.tables, id));
   if (!block) return reply;
   const auto found = find_reservation(*block, operation.index());
-  if (found == block->mutable_reservations()->end() || !is_reserved_for(*found, operation)) return reply;
+  if (found == block->mutable_reservations()->end() || !is_reserved_for(*found, operation)) {
+    DOGFS_COVERAGE_MARK("meta: a repair ended that is not reserved any more");
+    return reply;
+  }
   wire::RepairReservation reservation = *found;
   reservation.set_target(operation.target());
   reservation.set_generation(operation.generation());
@@ -155,6 +158,7 @@ Result<wire::FinishRepairReply> finish_repair(ApplyContext& context, const wire:
     replace_shard(context, id, *shard, {.server = reservation.target(), .generation = reservation.generation()});
     reply.set_published(true);
   } else {
+    DOGFS_COVERAGE_MARK("meta: a repair ended that is not wanted any more");
     add_garbage(context, reserved_shard(id, reservation), {});
   }
   put_indexed(context, *block);
@@ -169,6 +173,7 @@ Status cancel_repairs(ApplyContext& context, const wire::CancelRepairs& operatio
     if (!block) continue;
     const auto found = find_reservation(*block, repair.index());
     if (found == block->mutable_reservations()->end() || found->generation() != repair.generation()) continue;
+    DOGFS_COVERAGE_MARK("meta: a reservation cancelled");
     unindex(context, *block);
     add_garbage(context, reserved_shard(id, *found), {});
     block->mutable_reservations()->erase(found);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/coverage_mark.h"
 #include "core/meta/block_index.h"
 #include "core/meta/garbage.h"
 #include "core/meta/repair_commands.h"
@@ -82,7 +83,9 @@ Status mark_damaged(ApplyContext& context, const wire::MarkDamaged& operation) {
   for (const wire::ServerShard& damaged : operation.shards()) {
     DOGFS_TRYV(change_block(context, damaged.block(), [&](wire::BlockRow& block) {
       for (wire::Shard& shard : *block.mutable_shards()) {
-        if (is_listed_as(shard, damaged)) shard.set_condition(wire::Shard::DAMAGED);
+        if (!is_listed_as(shard, damaged)) continue;
+        DOGFS_COVERAGE_MARK("meta: a listed shard marked as damaged");
+        shard.set_condition(wire::Shard::DAMAGED);
       }
     }));
   }
@@ -95,8 +98,12 @@ Status adopt_shards(ApplyContext& context, const wire::AdoptShards& operation) {
     DOGFS_TRY(const ReportedShard kind, classify(context.tables, context.counters, reported));
     DOGFS_TRY(const std::optional<wire::ChunkServerRow> server, context.tables.server(ServerId(reported.server())));
     if (kind != ReportedShard::kAdoptable || !server || server->state() == wire::REMOVED) continue;
+    DOGFS_COVERAGE_MARK("meta: a reported shard adopted");
     DOGFS_TRY(const auto garbage, context.tables.garbage(placed_shard(reported)));
-    if (garbage) erase_garbage(context, placed_shard(reported));
+    if (garbage) {
+      DOGFS_COVERAGE_MARK("meta: a shard adopted from among the garbage");
+      erase_garbage(context, placed_shard(reported));
+    }
     DOGFS_TRYV(change_block(context, reported.block(), [&](wire::BlockRow& block) {
       const auto shard = std::ranges::find(*block.mutable_shards(), reported.index(), &wire::Shard::index);
       replace_shard(context, BlockId(block.block()), *shard,
@@ -116,6 +123,7 @@ Status discard_reported(ApplyContext& context, const wire::DiscardShards& operat
     // Who was removed confirms nothing any more.
     DOGFS_TRY(const std::optional<wire::ChunkServerRow> server, context.tables.server(ServerId(shard.server())));
     if (!server || server->state() == wire::REMOVED) continue;
+    DOGFS_COVERAGE_MARK("meta: a reported shard that nobody needs discarded");
     wire::GarbageRow row;
     row.set_due_ms(context.log_time_ms() + kUnknownGraceMs);
     row.set_replaced(kind == ReportedShard::kSuperseded);

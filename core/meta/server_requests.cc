@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/coverage_mark.h"
 #include "core/base/limits.h"
 #include "core/meta/block_report.h"
 #include "core/meta/repair_commands.h"
@@ -223,7 +224,10 @@ Task<Result<bool>> ServerRequests::learn(ServerId server, uint64_t incarnation) 
 }
 
 Task<Status> ServerRequests::add_deletions(ServerId server, wire::HeartbeatReply& reply) {
-  if (repairs_.in_safe_mode()) co_return ok();
+  if (repairs_.in_safe_mode()) {
+    DOGFS_COVERAGE_MARK("meta: no deletions in safe mode");
+    co_return ok();
+  }
   const int64_t unstamped_ms = parts_.proposer.unstamped_ms();
   std::string from;
   if (const auto begun = garbage_from_.find(server); begun != garbage_from_.end()) from = begun->second;
@@ -250,8 +254,10 @@ Task<Status> ServerRequests::add_deletions(ServerId server, wire::HeartbeatReply
 bool ServerRequests::may_delete(const DueGarbage& garbage) const {
   if (garbage.successor.is_none()) return true;
   const ServerRegistry::Server* server = parts_.registry.find(garbage.successor);
-  return server != nullptr && server->last_heartbeat &&
-         parts_.env.clock.now() - *server->last_heartbeat <= parts_.options.server_silence_limit;
+  const bool present = server != nullptr && server->last_heartbeat &&
+                       parts_.env.clock.now() - *server->last_heartbeat <= parts_.options.server_silence_limit;
+  if (!present) DOGFS_COVERAGE_MARK("meta: a deletion waits for the successor's server");
+  return present;
 }
 
 }  // namespace dogfs

@@ -97,6 +97,7 @@ Status expire_sessions(ApplyContext& context, const wire::ExpireSessions& operat
     const SessionId session(id);
     DOGFS_TRY(const std::optional<wire::SessionRow> row, context.tables.session(session));
     if (!row || row->last_active_ms() > operation.idle_since_ms()) continue;
+    DOGFS_COVERAGE_MARK("meta: a session expired");
     DOGFS_TRYV(erase_replies(context.tables, session));
     context.tables.erase(context.tables.keys().session(session));
     context.counters.set_sessions(context.counters.sessions() - 1);

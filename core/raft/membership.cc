@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "core/base/check.h"
+#include "core/base/coverage_mark.h"
 #include "core/raft/codec.h"
 #include "core/raft/raft.h"
 
@@ -87,11 +88,13 @@ void Raft::add_progress_of_members(LogIndex next) {
 void Raft::go_on_with_membership() {
   if (!is_configuration_committed() || !committed_in_term()) return;
   if (configuration().is_joint()) {
+    DOGFS_COVERAGE_MARK("raft: a joint configuration left");
     append_configuration(leave_joint(configuration()));
     return broadcast_appends();
   }
   let_go_of_former_members();
   if (quorum_.contains(options_.self)) return;
+  DOGFS_COVERAGE_MARK("raft: a leader that was removed stepped down");
   broadcast_heartbeat();
   if (const NodeId successor = best_successor(); !successor.is_none()) tell_to_stand(successor);
   become_follower(term_, NodeId());

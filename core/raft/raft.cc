@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/coverage_mark.h"
 #include "core/base/mutant.h"
 #include "core/raft/describe.h"
 
@@ -185,6 +186,7 @@ Result<Proposed> Raft::propose(std::vector<Command> commands) {
 Status Raft::read_index(uint64_t context) {
   if (role_ != RaftRole::kLeader) return Error(ErrorCode::kNotLeader);
   if (holds_lease()) {
+    DOGFS_COVERAGE_MARK("raft: reads answered by a lease");
     effects_.reads.push_back(CompletedReads{commit_, {context}});
     return ok();
   }

@@ -313,6 +313,7 @@ class Raft {
   void end_snapshot_that_arrived(Progress& progress, LogIndex acknowledged);
   void go_on_receiving(const StagedParts& staged);
   void give_up_receiving_in_vain();
+  bool is_for_another_store(const SnapshotChunk& chunk) const;
   void handle_snapshot(const Message& message);
   void handle_snapshot_reply(const Message& message);
   void reply_to_snapshot(const SnapshotId& snapshot, uint64_t next_chunk);

@@ -151,7 +151,15 @@ void Raft::give_up_receiving_in_vain() {
   receiving_.reset();
 }
 
+// The leader has not heard yet that this node lost the store that the group counts: what it answers would be a stranger's,
+// so that the rest would never come.
+bool Raft::is_for_another_store(const SnapshotChunk& chunk) const {
+  const StoreId counted = chunk.configuration.configuration.store_of(options_.self);
+  return !counted.is_none() && counted != store_;
+}
+
 void Raft::handle_snapshot(const Message& message) {
+  if (is_for_another_store(*message.chunk)) return;
   const SnapshotId snapshot{message.from, message.term, message.snapshot, message.log};
   if (message.log.index <= commit_ || log_.contains(message.log)) {
     DOGFS_COVERAGE_MARK("raft: snapshot not needed");

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "core/base/coverage_mark.h"
 #include "core/base/mutant.h"
 #include "core/raft/raft.h"
 
@@ -58,7 +59,9 @@ void Raft::go_on_with_transfer() {
 }
 
 void Raft::end_overdue_transfer() {
-  if (transfer_ && now_ >= transfer_->deadline) transfer_.reset();
+  if (!transfer_ || now_ < transfer_->deadline) return;
+  DOGFS_COVERAGE_MARK("raft: a transfer of leadership given up");
+  transfer_.reset();
 }
 
 void Raft::tell_to_stand(NodeId successor) {

@@ -130,6 +130,27 @@ TEST_F(RemovedBySnapshot, AVoteThatComesTooLateMakesNoLeader) {
   EXPECT_EQ(member_.role(), RaftRole::kFollower);
 }
 
+// The member has store 7; in the snapshot's configuration it is the one that it became with store `counted`.
+bool is_staged(StoreId counted) {
+  Restored mine = restored();
+  mine.store = StoreId(7);
+  Raft member(options(), std::move(mine), MonoTime());
+  SnapshotChunk chunk;
+  chunk.configuration = {LogIndex(4), restored().configurations.latest()};
+  chunk.configuration.configuration.stores[kSelf] = counted;
+  Message snapshot = from_leader(MessageKind::kSnapshot);
+  snapshot.log = LogPosition{LogIndex(5), kTerm};
+  snapshot.snapshot = 1;
+  snapshot.chunk = std::make_shared<const SnapshotChunk>(std::move(chunk));
+  member.step(MonoTime(), snapshot);
+  return member.take_effects().stage.has_value();
+}
+
+TEST(SnapshotForAStore, IsNotTakenByTheOneThatTookItsPlace) {
+  EXPECT_TRUE(is_staged(StoreId(7)));
+  EXPECT_FALSE(is_staged(StoreId(6)));
+}
+
 // A member that has staged the first of several parts.
 class PartOfSnapshot : public testing::Test {
  protected:
