@@ -8,6 +8,7 @@
 #include "core/env/sync.h"
 #include "core/meta/invariants.h"
 #include "core/meta/keys.h"
+#include "core/meta/rack_spread.h"
 #include "core/meta/risk.h"
 #include "core/meta/tables.h"
 #include "core/raft/raft_store.h"
@@ -165,6 +166,24 @@ bool HealOracle::is_whole() const {
   return missing().empty();
 }
 
+// Of a block that lies crowded in a rack: a server in another one that should have a shard of it.
+std::string HealOracle::place_elsewhere(const wire::BlockRow& block,
+                                        const std::map<uint64_t, wire::ChunkServerRow>& rows) {
+  const RackSpread racks(block, [&rows](ServerId id) {
+    const auto row = rows.find(id.value());
+    return row == rows.end() ? nullptr : &row->second.rack();
+  });
+  const std::string* crowded = racks.crowded();
+  if (crowded == nullptr) return "";
+  for (const auto& [id, row] : rows) {
+    const bool has_one = std::ranges::find(block.shards(), id, &wire::Shard::server) != block.shards().end();
+    if (row.state() != wire::LIVE || has_one || !racks.spreads(*crowded, row.rack())) continue;
+    return fmt::format("{} shards in {}, and none on {} in {}", racks.in(*crowded), *crowded, row.address(),
+                       row.rack());
+  }
+  return "";
+}
+
 std::string HealOracle::missing() const {
   const Node* leader = cluster_.leader();
   if (leader == nullptr) return "there is no leader";
@@ -174,7 +193,8 @@ std::string HealOracle::missing() const {
   // What is on servers that are gone for good is missing before anybody has found out.
   std::set<uint64_t> gone;
   std::map<uint64_t, const Node*> nodes;
-  for (const auto& [id, server] : rows_in<wire::ChunkServerRow>(disk, keys.servers())) {
+  const std::map<uint64_t, wire::ChunkServerRow> servers = rows_in<wire::ChunkServerRow>(disk, keys.servers());
+  for (const auto& [id, server] : servers) {
     const Node* node = cluster_.chunk_node_at(server.address());
     if (node != nullptr && cluster_.is_retired(*node)) gone.insert(id);
     // So is what cannot be read.
@@ -191,6 +211,8 @@ std::string HealOracle::missing() const {
       missing.add(fmt::format("block {} shard {} (server {}, {})", id, shard.index(), shard.server(),
                               unreadable ? "sectors are lost" : wire::Shard::Condition_Name(shard.condition())));
     }
+    const std::string elsewhere = place_elsewhere(block, servers);
+    if (!elsewhere.empty()) missing.add(fmt::format("block {} has {}", id, elsewhere));
   }
   return missing.text();
 }

@@ -43,7 +43,7 @@ uint64_t BalancePlanner::fullness(const BalanceServer& server, uint64_t more) {
 std::optional<PlannedRepair> BalancePlanner::plan(const wire::BlockRow& block) const {
   // What needs repair, or is being moved already, is left to that.
   if (risk_of(block) != Risk::kWhole || block.reservations_size() > 0) return std::nullopt;
-  const std::map<std::string, uint32_t> racks = shards_by_rack(block);
+  const RackSpread racks = spread_of(block);
   for (const bool crowded : {true, false}) {
     const wire::Shard* shard = crowded ? crowded_shard(block, racks) : heavy_shard(block);
     const ServerId target = shard == nullptr ? ServerId() : choose_target(block, *shard, racks, crowded);
@@ -58,7 +58,7 @@ std::optional<PlannedRepair> BalancePlanner::plan(const wire::BlockRow& block) c
 }
 
 BalancePlanner::Spread BalancePlanner::spread(const wire::BlockRow& block) const {
-  const std::map<std::string, uint32_t> racks = shards_by_rack(block);
+  const RackSpread racks = spread_of(block);
   const wire::Shard* shard = crowded_shard(block, racks);
   if (shard == nullptr) return Spread::kFine;
   return choose_target(block, *shard, racks, true).is_none() ? Spread::kStuck : Spread::kCrowded;
@@ -81,14 +81,13 @@ void BalancePlanner::note(const PlannedRepair& move, uint64_t bytes) {
 }
 
 // Of the rack that has most of them, if that is more than m: the one on the fullest server.
-const wire::Shard* BalancePlanner::crowded_shard(const wire::BlockRow& block,
-                                                 const std::map<std::string, uint32_t>& racks) const {
-  const auto fullest = std::ranges::max_element(racks, {}, [](const auto& rack) { return rack.second; });
-  if (fullest == racks.end() || fullest->second <= block.policy().parity_shards()) return nullptr;
+const wire::Shard* BalancePlanner::crowded_shard(const wire::BlockRow& block, const RackSpread& racks) const {
+  const std::string* crowded = racks.crowded();
+  if (crowded == nullptr) return nullptr;
   const wire::Shard* chosen = nullptr;
   for (const wire::Shard& shard : block.shards()) {
     const auto server = servers_.find(ServerId(shard.server()));
-    if (server == servers_.end() || server->second.rack != fullest->first) continue;
+    if (server == servers_.end() || server->second.rack != *crowded) continue;
     if (chosen == nullptr || fullness(server->second) > fullness(servers_.at(ServerId(chosen->server())))) {
       chosen = &shard;
     }
@@ -109,29 +108,22 @@ const wire::Shard* BalancePlanner::heavy_shard(const wire::BlockRow& block) cons
   return chosen;
 }
 
-std::map<std::string, uint32_t> BalancePlanner::shards_by_rack(const wire::BlockRow& block) const {
-  std::map<std::string, uint32_t> racks;
-  for (const wire::Shard& shard : block.shards()) {
-    const auto server = servers_.find(ServerId(shard.server()));
-    if (server != servers_.end()) ++racks[server->second.rack];
-  }
-  return racks;
+RackSpread BalancePlanner::spread_of(const wire::BlockRow& block) const {
+  return {block, [this](ServerId id) {
+            const auto server = servers_.find(id);
+            return server == servers_.end() ? nullptr : &server->second.rack;
+          }};
 }
 
-ServerId BalancePlanner::choose_target(const wire::BlockRow& block, const wire::Shard& shard,
-                                       const std::map<std::string, uint32_t>& racks, bool crowded) const {
+ServerId BalancePlanner::choose_target(const wire::BlockRow& block, const wire::Shard& shard, const RackSpread& racks,
+                                       bool crowded) const {
   const std::string& from = servers_.at(ServerId(shard.server())).rack;
-  const auto count_in = [&racks](const std::string& rack) {
-    const auto found = racks.find(rack);
-    return found == racks.end() ? 0 : found->second;
-  };
   ServerId chosen;
   for (const auto& [id, server] : servers_) {
     if (!server.takes_shards || !may_host(block, shard.index(), id.value())) continue;
-    const uint32_t there = count_in(server.rack);
     // Never to make one rack what the other was.
-    const bool spreads = there + 1 < count_in(from);
-    const bool harmless = server.rack == from || there < block.policy().parity_shards() || spreads;
+    const bool spreads = racks.spreads(from, server.rack);
+    const bool harmless = server.rack == from || racks.has_place_in(server.rack) || spreads;
     const bool lighter = fullness(server, shard.length()) <= mean_ && server.capacity >= server.used + shard.length();
     if (crowded ? !spreads : !harmless || !lighter) continue;
     if (chosen.is_none() || fullness(server) < fullness(servers_.at(chosen))) chosen = id;

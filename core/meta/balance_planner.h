@@ -14,6 +14,7 @@
 #include <string>
 
 #include "core/base/ids.h"
+#include "core/meta/rack_spread.h"
 #include "core/meta/repair_planner.h"
 #include "core/wire/state.pb.h"
 
@@ -55,12 +56,12 @@ class BalancePlanner {
   // Parts of its capacity in a million, with `more` bytes on it.
   static uint64_t fullness(const BalanceServer& server, uint64_t more = 0);
 
-  const wire::Shard* crowded_shard(const wire::BlockRow& block, const std::map<std::string, uint32_t>& racks) const;
+  const wire::Shard* crowded_shard(const wire::BlockRow& block, const RackSpread& racks) const;
   const wire::Shard* heavy_shard(const wire::BlockRow& block) const;
-  std::map<std::string, uint32_t> shards_by_rack(const wire::BlockRow& block) const;
+  RackSpread spread_of(const wire::BlockRow& block) const;
   // Where to: the least full of the servers that may have it, and are less full than the mean; for a crowded rack any.
-  ServerId choose_target(const wire::BlockRow& block, const wire::Shard& shard,
-                         const std::map<std::string, uint32_t>& racks, bool crowded) const;
+  ServerId choose_target(const wire::BlockRow& block, const wire::Shard& shard, const RackSpread& racks,
+                         bool crowded) const;
 
   std::map<ServerId, BalanceServer> servers_;
   uint64_t mean_;       // fullness of all together

@@ -68,6 +68,12 @@ std::optional<UsedLease> used_lease(const wire::Mutation& mutation) {
   return std::nullopt;
 }
 
+BlockId allocated_block(const Reply& reply) {
+  wire::MutateReply message;
+  if (!message.ParseFromString(reply.body)) return {};
+  return BlockId(message.result().allocate_block().block());
+}
+
 }  // namespace
 
 Task<Reply> ClientRequests::open_session(Request request, MonoTime deadline) {
@@ -96,15 +102,25 @@ Task<Reply> ClientRequests::mutate(Request request, MonoTime deadline) {
   const bool placed = needs_placement(command.mutation());
   const std::optional<UsedLease> lease = used_lease(command.mutation());
   Status ready = room_.admit(command.mutation());
-  if (ready && placed) ready = co_await place(command, deadline);
+  bool crowds = false;
+  if (ready && placed) {
+    Result<bool> chosen = co_await place(command, deadline);
+    if (chosen) {
+      crowds = chosen.value();
+    } else {
+      ready = std::move(chosen).error();
+    }
+  }
   if (!ready) {
     // A retry of what took effect needs neither room nor servers: its kept reply is the answer, whatever is left of them.
     const Result<bool> answered = co_await is_answered(command, deadline);
     if (!answered) co_return parts_.refuse(answered.error());
     if (!answered.value()) co_return parts_.refuse(std::move(ready).error());
   }
+  const BlockId replaced_in(command.mutation().replace_target().block());
   Reply reply = parts_.answer(co_await parts_.proposer.propose(std::move(command), deadline));
   if (reply.error.code != ErrorCode::kOk) co_return reply;
+  if (crowds) parts_.racks.placed(replaced_in.is_none() ? allocated_block(reply) : replaced_in);
   if (lease) parts_.leases.renew(lease->inode, lease->epoch, parts_.env.clock.now());
   if (may_leave_garbage(operation)) parts_.reclaim_wanted.notify_all();
   if (placed) co_return co_await with_addresses(std::move(reply), deadline);
@@ -127,6 +143,7 @@ Result<std::optional<ClientRequests::Need>> ClientRequests::need_of(const MetaTa
     need.wanted = layout.stored_shards();
     need.least = durable_minimum(layout.stored_data_shards());
     need.shard_bytes = layout.shard_length(ShardIndex(0));
+    need.spare = geometry.parity_shards;
     return std::optional<Need>(std::move(need));
   }
   DOGFS_TRY(const std::optional<wire::BlockRow> block, tables.block(BlockId(mutation.replace_target().block())));
@@ -139,14 +156,14 @@ Result<std::optional<ClientRequests::Need>> ClientRequests::need_of(const MetaTa
 }
 
 // A leader may be behind with applying what it knows to be committed: where a row is missing it first catches up.
-Task<Status> ClientRequests::place(wire::Command& command, MonoTime deadline) {
+Task<Result<bool>> ClientRequests::place(wire::Command& command, MonoTime deadline) {
   const auto query = [&command](const MetaTables& tables) { return need_of(tables, command.mutation()); };
   DOGFS_CO_TRY(std::optional<Need> need, co_await parts_.reader.read<std::optional<Need>>(query));
   if (!need) {
     DOGFS_CO_TRYV(co_await parts_.replica.read_barrier(deadline));
     DOGFS_CO_TRY(need, co_await parts_.reader.read<std::optional<Need>>(query));
   }
-  if (!need) co_return ok();
+  if (!need) co_return false;
   co_return choose_servers(*need, command);
 }
 
@@ -160,7 +177,13 @@ Task<Result<bool>> ClientRequests::is_answered(const wire::Command& command, Mon
   co_return co_await parts_.reader.read<bool>(query);
 }
 
-Status ClientRequests::choose_servers(const Need& need, wire::Command& command) {
+bool ClientRequests::may_crowd(const Need& need, const std::vector<ServerId>& chosen) const {
+  std::map<std::string, uint32_t> racks;
+  for (const ServerId server : chosen) ++racks[parts_.registry.find(server)->rack];
+  return !need.spare || std::ranges::any_of(racks, [&need](const auto& rack) { return rack.second > *need.spare; });
+}
+
+Result<bool> ClientRequests::choose_servers(const Need& need, wire::Command& command) {
   const MonoTime now = parts_.env.clock.now();
   const std::vector<PlacementCandidate> candidates =
       parts_.registry.candidates(now - parts_.options.server_silence_limit);
@@ -188,7 +211,7 @@ Status ClientRequests::choose_servers(const Need& need, wire::Command& command) 
     command.add_placed_servers(server.value());
     parts_.registry.placed_on(server);
   }
-  return ok();
+  return may_crowd(need, chosen);
 }
 
 Task<Reply> ClientRequests::with_addresses(Reply reply, MonoTime deadline) {

@@ -28,13 +28,17 @@ class ClientRequests {
     uint32_t least = 0;   // fewer are of no use
     uint64_t shard_bytes = 0;
     uint64_t registered = 0;  // all servers there are
+    // Of a new block: the shards that it can spare. Of one that has attempts at its shards already none are known.
+    std::optional<uint32_t> spare;
     std::vector<ServerId> used;
   };
 
   // nullopt where the file or block does not exist here: apply will say why not.
   static Result<std::optional<Need>> need_of(const MetaTables& tables, const wire::Mutation& mutation);
-  Task<Status> place(wire::Command& command, MonoTime deadline);
-  Status choose_servers(const Need& need, wire::Command& command);
+  // Whether the block may come to have more shards in a rack than it can spare.
+  Task<Result<bool>> place(wire::Command& command, MonoTime deadline);
+  Result<bool> choose_servers(const Need& need, wire::Command& command);
+  bool may_crowd(const Need& need, const std::vector<ServerId>& chosen) const;
   // Whether the request took effect before: this is a retry, and its reply is kept.
   Task<Result<bool>> is_answered(const wire::Command& command, MonoTime deadline);
   // The reply to an allocation, with the present addresses of its targets.

@@ -11,6 +11,7 @@
 #include "core/env/sync.h"
 #include "core/meta/lease_tracker.h"
 #include "core/meta/meta_node.h"
+#include "core/meta/rack_repair.h"
 #include "core/meta/registry.h"
 #include "core/meta/tables.h"
 #include "core/raft/replica.h"
@@ -99,6 +100,7 @@ struct MetaParts {
   Proposer proposer;
   ServerRegistry registry;
   LeaseTracker leases;
+  RackRepair racks;
   // Wakes the leader's reclaiming when something was deleted.
   Notifier reclaim_wanted;
   // Of the cluster, once it is known here. Never changes then.

@@ -153,6 +153,7 @@ Task<Reply> ReadRequests::cluster_status(Request request, MonoTime deadline) {
   reply.set_metadata_free_bytes(room_.space() ? static_cast<int64_t>(room_.space()->free_bytes) : -1);
   reply.set_metadata_room_low(room_.is_low());
   add_survey(reply);
+  if (parts_.is_leader()) *reply.mutable_rack_repair() = parts_.racks.describe();
   add_strange(stored.value().servers, reply);
   add_nodes(status, reply);
   add_servers(stored.value().servers, counters.log_time_ms() + parts_.proposer.unstamped_ms(), reply);

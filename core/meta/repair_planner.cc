@@ -1,10 +1,12 @@
 #include "core/meta/repair_planner.h"
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
 
 #include "core/base/hash.h"
 #include "core/meta/placement.h"
+#include "core/meta/rack_spread.h"
 #include "core/meta/repair_commands.h"
 #include "core/meta/risk.h"
 
@@ -124,9 +126,10 @@ class Planner {
     std::vector<PlacementCandidate> candidates;
     std::vector<ServerId> excluded;
     const bool move = leaves_its_disk(shard);
+    const std::optional<RackSpread> racks = spread_of_crowded(block);
     for (const auto& [id, server] : situation_.servers) {
       const bool roomy = server.roomy || !move;
-      const bool fits = may_host(block, shard.index(), id.value(), move) && !failed_lately(block, id);
+      const bool fits = fits_on(block, shard, racks, id) && !failed_lately(block, id);
       if (!takes(server) || !roomy || !fits) excluded.push_back(id);
       candidates.push_back(
           {.server = id, .rack = server.rack, .free_bytes = server.free_bytes, .load = server.rebuilding});
@@ -137,14 +140,35 @@ class Planner {
     return chosen.empty() ? ServerId() : chosen.front();
   }
 
+  // None for a block that does not lie crowded, or is left alone with that.
+  std::optional<RackSpread> spread_of_crowded(const wire::BlockRow& block) const {
+    if (!situation_.crowded.contains(BlockId(block.block()))) return std::nullopt;
+    return RackSpread(block, [this](ServerId id) {
+      const RepairServer* server = find_server(situation_.servers, id.value());
+      return server == nullptr ? nullptr : &server->rack;
+    });
+  }
+
+  // Whether the server is one for the shard, be it busy, full or out of reach now.
+  bool fits_on(const wire::BlockRow& block, const wire::Shard& shard, const std::optional<RackSpread>& racks,
+               ServerId target) const {
+    const RepairServer* holder = find_server(situation_.servers, shard.server());
+    if (racks && holder != nullptr && !racks->spreads(holder->rack, situation_.servers.at(target).rack)) return false;
+    return may_host(block, shard.index(), target.value(), leaves_its_disk(shard));
+  }
+
   // What comes nearest to a target: one that only must be waited for, before one that lacks room.
   Hindrance why_no_target(const wire::BlockRow& block, const wire::Shard& shard) const {
     const bool move = leaves_its_disk(shard);
-    Hindrance why = wire::RepairHindrance::TOO_FEW_SERVERS;
+    const std::optional<RackSpread> racks = spread_of_crowded(block);
+    const Hindrance none = racks ? wire::RepairHindrance::TOO_FEW_RACKS : wire::RepairHindrance::TOO_FEW_SERVERS;
+    Hindrance why = none;
     for (const auto& [id, server] : situation_.servers) {
-      if (!is_up(server) || !may_host(block, shard.index(), id.value(), move)) continue;
-      if (server.free_bytes < shard.length() || (move && !server.roomy)) {
-        if (why == wire::RepairHindrance::TOO_FEW_SERVERS) why = wire::RepairHindrance::NO_ROOM;
+      if (server.state != wire::LIVE || !fits_on(block, shard, racks, id)) continue;
+      if (!server.reachable) {
+        if (racks) return wire::RepairHindrance::BUSY;
+      } else if (server.free_bytes < shard.length() || (move && !server.roomy)) {
+        if (why == none) why = wire::RepairHindrance::NO_ROOM;
       } else if (!failed_lately(block, id)) {
         return wire::RepairHindrance::BUSY;
       } else {

@@ -10,12 +10,14 @@
 //     repaired until it is clear that they are gone
 //   - a block whose sources cannot be reached now waits: unknown is not absent.
 //   - what a disk is to be rid of goes to servers with so much room that it is not moved on from there, or to another disk
-//     of its own server.
+//     of its own server
+//   - what leaves a rack that has too many shards of its block goes to such servers too, in racks that have fewer.
 // Each missing shard gets one target, and nothing else does (HDFS-14768). Of each that gets none, the plan says why.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -59,6 +61,8 @@ struct PlannedRepair {
 
 struct RepairSituation {
   std::vector<wire::BlockRow> blocks;  // committed, by risk
+  // Those that are whole, and of which one shard is marked LEAVING because its rack has too many.
+  std::set<BlockId> crowded;
   std::map<ServerId, RepairServer> servers;
   // Targets that failed a repair of a block lately.
   std::map<BlockId, std::vector<ServerId>> failed_targets;

@@ -91,6 +91,7 @@ void Repairs::lead() {
   unwanted_.clear();
   suspects_.clear();
   leaving_.clear();
+  parts_.racks.lead();
   wake_.notify_all();
 }
 
@@ -212,6 +213,7 @@ Task<void> Repairs::round() {
   Result<Picture> picture = co_await parts_.reader.read<Picture>(query);
   if (!picture || stopping_ || !parts_.is_leader()) co_return;
   for (const wire::ChunkServerRow& row : picture.value().servers) parts_.registry.learn(row);
+  parts_.racks.see(picture.value().servers);
   co_await judge_servers(picture.value().servers);
   co_await end_maintenance(picture.value());
   co_await sweep(picture.value().servers);
@@ -221,6 +223,7 @@ Task<void> Repairs::round() {
   co_await give_up(picture.value());
   if (stopping_ || !parts_.is_leader() || in_safe_mode()) co_return;
   co_await add_leaving(picture.value());
+  co_await add_crowded(picture.value());
   if (!stopping_ && parts_.is_leader()) co_await plan(picture.value());
 }
 
@@ -368,10 +371,13 @@ Task<void> Repairs::take_damage() {
 Task<void> Repairs::take_findings() {
   while (!adoptable_.empty() && !stopping_ && parts_.is_leader()) {
     wire::Command command;
+    std::vector<BlockId> blocks;
     while (!adoptable_.empty() && command.adopt_shards().shards_size() < kMaxReportedPerCommand) {
+      blocks.push_back(adoptable_.begin()->first.block);
       *command.mutable_adopt_shards()->add_shards() = adoptable_.extract(adoptable_.begin()).mapped();
     }
     if (!co_await propose(std::move(command))) co_return;
+    for (const BlockId block : blocks) parts_.racks.placed(block);
   }
   while (!unwanted_.empty() && !in_safe_mode() && !stopping_ && parts_.is_leader()) {
     wire::Command command;
@@ -445,6 +451,22 @@ Task<void> Repairs::add_leaving(Picture& picture) {
   }
 }
 
+// What lies crowded in a rack comes last. A balancing sees to that too.
+Task<void> Repairs::add_crowded(Picture& picture) {
+  if (picture.counters.balance_threshold_percent() > 0) co_return;
+  const RackRepair::Errand errand = parts_.racks.next(parts_.env.clock.now());
+  if (errand.is_empty()) co_return;
+  const auto query = [&errand](const MetaTables& tables) { return RackRepair::find(tables, errand); };
+  Result<RackRepair::Found> found = co_await parts_.reader.read<RackRepair::Found>(query);
+  if (!found || stopping_ || !parts_.is_leader()) co_return;
+  size_t moving = 0;
+  for (const wire::BlockRow& block : picture.reserved) {
+    moving += static_cast<size_t>(std::ranges::count_if(block.reservations(), &wire::RepairReservation::move));
+  }
+  const size_t limit = kMaxRackMoves - std::min(moving, kMaxRackMoves);
+  picture.crowded = parts_.racks.take(std::move(found).value(), errand, limit, parts_.env.clock.now());
+}
+
 Task<void> Repairs::plan(const Picture& picture) {
   at_risk_cursor_ = picture.next_at_risk;
   const MonoTime now = parts_.env.clock.now();
@@ -456,39 +478,64 @@ Task<void> Repairs::plan(const Picture& picture) {
   situation.blocks = picture.at_risk;
   std::set<PlacedShard> moves;
   for (wire::BlockRow& block : situation.blocks) leaving_.mark(block, moves);
+  add_rack_moves(picture, situation, moves);
   situation.seed = parts_.env.random.draw("meta.repair");
   for (const auto& [block, failures] : failed_targets_) {
     for (const Failure& failure : failures) situation.failed_targets[block].push_back(failure.target);
   }
-  const RepairPlan plan = plan_repairs(std::move(situation), parts_.options.repair_limits);
+  RepairPlan plan = plan_repairs(std::move(situation), parts_.options.repair_limits);
   survey(picture, plan);
-  if (!plan.repairs.empty()) {
-    wire::Command command;
-    command.mutable_start_repairs()->set_valid_ms(parts_.options.repair_validity.count());
-    for (const PlannedRepair& each : plan.repairs) {
-      if (command.start_repairs().repairs_size() == kMaxRepairsPerCommand) break;
-      wire::StartRepairs::Repair& repair = *command.mutable_start_repairs()->add_repairs();
-      repair.set_block(each.block.value());
-      repair.set_index(each.index.value());
-      repair.set_target(each.target.value());
-      repair.set_replaced_server(each.replaced_server.value());
-      repair.set_replaced_generation(each.replaced_generation.value());
-      repair.set_move(moves.contains({.server = each.replaced_server,
-                                      .block = each.block,
-                                      .index = each.index,
-                                      .generation = each.replaced_generation}));
-    }
-    co_await propose(std::move(command));
-  }
+  co_await start_repairs(std::move(plan.repairs), std::move(moves));
   // The orders are of what is reserved by now.
   const Result<Picture> after = co_await parts_.reader.read<Picture>(&Repairs::look_at_repairs);
   if (after && parts_.is_leader()) make_orders(after.value());
+}
+
+// Those that something else is to be done with are left to that.
+void Repairs::add_rack_moves(const Picture& picture, RepairSituation& situation, std::set<PlacedShard>& moves) {
+  std::set<uint64_t> known;
+  for (const wire::BlockRow& block : situation.blocks) known.insert(block.block());
+  for (const wire::BlockRow& block : picture.crowded) {
+    if (known.contains(block.block())) continue;
+    situation.crowded.insert(BlockId(block.block()));
+    situation.blocks.push_back(block);
+    for (const wire::Shard& shard : block.shards()) {
+      if (shard.condition() == wire::Shard::LEAVING) moves.insert(placed_shard(BlockId(block.block()), shard));
+    }
+  }
+}
+
+// As many as one command takes; the others are planned again.
+Task<void> Repairs::start_repairs(std::vector<PlannedRepair> repairs, std::set<PlacedShard> moves) {
+  if (repairs.empty()) co_return;
+  if (repairs.size() > kMaxRepairsPerCommand) repairs.resize(kMaxRepairsPerCommand);
+  wire::Command command;
+  command.mutable_start_repairs()->set_valid_ms(parts_.options.repair_validity.count());
+  for (const PlannedRepair& each : repairs) {
+    wire::StartRepairs::Repair& repair = *command.mutable_start_repairs()->add_repairs();
+    repair.set_block(each.block.value());
+    repair.set_index(each.index.value());
+    repair.set_target(each.target.value());
+    repair.set_replaced_server(each.replaced_server.value());
+    repair.set_replaced_generation(each.replaced_generation.value());
+    repair.set_move(moves.contains({.server = each.replaced_server,
+                                    .block = each.block,
+                                    .index = each.index,
+                                    .generation = each.replaced_generation}));
+  }
+  co_await propose(std::move(command));
+  for (const PlannedRepair& each : repairs) parts_.racks.placed(each.block);
 }
 
 void Repairs::survey(const Picture& picture, const RepairPlan& plan) {
   if (picture.begins_pass) survey_.begin_pass();
   survey_.add(plan.outlook, picture.survey_begin, picture.survey_end);
   if (picture.next_at_risk.empty()) survey_.end_pass(parts_.env.clock.now());
+  std::vector<RepairOutlook> crowded;
+  for (const RepairOutlook& shard : plan.outlook) {
+    if (shard.position >= picture.at_risk.size()) crowded.push_back(shard);
+  }
+  parts_.racks.note(crowded, parts_.env.clock.now());
 }
 
 void Repairs::make_orders(const Picture& picture) {

@@ -62,6 +62,8 @@ class Repairs {
     size_t survey_begin = 0;
     size_t survey_end = 0;
     bool begins_pass = true;
+    // Whole blocks that lie crowded in a rack, with the shard that is to leave it marked LEAVING.
+    std::vector<wire::BlockRow> crowded;
   };
   // A target that failed a repair gets no other of that block for a while.
   struct Failure {
@@ -84,7 +86,10 @@ class Repairs {
   Task<void> take_findings();
   Task<void> give_up(const Picture& picture);
   Task<void> add_leaving(Picture& picture);
+  Task<void> add_crowded(Picture& picture);
   Task<void> plan(const Picture& picture);
+  static void add_rack_moves(const Picture& picture, RepairSituation& situation, std::set<PlacedShard>& moves);
+  Task<void> start_repairs(std::vector<PlannedRepair> repairs, std::set<PlacedShard> moves);
   void survey(const Picture& picture, const RepairPlan& plan);
   void make_orders(const Picture& picture);
   RepairSituation situation(const Picture& picture) const;

@@ -81,6 +81,12 @@ std::string describe_work(const wire::AdminReport& report) {
   for (const wire::RepairHindrance& hindrance : status.hindrances()) {
     text += fmt::format("  held up    {}\n", describe_hindrance(hindrance));
   }
+  if (status.has_rack_repair()) {
+    text += fmt::format("racks        {}\n", describe_rack_repair(status.rack_repair()));
+  }
+  for (const wire::RepairHindrance& hindrance : status.rack_repair().hindrances()) {
+    text += fmt::format("  held up    {}\n", describe_hindrance(hindrance));
+  }
   text += fmt::format("garbage      {} shards to be deleted, {} that nothing lists\n", status.garbage_shards(),
                       status.unlisted_shards());
   if (status.impossible_shards() > 0) {

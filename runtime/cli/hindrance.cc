@@ -47,6 +47,14 @@ std::string describe_estimate(int64_t estimate_ms) {
   return fmt::format("about {} at the rate of late", format_duration(milliseconds(estimate_ms)));
 }
 
+std::string describe_rack_repair(const wire::RackRepair& racks) {
+  std::string text =
+      fmt::format("{} shards are moving to other racks, {} blocks wait for their turn; {} shards moved so far",
+                  racks.moving(), racks.waiting(), racks.moves());
+  if (racks.passing()) text += fmt::format("; {} blocks seen in a pass over all", racks.blocks_seen());
+  return text;
+}
+
 bool needs_operator(wire::RepairHindrance::Reason reason) {
   switch (reason) {
     case wire::RepairHindrance::TOO_FEW_SERVERS:

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/wire/common.pb.h"
+#include "core/wire/meta.pb.h"
 
 namespace dogfs::cli {
 
@@ -13,6 +14,9 @@ std::string describe_hindrance(const wire::RepairHindrance& hindrance);
 
 // "about 1:20 at the rate of late"
 std::string describe_estimate(int64_t estimate_ms);
+
+// "3 shards are moving to other racks, 12 blocks wait for their turn; 40 shards moved so far"
+std::string describe_rack_repair(const wire::RackRepair& racks);
 
 // Whether it stays so until somebody adds or brings back something.
 bool needs_operator(wire::RepairHindrance::Reason reason);

@@ -119,6 +119,11 @@ void print_repairs(const wire::ClusterStatusReply& status) {
   for (const wire::RepairHindrance& hindrance : status.hindrances()) {
     print(fmt::format("  held up: {}\n", describe_hindrance(hindrance)));
   }
+  if (!status.has_rack_repair()) return;
+  print(fmt::format("racks: {}\n", describe_rack_repair(status.rack_repair())));
+  for (const wire::RepairHindrance& hindrance : status.rack_repair().hindrances()) {
+    print(fmt::format("  held up: {}\n", describe_hindrance(hindrance)));
+  }
 }
 
 void print_servers(const wire::ClusterStatusReply& status) {

@@ -149,6 +149,9 @@ class MetaCluster {
     request.set_incarnation(server.incarnation());
     request.set_total_bytes(1ULL << 40);
     request.set_free_bytes(1ULL << 39);
+    wire::DiskInfo& disk = *request.add_disks();
+    disk.set_total_bytes(request.total_bytes());
+    disk.set_free_bytes(request.free_bytes());
     request.set_cluster_uuid(cluster_uuid_);
     return request;
   }

@@ -112,6 +112,35 @@ TEST_F(Planner, WhatLeavesItsDiskGoesOnlyWhereThereIsRoomAndADrainGoesAnywhere) 
   EXPECT_THAT(plan(), SizeIs(1));
 }
 
+// Shards 0 to 2 lie in one rack, of which one is to leave; 3 and 4 in another.
+TEST_F(Planner, WhatLeavesACrowdedRackGoesOnlyToOneThatHasFewer) {
+  situation.blocks = {make_block(1)};
+  situation.blocks[0].mutable_shards(1)->set_condition(wire::Shard::LEAVING);
+  situation.crowded = {BlockId(1)};
+  for (uint64_t id = 1; id <= 10; ++id) situation.servers.at(ServerId(id)).rack = id <= 3 ? "/a" : "/b";
+  EXPECT_THAT(plan(), IsEmpty()) << "its own server is none, and /b would have three then";
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::TOO_FEW_RACKS));
+  RepairServer& target = situation.servers.at(ServerId(9));
+  target.rack = "/c";
+  const auto planned = plan();
+  ASSERT_THAT(planned, SizeIs(1));
+  EXPECT_EQ(planned[0].index, ShardIndex(1));
+  EXPECT_EQ(planned[0].target, ServerId(9));
+  EXPECT_EQ(planned[0].replaced_server, ServerId(2));
+  target.roomy = false;
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::NO_ROOM));
+  target.roomy = true;
+  target.reachable = false;
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::BUSY)) << "it is only silent";
+  target.reachable = true;
+  situation.failed_targets[BlockId(1)] = {ServerId(9)};
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::TARGETS_FAILED));
+  situation.failed_targets.clear();
+  target.rebuilding = limits.per_target;
+  EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::BUSY));
+  EXPECT_THAT(plan(), IsEmpty());
+}
+
 TEST_F(Planner, WhoMayComeBackIsWaitedForButNotAtTheLastSpare) {
   limits.grace = std::chrono::minutes(5);
   limits.many_percent = 100;

@@ -130,6 +130,29 @@ TEST(AdminReport, WhatHoldsRepairUpIsSaid) {
                         "already: add servers\n"));
 }
 
+TEST(AdminReport, BlocksThatLieCrowdedInARackAreSpokenOf) {
+  wire::ClusterStatusReply status;
+  EXPECT_THAT(describe_report(sum_up(status, {})), Not(HasSubstr("racks  "))) << "only the leader knows";
+  wire::RackRepair& racks = *status.mutable_rack_repair();
+  racks.set_moving(3);
+  racks.set_waiting(12);
+  racks.set_moves(40);
+  EXPECT_THAT(
+      describe_report(sum_up(status, {})),
+      HasSubstr("racks        3 shards are moving to other racks, 12 blocks wait for their turn; 40 shards moved "
+                "so far\n"));
+  racks.set_passing(true);
+  racks.set_blocks_seen(5000);
+  wire::RepairHindrance& hindrance = *racks.add_hindrances();
+  hindrance.set_reason(wire::RepairHindrance::TOO_FEW_RACKS);
+  hindrance.set_shards(2);
+  hindrance.set_block(9);
+  EXPECT_THAT(
+      describe_report(sum_up(status, {})),
+      HasSubstr("so far; 5000 blocks seen in a pass over all\n  held up    2 shards, as of block 9: no other rack "
+                "has a server that could take them: add racks\n"));
+}
+
 TEST(AdminReport, TheRepairQueueIsEstimated) {
   wire::ClusterStatusReply status;
   status.set_estimate_ms(-1);
