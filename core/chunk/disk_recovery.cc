@@ -180,8 +180,14 @@ Task<void> DiskRecovery::inspect_second(Pending second, std::string cluster_uuid
     writers_.adopt_leftover(second.key, {.disk = first, .recorded = true});
     co_return;
   }
+  if (found.finding != Finding::kForeign) {
+    const bool is_of_no_use = found.finding == Finding::kUnsealed;
+    writers_.adopt_leftover(
+        second.key, {.disk = second.disk->number(), .recorded = second.recorded, .until_deleted = !is_of_no_use});
+    if (is_of_no_use) co_return;
+  }
   ++counts_.foreign;
-  env_.log.error("chunk", "{} is on two disks; that of disk {} is left alone", to_string(second.key),
+  env_.log.error("chunk", "{} is on two disks; that of disk {} is not served", to_string(second.key),
                  second.disk->number());
 }
 

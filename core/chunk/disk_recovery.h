@@ -14,7 +14,8 @@
 //
 // A shard may be on two disks: a seal that failed on one leaves its file there, and maybe its record, and the writer is
 // sent to another. Where both have a record, both files are looked at as if neither had. The first that is whole is
-// served, and what the other disk has of the shard goes as an idle writer's file does.
+// served, and what the other disk has of the shard goes as an idle writer's file does. Where none is whole both stay, and
+// go when the metadata has the shard deleted.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,7 @@ struct RecoveryCounts {
   uint64_t damaged = 0;   // kept, not served
   uint64_t rebuilt = 0;   // recorded again
   uint64_t unsealed = 0;  // without footer
-  uint64_t foreign = 0;   // left alone
+  uint64_t foreign = 0;   // left alone, and second files of which nothing is known to be whole
   bool operator==(const RecoveryCounts&) const = default;
 };
 

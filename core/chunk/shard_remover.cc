@@ -68,6 +68,8 @@ Task<void> ShardRemover::remove_batch(std::vector<ShardKey> keys) {
   for (const ShardKey& key : had) {
     if (const ShardEntry* entry = table_.find(key)) {
       sealed[entry->disk].push_back(key);
+      // What lies beside it on other disks: what cannot be removed now is tried again, as all that is left over.
+      co_await writers_.discard(key, Error(ErrorCode::kCancelled, "the shard was deleted"));
     } else if (co_await writers_.discard(key, Error(ErrorCode::kCancelled, "the shard was deleted")) && complete_) {
       confirm(key);
     }

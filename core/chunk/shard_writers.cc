@@ -196,15 +196,19 @@ Task<Status> ShardWriters::abort(ShardKey key, MonoTime deadline) {
   co_return status;
 }
 
+Task<void> ShardWriters::close(ShardKey key, Error why) {
+  const auto found = writers_.find(key);
+  if (found == writers_.end()) co_return;
+  const OpenShard shard = found->second;
+  shard.writer->fail(std::move(why));
+  co_await shard.writer->quiesce();
+  writers_.erase(key);
+  shard.disk->release(shard.reserved_bytes, shard.purpose);
+  adopt_leftover(key, {.disk = shard.disk->number()});
+}
+
 Task<bool> ShardWriters::discard(ShardKey key, Error why) {
-  if (const auto found = writers_.find(key); found != writers_.end()) {
-    const OpenShard shard = found->second;
-    shard.writer->fail(std::move(why));
-    co_await shard.writer->quiesce();
-    writers_.erase(key);
-    shard.disk->release(shard.reserved_bytes, shard.purpose);
-    adopt_leftover(key, {.disk = shard.disk->number()});
-  }
+  co_await close(key, std::move(why));
   bool gone = true;
   for (const size_t disk : leftovers_of(key)) {
     if (!co_await remove_leftover(disks_[disk].get(), key)) gone = false;
@@ -232,11 +236,12 @@ Task<bool> ShardWriters::remove_leftover(ShardDisk* disk, ShardKey key) {
   env_.log.warning("chunk", "the file of {} stays: {}", to_string(key), removed.error().to_string());
   disk->note_failure(removed.error());
   leftovers_.at(place).since = env_.clock.now();
+  leftovers_.at(place).until_deleted = false;
   co_return false;
 }
 
 void ShardWriters::adopt_leftover(const ShardKey& key, Found found) {
-  leftovers_[{key, found.disk}] = Leftover{env_.clock.now(), found.recorded};
+  leftovers_[{key, found.disk}] = Leftover{env_.clock.now(), found.recorded, found.until_deleted};
 }
 
 std::vector<size_t> ShardWriters::leftovers_of(const ShardKey& key) const {
@@ -254,7 +259,10 @@ Task<void> ShardWriters::run_idle_sweep() {
       if (!co_await turns_.take(key, env_.clock.now() + interval)) continue;
       if (is_idle(key)) {
         env_.log.info("chunk", "{} is given up: its writer has gone", to_string(key));
-        co_await discard(key, Error(ErrorCode::kCancelled, "the shard was idle for too long"));
+        co_await close(key, Error(ErrorCode::kCancelled, "the shard was idle for too long"));
+        for (const size_t disk : leftovers_of(key)) {
+          if (!leftovers_.at({key, disk}).until_deleted) co_await remove_leftover(disks_[disk].get(), key);
+        }
       }
       turns_.give_back(key);
       if (stop_.stopping()) co_return;
@@ -276,7 +284,10 @@ std::set<ShardKey> ShardWriters::idle_keys() const {
 bool ShardWriters::is_idle(const ShardKey& key) const {
   const MonoTime limit = env_.clock.now() - options_.writer_idle_limit;
   if (const auto open = writers_.find(key); open != writers_.end()) return open->second.writer->last_used() <= limit;
-  return std::ranges::any_of(leftovers_of(key), [&](size_t disk) { return leftovers_.at({key, disk}).since <= limit; });
+  return std::ranges::any_of(leftovers_of(key), [&](size_t disk) {
+    const Leftover& leftover = leftovers_.at({key, disk});
+    return !leftover.until_deleted && leftover.since <= limit;
+  });
 }
 
 }  // namespace dogfs

@@ -52,10 +52,11 @@ class ShardWriters {
   // The shard was deleted for ever: whoever opens it from now on is refused with kGone.
   void refuse(const ShardKey& key) { deleted_.add(key, env_.clock.now()); }
   // Notes what was on a disk at the start and is of no use: a file without a footer, or one beside a sealed shard; and its
-  // record, if it has one.
+  // record, if it has one. Or (`until_deleted`) what may be of some use, and goes with the shard.
   struct Found {
     size_t disk = 0;
     bool recorded = false;
+    bool until_deleted = false;
   };
   void adopt_leftover(const ShardKey& key, Found found);
 
@@ -80,6 +81,7 @@ class ShardWriters {
   struct Leftover {
     MonoTime since;
     bool recorded = false;
+    bool until_deleted = false;
   };
 
   Task<Status> open_in_turn(ShardHeader header, WritePurpose purpose);
@@ -89,6 +91,8 @@ class ShardWriters {
   Task<Status> seal_in_turn(ShardKey key, uint64_t length, uint32_t crc);
   Task<Status> make_durable(OpenShard shard);
   Status check_sealed(const ShardKey& key, const ShardEntry& entry, uint64_t length, uint32_t crc) const;
+  // What an open writer has written is a leftover from now on.
+  Task<void> close(ShardKey key, Error why);
   Task<bool> remove_leftover(ShardDisk* disk, ShardKey key);
   std::vector<size_t> leftovers_of(const ShardKey& key) const;
   std::set<ShardKey> idle_keys() const;

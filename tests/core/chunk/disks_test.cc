@@ -343,6 +343,52 @@ TEST_F(Disks, OfWhatIsRecordedOnTwoDisksTheOneThatIsWholeIsKept) {
   }
 }
 
+// Neither is known to be of no use, and one deletion is for both.
+TEST_F(Disks, WhatIsDamagedOnTwoDisksStaysAndNothingIsLeftOfItWhenItIsDeleted) {
+  const ShardKey key = *on(1).begin();
+  w_.crash(sim::CrashKind::kProcess);
+  copy(1, 0, key);
+  for (const char* disk : {"disk0", "disk1"}) {
+    w_.node.shard_disk(disk)->open(shard_file_name(key)).value()->seen.flip(kShardHeaderBytes, 1);
+  }
+  start_again();
+  w_.world.run_for(2 * w_.options().writer_idle_limit);
+  EXPECT_TRUE(on(0).contains(key) && on(1).contains(key));
+  w_.meta.deletions.insert(key);
+  ASSERT_TRUE(w_.world.run_until([&] { return w_.meta.deleted.contains(key); }, kPatience));
+  EXPECT_FALSE(on(0).contains(key) || on(1).contains(key));
+  EXPECT_FALSE(has_record(0, key) || has_record(1, key));
+}
+
+TEST_F(Disks, WhatIsUnsealedBesideADamagedOneGoes) {
+  const ShardKey key = *on(1).begin();
+  w_.crash(sim::CrashKind::kProcess);
+  ASSERT_TRUE(w_.node.shard_disk("disk1")->remove(shard_file_name(key)).has_value());
+  ASSERT_TRUE(w_.node.shard_disk("disk0")->create(shard_file_name(key)).has_value());
+  start_again();
+  ASSERT_TRUE(w_.world.run_until([&] { return !on(0).contains(key); }, std::chrono::hours(1)));
+  EXPECT_TRUE(has_record(1, key)) << "it is lost, and said so";
+}
+
+// The seal failed at the record, when all bytes were there: the writer begins anew, and is sent to the other disk.
+TEST_F(Disks, WhatAWriterGaveUpOnOneDiskIsRemovedWhereTheOtherHasTheShard) {
+  const ShardKey key = ChunkWorld::key(1000);
+  set_free(1, kDiskBytes / 4);
+  set_free(0, kDiskBytes / 2);
+  w_.world.run_for(seconds(2));
+  fail(0, {"record"});
+  ASSERT_NE(w_.write(key, ChunkWorld::data(1000, kBytes)), ErrorCode::kOk);
+  ASSERT_TRUE(on(0).contains(key));
+  ASSERT_EQ(w_.write(key, ChunkWorld::data(1000, kBytes)), ErrorCode::kOk);
+  ASSERT_TRUE(on(0).contains(key) && on(1).contains(key));
+  w_.crash(sim::CrashKind::kProcess);
+  fail(0, {});
+  start_again();
+  EXPECT_TRUE(w_.world.run_until([&] { return !on(0).contains(key); }, std::chrono::hours(1)));
+  expect_readable({key});
+  EXPECT_FALSE(has_record(0, key));
+}
+
 TEST_F(Disks, ARecordWithoutAFileGoesWhereAnotherDiskHasTheShard) {
   const ShardKey key = *on(1).begin();
   w_.crash(sim::CrashKind::kProcess);
