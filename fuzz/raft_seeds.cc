@@ -30,7 +30,7 @@ class Schedule {
     bytes_ += clocks;
   }
 
-  Schedule& at(RaftOperation operation, char node, std::string arguments = {}) {
+  Schedule& at(RaftOperation operation, char node, const std::string& arguments = {}) {
     bytes_ += byte_of(operation);
     bytes_ += node;
     bytes_ += arguments;

@@ -11,7 +11,9 @@
 // that forms the group too, to the store that asks now. The winner's first entry is the configuration with these stores.
 // It leads when that entry is durable, and says nothing of it before. Then:
 //   - A group is formed once. For a second time all voters would have to form it again, the first winner among them: it
-//     does so only if its disk was emptied, and so does everybody else whom it told.
+//     does so only if its disk was emptied, and so does everybody else whom it told. Told is who has that entry. That a
+//     candidate's request named its store is not remembered: one that got no entry yet would form a group again with
+//     others whose disks were all emptied.
 //   - A node that lost its disk is none of the stores that formed the group. It goes on waiting for an election that its
 //     peers refuse.
 //   - A node that voted in that election but did not hear how it ended is one of these stores. Candidates of the formed
