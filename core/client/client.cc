@@ -171,6 +171,10 @@ Task<Result<wire::ListReply>> Client::list(std::string path, std::string after, 
   request.set_path(std::move(path));
   request.set_after(std::move(after));
   request.set_limit(limit);
+  return list(std::move(request));
+}
+
+Task<Result<wire::ListReply>> Client::list(wire::ListRequest request) {
   co_return co_await impl_->ask<wire::ListReply>(MessageType::kList, std::move(request));
 }
 
@@ -264,6 +268,10 @@ Task<Result<wire::GetBlocksReply>> Client::blocks(std::string path, uint64_t off
   request.set_path(std::move(path));
   request.set_offset(offset);
   request.set_length(length);
+  return blocks(std::move(request));
+}
+
+Task<Result<wire::GetBlocksReply>> Client::blocks(wire::GetBlocksRequest request) {
   co_return co_await impl_->ask<wire::GetBlocksReply>(MessageType::kGetBlocks, std::move(request));
 }
 

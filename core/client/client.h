@@ -162,6 +162,7 @@ class Client {
   Task<Result<wire::FileStatus>> stat(std::string path);
   // One page of entries with names greater than `after`.
   Task<Result<wire::ListReply>> list(std::string path, std::string after, uint32_t limit);
+  Task<Result<wire::ListReply>> list(wire::ListRequest request);
   Task<Status> rename(std::string source, std::string target, bool replace);
   // The result says whether it is in the trash.
   Task<Result<wire::DeleteResult>> remove(std::string path, DeleteOptions options);
@@ -182,6 +183,7 @@ class Client {
   Task<Result<wire::GetQuotasReply>> quotas(std::string path);
   Task<Status> recover_lease(std::string path);
   Task<Result<wire::GetBlocksReply>> blocks(std::string path, uint64_t offset, uint64_t length);
+  Task<Result<wire::GetBlocksReply>> blocks(wire::GetBlocksRequest request);
   // Reads every stored shard of a block, all at once and a MiB of each at a time, at the pace of background work. One
   // finding for each shard of the location, in its order. Damage is reported, so that it is repaired. kGone: the file
   // does not have the block any more.

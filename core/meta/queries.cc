@@ -41,6 +41,27 @@ void fill_status(const wire::InodeRow& inode, std::string name, const wire::EcPo
   }
 }
 
+struct DirectoryToList {
+  InodeId inode;
+  wire::EcPolicy policy;  // that what is in it inherits; none where it is not known by its path
+};
+
+Result<DirectoryToList> directory_to_list(const MetaTables& tables, const wire::ListRequest& request) {
+  DirectoryToList directory{.inode = InodeId(request.inode()), .policy = {}};
+  if (!directory.inode.is_none()) {
+    DOGFS_TRY(const std::optional<wire::InodeRow> row, tables.inode(directory.inode));
+    if (!row) return Error(ErrorCode::kNotFound, fmt::format("inode {}", directory.inode));
+    if (row->type() == wire::InodeRow::DIRECTORY) return directory;
+    return Error(ErrorCode::kNotADirectory, fmt::format("inode {}", directory.inode));
+  }
+  DOGFS_TRY(const Path path, Path::parse(request.path()));
+  DOGFS_TRY(const Resolution resolution, resolve_existing(tables, path));
+  if (!resolution.is_directory()) return path_error(ErrorCode::kNotADirectory, path.text());
+  DOGFS_TRY(directory.policy, effective_policy(tables, resolution));
+  directory.inode = resolution.inode();
+  return directory;
+}
+
 struct NamedEntry {
   std::string name;
   wire::DirectoryEntryRow row;
@@ -188,13 +209,11 @@ Result<wire::StatReply> query_stat(const MetaTables& tables, const wire::StatReq
 }
 
 Result<wire::ListReply> query_list(const MetaTables& tables, const wire::ListRequest& request) {
-  DOGFS_TRY(const Path path, Path::parse(request.path()));
-  DOGFS_TRY(const Resolution resolution, resolve_existing(tables, path));
-  if (!resolution.is_directory()) return path_error(ErrorCode::kNotADirectory, path.text());
-  DOGFS_TRY(const wire::EcPolicy policy, effective_policy(tables, resolution));
+  DOGFS_TRY(const DirectoryToList directory, directory_to_list(tables, request));
+  const wire::EcPolicy& policy = directory.policy;
   const size_t page =
       request.limit() == 0 ? kMaxListPageEntries : std::min<size_t>(request.limit(), kMaxListPageEntries);
-  DOGFS_TRY(std::vector<NamedEntry> entries, entries_after(tables, resolution.inode(), request.after(), page + 1));
+  DOGFS_TRY(std::vector<NamedEntry> entries, entries_after(tables, directory.inode, request.after(), page + 1));
   wire::ListReply reply;
   reply.set_more(entries.size() > page);
   if (reply.more()) entries.pop_back();

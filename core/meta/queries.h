@@ -17,7 +17,7 @@ inline constexpr size_t kMaxBlockPageBytes = 1 << 20;
 // Errors of Path::parse and resolve_existing.
 Result<wire::StatReply> query_stat(const MetaTables& tables, const wire::StatRequest& request);
 
-// kNotADirectory for a file.
+// kNotADirectory for a file; kNotFound by inode once the directory was reclaimed.
 Result<wire::ListReply> query_list(const MetaTables& tables, const wire::ListRequest& request);
 
 // kIsADirectory for a directory; kNotFound by inode once the file was reclaimed. A file that was deleted can be read by

@@ -29,14 +29,19 @@ class Fsck final : public TreeWalk {
   Task<void> run();
 
  private:
+  struct File {
+    std::string path;
+    uint64_t trash = 0;  // as Entry
+  };
+
   Task<Status> check_tree(std::string path);
   void visit_directory() override { summary_.set_directories(summary_.directories() + 1); }
   Task<Status> visit_file(Entry file, const Entry& directory) override;
   // Starts the reading of a block, when there is room for it.
-  Task<void> begin_to_verify(std::string path, uint64_t inode, wire::BlockLocation block);
-  Task<void> verify(std::string path, uint64_t inode, wire::BlockLocation block);
+  Task<void> begin_to_verify(File file, uint64_t inode, wire::BlockLocation block);
+  Task<void> verify(File file, uint64_t inode, wire::BlockLocation block);
 
-  void take(const wire::FsckBlock& block);
+  void take(wire::FsckBlock block, uint64_t trash);
   void print_summary();
   void fail_by_findings(const std::string& path);
 
@@ -52,7 +57,15 @@ Task<void> Fsck::run() {
     session_.fail(options_.path, path.error());
     co_return;
   }
-  const Status checked = co_await check_tree(path.value());
+  Status checked = co_await check_tree(path.value());
+  if (checked || checked.error().code == ErrorCode::kNotFound) {
+    const Result<uint64_t> trees = co_await walk_trash(path.value());
+    if (!trees) {
+      checked = trees.error();
+    } else if (trees.value() > 0) {
+      checked = ok();
+    }
+  }
   co_await reading_.join();
   if (!checked) {
     session_.fail(path.value(), checked.error());
@@ -71,18 +84,26 @@ Task<Status> Fsck::check_tree(std::string path) {
 }
 
 Task<Status> Fsck::visit_file(Entry file, const Entry&) {
-  const std::string& path = file.path;
   const uint64_t length = file.status.length();
   summary_.set_files(summary_.files() + 1);
-  for (uint64_t offset = 0; offset < length && !session_.interrupted();) {
-    DOGFS_CO_TRY(const wire::GetBlocksReply page, co_await session_.client().blocks(path, offset, length - offset));
+  if (file.trash != 0) summary_.set_files_in_trash(summary_.files_in_trash() + 1);
+  wire::GetBlocksRequest request;
+  if (file.trash != 0) {
+    request.set_inode(file.status.inode());
+  } else {
+    request.set_path(file.path);
+  }
+  const File whose{.path = file.path, .trash = file.trash};
+  while (request.offset() < length && !session_.interrupted()) {
+    request.set_length(length - request.offset());
+    DOGFS_CO_TRY(const wire::GetBlocksReply page, co_await session_.client().blocks(request));
     for (const wire::BlockLocation& block : page.blocks()) {
       if (options_.verify) {
-        co_await begin_to_verify(path, page.inode(), block);
+        co_await begin_to_verify(whose, page.inode(), block);
       } else {
-        take(judge(path, block));
+        take(judge(whose.path, block), whose.trash);
       }
-      offset = std::max<uint64_t>(offset, block.offset() + visible_length(block));
+      request.set_offset(std::max<uint64_t>(request.offset(), block.offset() + visible_length(block)));
     }
     if (!page.more() || page.blocks_size() == 0) break;
   }
@@ -90,18 +111,18 @@ Task<Status> Fsck::visit_file(Entry file, const Entry&) {
   co_return ok();
 }
 
-Task<void> Fsck::begin_to_verify(std::string path, uint64_t inode, wire::BlockLocation block) {
+Task<void> Fsck::begin_to_verify(File file, uint64_t inode, wire::BlockLocation block) {
   co_await places_.acquire(1);
-  reading_.spawn(verify(std::move(path), inode, std::move(block)));
+  reading_.spawn(verify(std::move(file), inode, std::move(block)));
 }
 
-Task<void> Fsck::verify(std::string path, uint64_t inode, wire::BlockLocation block) {
+Task<void> Fsck::verify(File file, uint64_t inode, wire::BlockLocation block) {
   VerifyRequest request{
       .inode = inode, .block = block, .on_bytes = [this](uint64_t bytes) { session_.progress().add_bytes(bytes); }};
   const Result<std::vector<ShardFinding>> findings = co_await session_.client().verify_block(std::move(request));
   places_.release(1);
   if (!findings) {
-    if (findings.error().code != ErrorCode::kGone) session_.fail(path, findings.error());
+    if (findings.error().code != ErrorCode::kGone) session_.fail(file.path, findings.error());
     co_return;
   }
   for (const ShardFinding& finding : findings.value()) {
@@ -110,19 +131,21 @@ Task<void> Fsck::verify(std::string path, uint64_t inode, wire::BlockLocation bl
                               block.block(), finding.reported.error().to_string()));
   }
   count(findings.value(), summary_);
-  take(judge(std::move(path), std::move(block), findings.value()));
+  take(judge(std::move(file.path), std::move(block), findings.value()), file.trash);
 }
 
-void Fsck::take(const wire::FsckBlock& block) {
+void Fsck::take(wire::FsckBlock block, uint64_t trash) {
+  block.set_trash(trash);
   count(block, summary_);
   if (block.health() == wire::FsckBlock::HEALTHY && !options_.all) return;
   session_.progress().clear();
   if (options_.json) {
     wire::FsckLine line;
-    *line.mutable_block() = block;
+    *line.mutable_block() = std::move(block);
     print_json(line);
   } else {
-    print(describe_block(block, session_.shown_name(block.path()), options_.all));
+    const std::string where = trash == 0 ? "" : fmt::format(" (in the trash as {})", trash);
+    print(describe_block(block, session_.shown_name(block.path()) + where, options_.all));
   }
 }
 

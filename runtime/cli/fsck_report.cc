@@ -157,9 +157,12 @@ std::string describe_block(const wire::FsckBlock& block, std::string_view shown_
 }
 
 std::string describe_summary(const wire::FsckSummary& summary, bool verified) {
-  std::string text = fmt::format("{} files in {} directories, {} blocks: {} healthy, {} degraded, {} at risk, {} lost",
-                                 summary.files(), summary.directories(), summary.blocks(), summary.healthy(),
-                                 summary.degraded(), summary.at_risk(), summary.lost());
+  const std::string in_trash =
+      summary.files_in_trash() == 0 ? "" : fmt::format(" ({} of them in the trash)", summary.files_in_trash());
+  std::string text =
+      fmt::format("{} files{} in {} directories, {} blocks: {} healthy, {} degraded, {} at risk, {} lost",
+                  summary.files(), in_trash, summary.directories(), summary.blocks(), summary.healthy(),
+                  summary.degraded(), summary.at_risk(), summary.lost());
   if (!verified) return text + "\n";
   return text + fmt::format(", {} unreachable\n{} shards of {} read: {} damaged, {} missing, {} unreachable\n",
                             summary.unreachable(), summary.shards_read(), human_bytes(summary.bytes_read()),

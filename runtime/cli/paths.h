@@ -20,6 +20,9 @@ std::string_view base_name(std::string_view path);
 // "/a" for "/a/b", "/" for "/a".
 std::string_view parent_path(std::string_view path);
 
+// Whether `path` is `directory`, or below it.
+bool is_within(std::string_view path, std::string_view directory);
+
 // Whether a name that came from the cluster may be used for a local file: one that leads elsewhere may not.
 bool is_safe_local_name(std::string_view name);
 

@@ -14,7 +14,37 @@ Task<Status> TreeWalk::walk(std::string path) {
     Entry file{.path = std::move(path), .status = std::move(status)};
     co_return co_await visit_file(std::move(file), directory);
   }
-  pending_.push_back({.path = std::move(path), .status = std::move(status)});
+  co_return co_await walk_tree({.path = std::move(path), .status = std::move(status)});
+}
+
+Task<Result<uint64_t>> TreeWalk::walk_trash(std::string path) {
+  uint64_t trees = 0;
+  wire::ListTrashRequest request;
+  for (bool more = true; more && !session_.interrupted();) {
+    DOGFS_CO_TRY(const wire::ListTrashReply page, co_await session_.client().list_trash(request));
+    for (const wire::TrashEntry& tree : page.entries()) {
+      if (session_.interrupted()) break;
+      request.set_after_expires_ms(tree.expires_ms());
+      request.set_after_inode(tree.inode());
+      if (!is_within(tree.path(), path)) continue;
+      ++trees;
+      Entry top{.path = tree.path(), .status = {}, .trash = tree.inode()};
+      top.status.set_inode(tree.inode());
+      top.status.set_directory(tree.directory());
+      top.status.set_length(tree.length());
+      if (tree.directory()) {
+        report(tree.path(), co_await walk_tree(std::move(top)));
+      } else {
+        report(tree.path(), co_await visit_file(std::move(top), Entry()));
+      }
+    }
+    more = page.more() && page.entries_size() > 0;
+  }
+  co_return trees;
+}
+
+Task<Status> TreeWalk::walk_tree(Entry top) {
+  pending_.push_back(std::move(top));
   while (!pending_.empty() && !session_.interrupted()) {
     Entry directory = std::move(pending_.back());
     pending_.pop_back();
@@ -26,12 +56,17 @@ Task<Status> TreeWalk::walk(std::string path) {
 
 Task<Status> TreeWalk::walk_directory(Entry directory) {
   visit_directory();
-  std::string after;
+  wire::ListRequest request;
+  if (directory.trash != 0) {
+    request.set_inode(directory.status.inode());
+  } else {
+    request.set_path(directory.path);
+  }
   for (bool more = true; more && !session_.interrupted();) {
-    DOGFS_CO_TRY(const wire::ListReply page, co_await session_.client().list(directory.path, after, 0));
+    DOGFS_CO_TRY(const wire::ListReply page, co_await session_.client().list(request));
     for (const wire::FileStatus& entry : page.entries()) {
       if (session_.interrupted()) break;
-      Entry child{.path = join_path(directory.path, entry.name()), .status = entry};
+      Entry child{.path = join_path(directory.path, entry.name()), .status = entry, .trash = directory.trash};
       if (entry.directory()) {
         pending_.push_back(std::move(child));
         continue;
@@ -40,7 +75,7 @@ Task<Status> TreeWalk::walk_directory(Entry directory) {
       report(name, co_await visit_file(std::move(child), directory));
     }
     more = page.more() && page.entries_size() > 0;
-    if (more) after = page.entries(page.entries_size() - 1).name();
+    if (more) request.set_after(page.entries(page.entries_size() - 1).name());
   }
   co_return ok();
 }

@@ -1,4 +1,4 @@
-// A walk over files: of one, or of all in a directory and below it.
+// A walk over files: of one, or of all in a directory and below it, and of what was deleted there and is in the trash.
 #pragma once
 
 #include <string>
@@ -20,19 +20,23 @@ class TreeWalk {
   // Visits the file `path`, or each directory with the files in it, until the session is interrupted. What fails within
   // a tree is reported, and the walk goes on; what has gone since it was listed is passed over.
   Task<Status> walk(std::string path);
+  // The same for the trees in the trash that were at `path` or below it. The result is how many there are.
+  Task<Result<uint64_t>> walk_trash(std::string path);
 
  protected:
   struct Entry {
-    std::string path;
+    std::string path;  // in the trash: that it had
     wire::FileStatus status;
+    uint64_t trash = 0;  // the id of the tree in the trash that it is in, if it is
   };
   virtual void visit_directory() {}
-  // `directory`: the file's.
+  // `directory`: the file's. None of the top of a tree in the trash.
   virtual Task<Status> visit_file(Entry file, const Entry& directory) = 0;
 
   Session& session_;
 
  private:
+  Task<Status> walk_tree(Entry directory);
   Task<Status> walk_directory(Entry directory);
   void report(const std::string& path, const Status& status);
 

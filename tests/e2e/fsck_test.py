@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """`dogfs fsck --verify` reads every shard: what is damaged is found among the spares too, told from what cannot be
-reached, and repaired because it was reported."""
+reached, and repaired because it was reported. What is in the trash counts like any other file."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import sys
 import unittest
 
 sys.dont_write_bytecode = True
-from cluster import EXIT_TRY_AGAIN, Cluster, wait_for  # noqa: E402
+from cluster import EXIT_FAILED, EXIT_TRY_AGAIN, Cluster, wait_for  # noqa: E402
 
 EXIT_DAMAGED = 74
 SHARDS = 5  # RS(3,2)
@@ -90,6 +90,40 @@ class FsckTest(unittest.TestCase):
         shard = block["shards"][0]
         shard_file(self.cluster, block, shard).unlink()
         self.expect_found_and_healed(block, shard["index"], "corrupt data: the file of the shard is gone")
+
+    def test_what_is_in_the_trash_is_checked_and_named_as_it_was(self):
+        self.cluster.dogfs("admin", "trash", "on")
+        self.addCleanup(self.cluster.dogfs, "admin", "trash", "off")
+        self.addCleanup(self.cluster.dogfs, "trash", "empty")
+        self.cluster.dogfs("mkdir", "-p", "/files/tree/inner", "/files/treehouse")
+        for path in ("/files/tree/inner/a", "/files/tree/inner/b", "/files/alone", "/files/treehouse/c"):
+            self.cluster.dogfs("put", "-", path, stdin=random.Random(path).randbytes(400_000))
+        found = fsck(self.cluster, "/files/tree/inner/a", "--all")[0][0]
+        self.assertEqual(found["trash"], "0")
+        self.cluster.dogfs("rm", "-r", "/files/tree", "/files/alone", "/files/treehouse")
+        ids = {entry["inode"] for entry in self.cluster.json("trash", "list")}
+        self.assertEqual(len(ids), 3)
+
+        blocks, summary = fsck(self.cluster, "--all")
+        self.assertEqual(int(summary["files"]), len(SIZES) + 4)
+        self.assertEqual(int(summary["files_in_trash"]), 4)
+        self.assertEqual({block["trash"] for block in blocks} - {"0"}, ids)
+        # By the path that it had, where there is nothing now.
+        blocks, summary = fsck(self.cluster, "/files/tree", "--all")
+        self.assertEqual((int(summary["files"]), int(summary["directories"])), (2, 2))
+        self.assertEqual(len({block["trash"] for block in blocks}), 1)
+        self.cluster.dogfs("fsck", "/files/tre", code=EXIT_FAILED)
+
+        block, shard = found["block"], found["block"]["shards"][1]
+        flip_a_bit(shard_file(self.cluster, block, shard), int(shard["length"]))
+        said = self.cluster.dogfs("fsck", "--verify", code=EXIT_DAMAGED).stdout.decode()
+        tree = blocks[0]["trash"]
+        self.assertIn(f"/files/tree/inner/a (in the trash as {tree}): block {block['block']} at 0: degraded", said)
+        self.assertIn(f"{len(SIZES) + 4} files (4 of them in the trash) in ", said)
+        wait_for("the damage to be repaired", self.clean, timeout_s=HEAL_S)
+        self.cluster.dogfs("trash", "restore", tree)
+        self.addCleanup(self.cluster.dogfs, "rm", "-r", "--skip-trash", "/files/tree")
+        self.assertEqual(int(fsck(self.cluster)[1]["files_in_trash"]), 2)
 
     def test_a_server_that_is_down_is_unreachable_and_nothing_is_damaged(self):
         victim = self.cluster.chunks[0]

@@ -145,6 +145,35 @@ TEST(Queries, ADeletedFileIsReadByItsInodeUntilItIsReclaimed) {
   EXPECT_EQ(query_blocks(machine.tables(), blocks_of("/", 0, 0)).error().code, ErrorCode::kIsADirectory);
 }
 
+TEST(Queries, ADeletedDirectoryIsListedByItsInodeUntilItIsReclaimed) {
+  MachineHarness machine;
+  machine.add_servers(5);
+  machine.mkdir("/d/e", true);
+  const wire::CreateFileResult file = write_file(machine, "/d/f", {10});
+  wire::StatRequest stat;
+  stat.set_path("/d");
+  wire::ListRequest request;
+  request.set_inode(query_stat(machine.tables(), stat).value().status().inode());
+  EXPECT_EQ(query_list(machine.tables(), request).value().entries_size(), 2) << "it need not be deleted";
+  machine.remove("/d", true);
+  request.set_limit(1);
+  const wire::ListReply first = query_list(machine.tables(), request).value();
+  ASSERT_EQ(first.entries_size(), 1);
+  EXPECT_TRUE(first.more());
+  EXPECT_EQ(first.entries(0).name(), "e");
+  request.set_after("e");
+  const wire::ListReply second = query_list(machine.tables(), request).value();
+  ASSERT_EQ(second.entries_size(), 1);
+  EXPECT_FALSE(second.more());
+  EXPECT_EQ(second.entries(0).inode(), file.inode());
+  EXPECT_EQ(second.entries(0).length(), 10u);
+  wire::ListRequest of_file;
+  of_file.set_inode(file.inode());
+  EXPECT_EQ(query_list(machine.tables(), of_file).error().code, ErrorCode::kNotADirectory);
+  machine.reclaim_all(100);
+  EXPECT_EQ(query_list(machine.tables(), request).error().code, ErrorCode::kNotFound);
+}
+
 RC_GTEST_PROP(Queries, ASummaryIsTheSameWhateverItsSteps, ()) {
   MachineHarness machine;
   machine.add_servers(5);

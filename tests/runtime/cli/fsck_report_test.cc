@@ -86,6 +86,15 @@ TEST(FsckReport, LinesNameWhatIsWrongAndWhere) {
   EXPECT_EQ(judged.findings(1).generation(), 13u);
 }
 
+TEST(FsckReport, TheSummarySaysHowManyFilesAreInTheTrash) {
+  wire::FsckSummary summary;
+  summary.set_files(7);
+  summary.set_directories(2);
+  EXPECT_THAT(describe_summary(summary, false), HasSubstr("7 files in 2 directories"));
+  summary.set_files_in_trash(3);
+  EXPECT_THAT(describe_summary(summary, false), HasSubstr("7 files (3 of them in the trash) in 2 directories"));
+}
+
 TEST(FsckReport, TheSummaryCountsBlocksAndShards) {
   const wire::BlockLocation block = whole_block();
   const auto findings = found(block, {Kind::kUnreachable, kOk, Kind::kMissing, Kind::kDamaged, kOk});

@@ -32,6 +32,14 @@ TEST(ParentPath, IsTheDirectory) {
   EXPECT_EQ(parent_path("/a"), "/");
 }
 
+TEST(IsWithin, IsTheDirectoryOrBelowIt) {
+  EXPECT_TRUE(is_within("/a", "/a"));
+  EXPECT_TRUE(is_within("/a/b", "/a"));
+  EXPECT_TRUE(is_within("/a", "/"));
+  EXPECT_FALSE(is_within("/ab", "/a"));
+  EXPECT_FALSE(is_within("/a", "/a/b"));
+}
+
 TEST(SafeLocalName, RefusesNamesThatLeadElsewhere) {
   for (const std::string& name :
        {std::string(""), std::string("."), std::string(".."), std::string("a/b"), std::string("a\0b", 3)}) {
