@@ -81,29 +81,29 @@ Status BlockWriter::take_targets(const wire::AllocateBlockResult& allocated, Sha
 }
 
 // Finds another server for one shard, or one at all.
-Task<Status> BlockWriter::replace(std::shared_ptr<BlockSource> source, size_t index) {
+Task<Status> BlockWriter::replace(std::shared_ptr<ShardSending> sending, size_t index) {
   const std::vector<ServerId> suspects = context_.health.suspects();
   const bool has_none = !slots_[index].shard.is_stored();
-  Status replaced = co_await replace_target(source, index, suspects);
+  Status replaced = co_await replace_target(sending, index, suspects);
   if (code_of(replaced) == ErrorCode::kInsufficientServers && has_none && !suspects.empty()) {
-    replaced = co_await replace_target(source, index, {});
+    replaced = co_await replace_target(sending, index, {});
   }
   co_return replaced;
 }
 
-Task<Status> BlockWriter::replace_target(std::shared_ptr<BlockSource> source, size_t index,
+Task<Status> BlockWriter::replace_target(std::shared_ptr<ShardSending> sending, size_t index,
                                          std::vector<ServerId> excluded) {
-  if (source->stopped) co_return Error(ErrorCode::kCancelled);
+  if (sending->ended()) co_return Error(ErrorCode::kCancelled);
   wire::Mutation mutation;
   wire::ReplaceTarget& message = *mutation.mutable_replace_target();
   message.set_inode(plan_.lease.inode.value());
   message.set_lease_epoch(plan_.lease.epoch.value());
-  message.set_block(source->block.value());
+  message.set_block(sending->source->block.value());
   message.set_index(slots_[index].shard.index.value());
   for (const ServerId server : excluded) message.add_excluded_servers(server.value());
   DOGFS_CO_TRY(const wire::MutationResult result, co_await context_.session.mutate(std::move(mutation)));
   // The slot may be that of another block id by now.
-  if (source->stopped) co_return Error(ErrorCode::kCancelled);
+  if (sending->ended()) co_return Error(ErrorCode::kCancelled);
   const Shard target = shard_from_wire(result.replace_target().target());
   if (target.index != slots_[index].shard.index || target.generation.is_none()) {
     co_return Error(ErrorCode::kProtocolError, "the metadata named an impossible target for a shard");

@@ -1,8 +1,9 @@
 // When a block that is being written may be committed, and when it is given up: a decision without waiting.
 //
-// The aim is every stored shard sealed. A block goes without those that have no server to go to, and without
-// stragglers after a while, but never below d + 1: one spare, so that losing any one server at once after the commit
-// loses nothing. That while is longer than it takes to find that a server hangs, and to send its shard to another.
+// The aim is every stored shard sealed. What is left behind once d + 1 are is sent to other servers after a while, which
+// is longer than it takes to find that a server hangs, and to send its shard to another. A block goes without those
+// shards that have no server to go to, and after as many replacements as the writer's patience allows, but never below
+// d + 1: one spare, so that losing any one server at once after the commit loses nothing.
 //
 // Too few servers end a block after a while, since they may only be restarting, and a writer that is under way outlives
 // that. A file of which nothing was stored yet has nothing to lose: when its servers refuse connections and there are no
@@ -10,6 +11,7 @@
 // further with enough of its shards, one failing after the other, is given up in the end.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "core/base/error.h"
@@ -51,11 +53,17 @@ constexpr bool leaves_other_shards(ErrorCode code) {
   return code == ErrorCode::kInsufficientServers || code == ErrorCode::kLimitExceeded || code == ErrorCode::kConflict;
 }
 
+// Whether a shard that is on its way to a server for so long is to be sent to another one.
+constexpr bool is_straggler(Duration since_sent, const BlockProgress& progress, const BlockPatience& patience) {
+  return progress.sealed >= progress.required &&
+         std::min(since_sent, progress.since_required) >= patience.straggler_timeout;
+}
+
 constexpr BlockVerdict judge(const BlockProgress& progress, const BlockPatience& patience) {
   if (progress.sealed == progress.stored) return BlockVerdict::kCommit;
   if (progress.sealed >= progress.required) {
     const bool nobody_left = progress.sealed + progress.stalled == progress.stored;
-    if (nobody_left || progress.since_required >= patience.straggler_timeout) return BlockVerdict::kCommit;
+    if (nobody_left || progress.since_required >= patience.write_patience) return BlockVerdict::kCommit;
   }
   if (progress.sealed < progress.required && progress.since_behind >= patience.write_patience) {
     return BlockVerdict::kGiveUp;

@@ -77,8 +77,8 @@ Task<void> BlockWriter::encode(std::shared_ptr<BlockWriter> self) {
 }
 
 Task<void> BlockWriter::run(std::shared_ptr<BlockWriter> self) {
-  BlockSource& source = *self->source_;
-  while (!self->may_allocate() && !self->stopped_) co_await source.changed->wait();
+  const std::shared_ptr<Notifier> changed = self->source_->changed;
+  while (!self->may_allocate() && !self->stopped_) co_await changed->wait();
   if (self->stopped_) co_return;
   self->allocating_ = true;
   const Result<wire::AllocateBlockResult> allocated = co_await self->allocate();
@@ -88,13 +88,18 @@ Task<void> BlockWriter::run(std::shared_ptr<BlockWriter> self) {
     self->fail(std::move(status).error());
     co_return;
   }
-  source.changed->notify_all();
+  changed->notify_all();
   if (!self->stopped_) self->start_shards();
+  while (!self->stopped_) {
+    self->replace_stragglers();
+    co_await changed->wait_until(self->next_straggler());
+  }
 }
 
 void BlockWriter::start_shards() {
   for (size_t slot = 0; slot < slots_.size(); ++slot) {
-    context_.tasks.spawn(drive(shared_from_this(), source_, slot));
+    slots_[slot].sending = std::make_shared<ShardSending>(source_);
+    context_.tasks.spawn(drive(shared_from_this(), slots_[slot].sending, slot));
   }
 }
 
@@ -102,24 +107,26 @@ void BlockWriter::start_shards() {
 void BlockWriter::end_attempt() {
   source_->stopped = true;
   for (const Slot& slot : slots_) {
-    const bool sending = slot.state == ShardState::kStreaming || slot.state == ShardState::kTrying;
-    if (sending && slot.shard.is_stored()) abort_shard(context_, source_->block, slot.shard);
+    if (is_under_way(slot) && slot.shard.is_stored()) abort_shard(context_, source_->block, slot.shard);
   }
   source_->changed->notify_all();
 }
 
-// Sends the shard of one slot until it is sealed, to as many servers as it takes. The slot is that of `source` until
-// that has stopped.
-Task<void> BlockWriter::drive(std::shared_ptr<BlockWriter> self, std::shared_ptr<BlockSource> source, size_t index) {
-  ClientContext& context = self->context_;
-  Backoff backoff(context.env.random, kStalledBackoff);
+bool BlockWriter::is_under_way(const Slot& slot) const {
+  return slot.state == ShardState::kStreaming || slot.state == ShardState::kTrying;
+}
+
+// Sends the shard of one slot until it is sealed, to as many servers as it takes. The slot is that of `sending` until
+// that has ended.
+Task<void> BlockWriter::drive(std::shared_ptr<BlockWriter> self, std::shared_ptr<ShardSending> sending, size_t index) {
+  Backoff backoff(self->context_.env.random, kStalledBackoff);
   // The server that was tried again last, and how far the shard was then.
   std::pair<ServerId, uint64_t> retried;
-  while (!source->stopped) {
+  while (!sending->ended()) {
     if (self->slots_[index].shard.is_stored()) {
       const ServerId server = self->slots_[index].shard.server;
-      const Status sent = co_await self->send(source, index);
-      if (source->stopped) co_return;
+      const Status sent = co_await self->send(sending, index);
+      if (sending->ended()) co_return;
       Slot& slot = self->slots_[index];
       if (sent) {
         self->set_state(slot, ShardState::kSealed);
@@ -135,34 +142,76 @@ Task<void> BlockWriter::drive(std::shared_ptr<BlockWriter> self, std::shared_ptr
       }
       self->note_failure(slot, sent.error());
     }
-    const Status replaced = co_await self->replace(source, index);
-    if (source->stopped) co_return;
-    if (!replaced && !leaves_other_shards(replaced.error().code)) {
-      self->fail(replaced.error());
-      co_return;
-    }
-    DOGFS_COVERAGE_MARK("client: a target replaced, or none left");
-    // Without another server the old one is tried again: it may only be restarting.
-    self->set_state(self->slots_[index], replaced ? ShardState::kTrying : ShardState::kStalled);
-    if (!replaced) co_await sleep_for(context.env.clock, backoff.next());
+    if (!co_await self->go_elsewhere(sending, index, backoff)) co_return;
   }
 }
 
+Task<void> BlockWriter::drive_elsewhere(std::shared_ptr<BlockWriter> self, std::shared_ptr<ShardSending> sending,
+                                        size_t index) {
+  Backoff backoff(self->context_.env.random, kStalledBackoff);
+  if (co_await self->go_elsewhere(sending, index, backoff)) co_await drive(self, sending, index);
+}
+
+Task<bool> BlockWriter::go_elsewhere(std::shared_ptr<ShardSending> sending, size_t index, Backoff& backoff) {
+  slots_[index].sent_since.reset();
+  const Status replaced = co_await replace(sending, index);
+  if (sending->ended()) co_return false;
+  if (!replaced && !leaves_other_shards(replaced.error().code)) {
+    fail(replaced.error());
+    co_return false;
+  }
+  DOGFS_COVERAGE_MARK("client: a target replaced, or none left");
+  // Without another server the old one is tried again: it may only be restarting.
+  set_state(slots_[index], replaced ? ShardState::kTrying : ShardState::kStalled);
+  if (!replaced) co_await sleep_for(context_.env.clock, backoff.next());
+  co_return true;
+}
+
 // Once to its present target.
-Task<Status> BlockWriter::send(std::shared_ptr<BlockSource> source, size_t index) {
+Task<Status> BlockWriter::send(std::shared_ptr<ShardSending> sending, size_t index) {
   const Shard target = slots_[index].shard;
   const wire::EcPolicy policy = geometry_to_wire(plan_.geometry);
-  const Status opened = co_await open_shard(context_, source->block, policy, target);
-  if (source->stopped) co_return Error(ErrorCode::kCancelled);
-  // Sealed by an attempt whose answer was lost.
-  if (code_of(opened) == ErrorCode::kAlreadyExists) co_return co_await seal_sent_shard(context_, source, target);
-  DOGFS_CO_TRYV(opened);
+  if (!slots_[index].sent_since) slots_[index].sent_since = context_.env.clock.now();
+  const Status opened = co_await open_shard(context_, sending->source->block, policy, target);
+  if (!opened) co_return opened.error();
+  if (sending->ended()) co_return Error(ErrorCode::kCancelled);
   Slot& slot = slots_[index];
   slot.was_open = true;
-  if (slot.state == ShardState::kStalled) set_state(slot, ShardState::kTrying);
+  if (slot.state == ShardState::kStalled) {
+    slot.sent_since = context_.env.clock.now();
+    set_state(slot, ShardState::kTrying);
+  }
   took(slot, 0);
   TakenBytes on_taken = [self = shared_from_this(), index](uint64_t bytes) { self->took(self->slots_[index], bytes); };
-  co_return co_await send_shard(context_, source, target, std::move(on_taken));
+  co_return co_await send_shard(context_, sending, target, std::move(on_taken));
+}
+
+// What the others have left behind is sent elsewhere, and its server is as good as one that failed.
+void BlockWriter::replace_stragglers() {
+  const MonoTime now = context_.env.clock.now();
+  for (size_t index = 0; index < slots_.size(); ++index) {
+    Slot& slot = slots_[index];
+    if (!is_under_way(slot) || !slot.sent_since) continue;
+    if (!is_straggler(now - *slot.sent_since, progress(), patience())) continue;
+    slot.sending->given_up = true;
+    abort_shard(context_, source_->block, slot.shard);
+    slot.failure = Error(ErrorCode::kTimeout, "left behind by the other shards of its block");
+    note_failure(slot, *slot.failure);
+    slot.sent_since.reset();
+    slot.sending = std::make_shared<ShardSending>(source_);
+    set_state(slot, ShardState::kTrying);
+    context_.tasks.spawn(drive_elsewhere(shared_from_this(), slot.sending, index));
+  }
+}
+
+MonoTime BlockWriter::next_straggler() const {
+  if (!required_since_) return kNever;
+  MonoTime next = kNever;
+  for (const Slot& slot : slots_) {
+    if (!is_under_way(slot) || !slot.sent_since) continue;
+    next = std::min(next, std::max(*required_since_, *slot.sent_since) + context_.options.straggler_timeout);
+  }
+  return next;
 }
 
 // A shard that is sent again is got ahead with where it is further than it ever was, or where it only waits for more.
@@ -249,7 +298,7 @@ BlockProgress BlockWriter::progress() const {
 
 MonoTime BlockWriter::next_check() const {
   MonoTime next = kNever;
-  if (required_since_) next = std::min(next, *required_since_ + context_.options.straggler_timeout);
+  if (required_since_) next = std::min(next, *required_since_ + context_.options.write_patience);
   if (stuck_since_) {
     const BlockPatience limits = patience();
     next = std::min(next, *stuck_since_ + (is_refused() ? limits.refused_timeout : limits.stuck_timeout));

@@ -1,11 +1,11 @@
 // Writes one block: cells go in, d + m sealed shards come out, to be committed by the owner in the order of the file.
 //
-// The shards stream to their servers in parallel while cells still come. A server that fails, or takes nothing for a
-// while, is replaced by one that the leader names, and its shard is sent again from the kept content; when no other
-// server is eligible the block goes on without it, and its old server is tried again meanwhile (it may only be
-// restarting). block_verdict.h says when the block is done. Where it cannot be, it is begun anew under another block id
-// on other servers, if there are enough. Nothing of a block is visible before its commit, so giving it up needs no
-// undoing. Belongs to the node's executor.
+// The shards stream to their servers in parallel while cells still come. A server that fails, takes nothing for a while,
+// or is left far behind the others, is replaced by one that the leader names, and its shard is sent again from the kept
+// content; when no other server is eligible the block goes on without it, and its old server is tried again meanwhile
+// (it may only be restarting). block_verdict.h says when the block is done. Where it cannot be, it is begun anew under
+// another block id on other servers, if there are enough. Nothing of a block is visible before its commit, so giving it
+// up needs no undoing. Belongs to the node's executor.
 #pragma once
 
 #include <cstdint>
@@ -58,7 +58,7 @@ class BlockWriter : public std::enable_shared_from_this<BlockWriter> {
 
   // Waits until the block can be committed. Fails with kInsufficientServers when too few servers take its shards, or
   // with the metadata's error: at most stall_timeout, write_patience and two changes of the metadata after enough shards
-  // were got ahead with for the last time. kCancelled after stop().
+  // were got ahead with for the last time. What is well ends within write_patience after that. kCancelled after stop().
   Task<Status> settle();
 
   // What the commit says. Precondition: settle() went well, and the content was not released.
@@ -82,11 +82,15 @@ class BlockWriter : public std::enable_shared_from_this<BlockWriter> {
     std::optional<Error> failure;  // the last one
     bool was_open = false;         // some server took it once
     uint64_t most_taken = 0;       // bytes that some server took of it
+    std::shared_ptr<ShardSending> sending = nullptr;
+    std::optional<MonoTime> sent_since = std::nullopt;  // to its present server; none while it is to go to another
   };
 
   static Task<void> encode(std::shared_ptr<BlockWriter> self);
   static Task<void> run(std::shared_ptr<BlockWriter> self);
-  static Task<void> drive(std::shared_ptr<BlockWriter> self, std::shared_ptr<BlockSource> source, size_t slot);
+  static Task<void> drive(std::shared_ptr<BlockWriter> self, std::shared_ptr<ShardSending> sending, size_t slot);
+  static Task<void> drive_elsewhere(std::shared_ptr<BlockWriter> self, std::shared_ptr<ShardSending> sending,
+                                    size_t slot);
 
   Task<Result<wire::AllocateBlockResult>> allocate();
   Task<Result<wire::AllocateBlockResult>> request_any_block();
@@ -99,13 +103,18 @@ class BlockWriter : public std::enable_shared_from_this<BlockWriter> {
   Task<Status> begin_anew();
   Task<Status> abandon(BlockId block);
   Task<Status> abandon_former();
-  Task<Status> send(std::shared_ptr<BlockSource> source, size_t slot);
+  Task<Status> send(std::shared_ptr<ShardSending> sending, size_t slot);
+  // Whether the shard may be sent on: to another server, or to the old one again where there is none.
+  Task<bool> go_elsewhere(std::shared_ptr<ShardSending> sending, size_t slot, Backoff& backoff);
+  bool is_under_way(const Slot& slot) const;
+  void replace_stragglers();
+  MonoTime next_straggler() const;
   // A server has so many bytes of a shard.
   void took(Slot& slot, uint64_t bytes);
   void note_failure(const Slot& slot, const Error& error);
   std::vector<ServerId> failed_lately() const;
-  Task<Status> replace(std::shared_ptr<BlockSource> source, size_t slot);
-  Task<Status> replace_target(std::shared_ptr<BlockSource> source, size_t slot, std::vector<ServerId> excluded);
+  Task<Status> replace(std::shared_ptr<ShardSending> sending, size_t slot);
+  Task<Status> replace_target(std::shared_ptr<ShardSending> sending, size_t slot, std::vector<ServerId> excluded);
 
   bool may_allocate() const;
   uint64_t length_hint() const;

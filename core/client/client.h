@@ -30,14 +30,15 @@ struct ClientOptions {
   Duration shard_timeout = seconds(10);
   // A chunk server that takes nothing of a shard for so long counts as failed, and is replaced while there is another.
   Duration stall_timeout = seconds(10);
-  // A block of which d + 1 shards are sealed is committed without the stragglers after this long: long enough to find
-  // that a server hangs, and to send its shard to another.
+  // Once d + 1 shards of a block are sealed, a server that does not have its own sealed after this long is replaced while
+  // there is another: long enough to find that a server hangs, and to send its shard to another.
   Duration straggler_timeout = seconds(15);
   // A block that can have d + 1 shards on no servers that there are is given up after this long: they may only be
   // restarting.
   Duration stuck_timeout = seconds(5);
   // A block that gets no further towards d + 1 shards for so long is given up, however many servers may be tried yet. So
-  // a write that cannot succeed ends within stall_timeout + write_patience and what the metadata takes.
+  // a write that cannot succeed ends within stall_timeout + write_patience and what the metadata takes. One that has them
+  // for so long is committed with what it has.
   Duration write_patience = seconds(60);
   // User bytes that a writer may hold which are not committed yet; at least one block.
   uint64_t write_buffer_bytes = 192ULL << 20;

@@ -59,7 +59,7 @@ struct AppendWindow {
 
 // One append waits behind others at a slow server: it has failed only when none of them was answered for a while, or
 // when nobody wants it any more.
-Task<Status> call_append(ClientContext& context, std::shared_ptr<BlockSource> source,
+Task<Status> call_append(ClientContext& context, std::shared_ptr<ShardSending> sending,
                          std::shared_ptr<AppendWindow> window, Address server, Request request) {
   Clock& clock = context.env.clock;
   const MonoTime begun = clock.now();
@@ -68,23 +68,23 @@ Task<Status> call_append(ClientContext& context, std::shared_ptr<BlockSource> so
     Status status = co_await call_server(context, server, request, deadline);
     const bool others_went_on = window->failure && window->taken_at + context.options.stall_timeout > clock.now();
     const bool waited = code_of(status) == ErrorCode::kTimeout || code_of(status) == ErrorCode::kBusy;
-    if (!waited || !others_went_on || source->stopped) co_return status;
+    if (!waited || !others_went_on || sending->ended()) co_return status;
   }
 }
 
-Task<void> append(ClientContext& context, std::shared_ptr<BlockSource> source, std::shared_ptr<AppendWindow> window,
+Task<void> append(ClientContext& context, std::shared_ptr<ShardSending> sending, std::shared_ptr<AppendWindow> window,
                   Address server, Request request) {
   const uint64_t length = request.payload.size();
-  const Status status = co_await call_append(context, source, window, std::move(server), std::move(request));
+  const Status status = co_await call_append(context, sending, window, std::move(server), std::move(request));
   if (!status && window->failure) window->failure = status.error();
   if (status) {
     window->taken += length;
     window->taken_at = context.env.clock.now();
-    if (window->failure && !source->stopped) window->report(window->taken);
+    if (window->failure && !sending->ended()) window->report(window->taken);
   }
   --window->in_flight;
   window->bytes.release(length);
-  source->changed->notify_all();
+  sending->source->changed->notify_all();
 }
 
 // Appends bytes [offset, offset + length) of what `content` has.
@@ -108,27 +108,27 @@ Task<Status> seal_shard(ClientContext& context, wire::ShardKey key, uint64_t len
 }
 
 // Appends all of the shard as it comes. Returns early when an append failed.
-Task<Status> append_all(ClientContext& context, std::shared_ptr<BlockSource> source, wire::ShardKey key, Shard target,
+Task<Status> append_all(ClientContext& context, std::shared_ptr<ShardSending> sending, wire::ShardKey key, Shard target,
                         TakenBytes on_taken) {
   const auto window = std::make_shared<AppendWindow>(context.env.clock, std::move(on_taken));
   uint64_t offset = 0;
-  while (!source->stopped && window->failure) {
-    const uint64_t ready = source->content->shard(target.index).bytes.size();
+  while (!sending->ended() && window->failure) {
+    const uint64_t ready = sending->source->content->shard(target.index).bytes.size();
     if (offset == ready) {
-      if (source->content->complete()) break;
-      co_await source->changed->wait();
+      if (sending->source->content->complete()) break;
+      co_await sending->source->changed->wait();
       continue;
     }
     const uint64_t length = std::min(ready - offset, kAppendBytes);
     co_await window->bytes.acquire(length);
-    if (source->stopped || !window->failure) break;
-    Request request = make_append(key, source->content->shard(target.index), offset, length);
+    if (sending->ended() || !window->failure) break;
+    Request request = make_append(key, sending->source->content->shard(target.index), offset, length);
     ++window->in_flight;
-    context.tasks.spawn(append(context, source, window, target.address, std::move(request)));
+    context.tasks.spawn(append(context, sending, window, target.address, std::move(request)));
     offset += length;
   }
-  while (window->in_flight > 0 && window->failure && !source->stopped) co_await source->changed->wait();
-  if (source->stopped) co_return Error(ErrorCode::kCancelled);
+  while (window->in_flight > 0 && window->failure && !sending->ended()) co_await sending->source->changed->wait();
+  if (sending->ended()) co_return Error(ErrorCode::kCancelled);
   co_return window->failure;
 }
 
@@ -151,18 +151,19 @@ Task<Status> open_shard(ClientContext& context, BlockId block, wire::EcPolicy po
   co_return co_await call_server(context, target.address, std::move(request));
 }
 
-Task<Status> send_shard(ClientContext& context, std::shared_ptr<BlockSource> source, Shard target,
+Task<Status> send_shard(ClientContext& context, std::shared_ptr<ShardSending> sending, Shard target,
                         TakenBytes on_taken) {
-  const wire::ShardKey key = make_key(source->block, target);
-  DOGFS_CO_TRYV(co_await append_all(context, source, key, target, std::move(on_taken)));
-  co_return co_await seal_sent_shard(context, source, target);
+  const wire::ShardKey key = make_key(sending->source->block, target);
+  DOGFS_CO_TRYV(co_await append_all(context, sending, key, target, std::move(on_taken)));
+  co_return co_await seal_sent_shard(context, sending, target);
 }
 
-Task<Status> seal_sent_shard(ClientContext& context, std::shared_ptr<BlockSource> source, Shard target) {
-  if (source->stopped) co_return Error(ErrorCode::kCancelled);
-  if (!source->content->complete()) co_return Error(ErrorCode::kInternal, "sealed before the block was complete");
-  const wire::ShardKey key = make_key(source->block, target);
-  const ShardContent& content = source->content->shard(target.index);
+Task<Status> seal_sent_shard(ClientContext& context, std::shared_ptr<ShardSending> sending, Shard target) {
+  if (sending->ended()) co_return Error(ErrorCode::kCancelled);
+  if (!sending->source->content->complete())
+    co_return Error(ErrorCode::kInternal, "sealed before the block was complete");
+  const wire::ShardKey key = make_key(sending->source->block, target);
+  const ShardContent& content = sending->source->content->shard(target.index);
   const uint64_t length = content.bytes.size();
   const uint32_t crc = content.crc32c;
   co_return co_await seal_shard(context, key, length, crc, target.address);

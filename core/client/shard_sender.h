@@ -29,19 +29,29 @@ struct BlockSource {
   const std::shared_ptr<Notifier> changed;
 };
 
+// The sending of one shard, to one server after the other.
+struct ShardSending {
+  explicit ShardSending(std::shared_ptr<BlockSource> block) : source(std::move(block)) {}
+  bool ended() const { return given_up || source->stopped; }
+
+  const std::shared_ptr<BlockSource> source;
+  bool given_up = false;  // another one has taken over
+};
+
 // Opens the shard at its target, empty.
 Task<Status> open_shard(ClientContext& context, BlockId block, wire::EcPolicy policy, Shard target);
 
-// Called, until the source has stopped, with how many bytes of a shard its server has.
+// Called, until the sending has ended, with how many bytes of a shard its server has.
 using TakenBytes = std::function<void(uint64_t)>;
 
-// Sends an opened shard. Resumes when it is sealed (ok), when the server failed (its error), or when the source has
-// stopped (kCancelled). A server that takes nothing for stall_timeout has failed; a slow one has not. `context` must
+// Sends an opened shard. Resumes when it is sealed (ok), when the server failed (its error), or once the sending has
+// ended (kCancelled). A server that takes nothing for stall_timeout has failed; a slow one has not. `context` must
 // outlive the call; requests without an answer, and with them `on_taken`, may outlive it in context.tasks.
-Task<Status> send_shard(ClientContext& context, std::shared_ptr<BlockSource> source, Shard target, TakenBytes on_taken);
+Task<Status> send_shard(ClientContext& context, std::shared_ptr<ShardSending> sending, Shard target,
+                        TakenBytes on_taken);
 
 // Seals a shard that the server has whole: one whose earlier seal was not answered.
-Task<Status> seal_sent_shard(ClientContext& context, std::shared_ptr<BlockSource> source, Shard target);
+Task<Status> seal_sent_shard(ClientContext& context, std::shared_ptr<ShardSending> sending, Shard target);
 
 // Tells the server, without waiting, that nobody will go on with a shard.
 void abort_shard(ClientContext& context, BlockId block, const Shard& target);

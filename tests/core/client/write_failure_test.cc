@@ -31,6 +31,18 @@ class WriteFailureTest : public ClientFixture {
     };
   }
 
+  // These servers take one append in nine seconds, and so never stall.
+  void slow_down(std::set<uint64_t> servers) {
+    slow_.merge(servers);
+    world_.transport.delay = [this](const Address& to, const Request& request) {
+      const auto slow = std::ranges::find_if(slow_, [&](uint64_t id) { return cluster_.server_address(id) == to; });
+      if (slow == slow_.end() || request.type != MessageType::kAppendShard) return Duration(microseconds(200));
+      MonoTime& until = busy_until_[*slow];
+      until = std::max(until, world_.clock.now()) + seconds(9);
+      return Duration(until - world_.clock.now());
+    };
+  }
+
   Duration elapsed() const { return world_.clock.now() - MonoTime(seconds(1000)); }
   // For a test that fails rather than never ends.
   bool is_too_late() const { return elapsed() > 2 * options_.write_patience; }
@@ -55,6 +67,8 @@ class WriteFailureTest : public ClientFixture {
 
   const ClientOptions options_ = cluster_.client_options();
   std::set<uint64_t> hung_;
+  std::set<uint64_t> slow_;
+  std::map<uint64_t, MonoTime> busy_until_;
 };
 
 struct Hang {
@@ -145,17 +159,67 @@ TEST_F(WriteFailureTest, SlowServersThatGoOnTakingBytesAreNotReplaced) {
   expect_reads_back("/f", data);
 }
 
-TEST_F(WriteFailureTest, ASlowServerIsNotWaitedForLongerThanAStragglersTime) {
-  world_.transport.delay = [&, turn = MonoTime()](const Address& to, const Request& request) mutable {
-    const bool slow = to == cluster_.server_address(2) && request.type == MessageType::kAppendShard;
-    if (!slow) return Duration(microseconds(200));
-    turn = std::max(turn, world_.clock.now()) + seconds(9);
-    return Duration(turn - world_.clock.now());
-  };
+// --- Stragglers ----------------------------------------------------------------------------------------------------
+
+TEST_F(WriteFailureTest, ASlowServerIsReplacedWhenAStragglersTimeIsOver) {
+  slow_down({2});
+  const std::string data = pattern(kBlock);
+  const Result<WriteOutcome> outcome = write("/f", data);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().to_string();
+  EXPECT_EQ(outcome.value().blocks_short, 0u);
+  EXPECT_EQ(cluster_.effects[wire::Mutation::kReplaceTarget], 1);
+  EXPECT_GE(elapsed(), options_.straggler_timeout);
+  EXPECT_LT(elapsed(), options_.straggler_timeout + seconds(1));
+  world_.run_for(seconds(30));
+  EXPECT_EQ(cluster_.file("/f").blocks.at(0).shards.at(1).server(), 6u) << "what the old one may seal late is nobody's";
+  expect_reads_back("/f", data);
+}
+
+TEST_F(WriteFailureTest, AStandInThatIsSlowTooIsReplacedInItsTurn) {
+  slow_down({2, 6});
+  const std::string data = pattern(kBlock);
+  const Result<WriteOutcome> outcome = write("/f", data);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().to_string();
+  EXPECT_EQ(outcome.value().blocks_short, 0u);
+  EXPECT_GE(elapsed(), 2 * options_.straggler_timeout);
+  EXPECT_LT(elapsed(), 2 * options_.straggler_timeout + seconds(1));
+  expect_reads_back("/f", data);
+}
+
+TEST_P(HangTest, AStandInThatHangsTooIsReplacedWhileAThirdIsFree) {
+  hang_at({2, 6}, GetParam().phase, GetParam().nth);
+  const std::string data = pattern(kBlock);
+  const Result<WriteOutcome> outcome = write("/f", data);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().to_string();
+  EXPECT_EQ(outcome.value().blocks_short, 0u);
+  EXPECT_GE(elapsed(), 2 * options_.stall_timeout);
+  EXPECT_LT(elapsed(), 2 * options_.stall_timeout + seconds(1));
+  expect_reads_back("/f", data);
+}
+
+TEST_F(WriteFailureTest, ManyBlocksAreHeldUpByOneSlowServerNoLongerThanOne) {
+  slow_down({2});
+  const std::string data = pattern(20 * kBlock);
+  const Result<WriteOutcome> outcome = write("/f", data, kBlock);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().to_string();
+  EXPECT_EQ(outcome.value().blocks, 20u);
+  EXPECT_EQ(outcome.value().blocks_short, 0u);
+  EXPECT_LT(elapsed(), options_.straggler_timeout + seconds(1));
+  expect_reads_back("/f", data);
+}
+
+class NoOtherServerTest : public WriteFailureTest {
+ protected:
+  NoOtherServerTest() : WriteFailureTest(5) {}
+};
+
+TEST_F(NoOtherServerTest, ABlockGoesShortOfTheSlowOneWhenAStragglersTimeIsOver) {
+  slow_down({2});
   const std::string data = pattern(kBlock);
   const Result<WriteOutcome> outcome = write("/f", data);
   ASSERT_TRUE(outcome.has_value()) << outcome.error().to_string();
   EXPECT_EQ(outcome.value().blocks_short, 1u);
+  EXPECT_EQ(outcome.value().least_spares, 1u);
   EXPECT_GE(elapsed(), options_.straggler_timeout);
   EXPECT_LT(elapsed(), options_.straggler_timeout + seconds(1));
   expect_reads_back("/f", data);
@@ -180,6 +244,24 @@ TEST_P(ManyServersTest, ThatAllHangWhenTheyAreAskedEndTheWriteInABoundedTime) {
 
 INSTANTIATE_TEST_SUITE_P(EachPhase, ManyServersTest,
                          testing::Values(MessageType::kOpenShard, MessageType::kAppendShard, MessageType::kSealShard));
+
+class ManySlowServersTest : public WriteFailureTest {
+ protected:
+  ManySlowServersTest() : WriteFailureTest(60) {}
+};
+
+TEST_F(ManySlowServersTest, AreTriedInTurnsUntilThePatienceIsOver) {
+  slow_down({2});
+  for (uint64_t id = 6; id <= 60; ++id) slow_down({id});
+  const std::string data = pattern(kBlock);
+  const Result<WriteOutcome> outcome = write("/f", data);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().to_string();
+  EXPECT_EQ(outcome.value().blocks_short, 1u);
+  EXPECT_GE(cluster_.effects[wire::Mutation::kReplaceTarget], 3);
+  EXPECT_GE(elapsed(), options_.write_patience);
+  EXPECT_LT(elapsed(), options_.write_patience + seconds(1));
+  expect_reads_back("/f", data);
+}
 
 class RefusingServersTest : public WriteFailureTest {
  protected:
@@ -221,12 +303,7 @@ TEST_F(RefusingServersTest, ThatTakeAsMuchEachTimeAreNotTriedForLongerEither) {
 // --- Given up ------------------------------------------------------------------------------------------------------
 
 TEST_F(WriteFailureTest, NobodyWaitsForASlowServerOnceTheFileIsGivenUp) {
-  world_.transport.delay = [&, turn = MonoTime()](const Address& to, const Request& request) mutable {
-    const bool slow = to == cluster_.server_address(2) && request.type == MessageType::kAppendShard;
-    if (!slow) return Duration(microseconds(200));
-    turn = std::max(turn, world_.clock.now()) + seconds(9);
-    return Duration(turn - world_.clock.now());
-  };
+  slow_down({2});
   const std::unique_ptr<FileWriter> writer = create("/f");
   ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(pattern(kBlock)))).has_value());
   world_.run_for(milliseconds(9500));
