@@ -173,6 +173,15 @@ FakeShard& FakeCluster::stored(const wire::Shard& shard, uint64_t block) {
   return server(shard.server()).shards.at({block, shard.index(), shard.generation()});
 }
 
+void FakeCluster::move_shard(FakeBlock& block, size_t position) {
+  wire::Shard& moved = block.shards.at(position);
+  FakeShard content = stored(moved, block.block);
+  server(moved.server()).shards.erase({block.block, moved.index(), moved.generation()});
+  moved.set_server(moved.server() % servers_.size() + 1);
+  moved.set_generation(moved.generation() + 1000);
+  server(moved.server()).shards[{block.block, moved.index(), moved.generation()}] = std::move(content);
+}
+
 Task<Reply> FakeCluster::handle_meta(size_t node, Request request) {
   if (node != leader) {
     Reply reply = error_reply(Error(ErrorCode::kNotLeader));

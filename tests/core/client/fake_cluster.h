@@ -93,6 +93,8 @@ class FakeCluster {
   FakeFile& file(const std::string& path) { return files_.at(path); }
   // A committed shard as stored.
   FakeShard& stored(const wire::Shard& shard, uint64_t block);
+  // One of a committed block goes to the next server's disk under a new generation.
+  void move_shard(FakeBlock& block, size_t position);
 
   size_t leader = 0;
   // At the shards of one block.

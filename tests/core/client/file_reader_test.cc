@@ -322,14 +322,7 @@ TEST_F(FileReaderTest, StaleLocationsAreFetchedAgain) {
   write_file(kBlock);
   const std::unique_ptr<FileReader> reader = open();
   // Three shards move, each to the next server's disk under a new generation: too many to decode around.
-  for (const size_t i : {0, 1, 2}) {
-    wire::Shard& moved = block().shards[i];
-    FakeShard content = shard(i);
-    cluster_.server(moved.server()).shards.erase({block().block, moved.index(), moved.generation()});
-    moved.set_server(moved.server() % 5 + 1);
-    moved.set_generation(moved.generation() + 1000);
-    cluster_.server(moved.server()).shards[{block().block, moved.index(), moved.generation()}] = std::move(content);
-  }
+  for (const size_t i : {0, 1, 2}) cluster_.move_shard(block(), i);
   const Result<std::string> got = read(*reader, 0, kBlock);
   ASSERT_TRUE(got.has_value()) << got.error().to_string();
   EXPECT_TRUE(got.value() == data_);
