@@ -19,7 +19,8 @@ DiskTrouble trouble_of(const proto::Fault& fault) {
   DiskTrouble trouble;
   switch (fault.kind_case()) {
     case proto::Fault::kDiskReadErrors:
-      trouble.read_errors_per_million = fault.disk_read_errors().per_million();
+      (fault.disk_read_errors().rows() ? trouble.row_read_errors_per_million : trouble.read_errors_per_million) =
+          fault.disk_read_errors().per_million();
       break;
     case proto::Fault::kDiskWriteErrors:
       (fault.disk_write_errors().rows() ? trouble.row_write_errors_per_million : trouble.write_errors_per_million) =
@@ -52,7 +53,7 @@ DiskTrouble trouble_of(const proto::Fault& fault) {
 std::optional<Harm> disk_harm_of(const proto::Fault& fault) {
   switch (fault.kind_case()) {
     case proto::Fault::kDiskReadErrors:
-      return Harm::kReadError;
+      return fault.disk_read_errors().rows() ? Harm::kRowReadError : Harm::kReadError;
     case proto::Fault::kDiskWriteErrors:
       return fault.disk_write_errors().rows() ? Harm::kRowWriteError : Harm::kWriteError;
     case proto::Fault::kMisdirectedReads:

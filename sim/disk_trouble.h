@@ -16,7 +16,8 @@ struct DiskTrouble {
   // Of a million, so many go to another place of the disk, as if nothing were wrong.
   uint32_t misdirected_reads_per_million = 0;
   uint32_t misdirected_writes_per_million = 0;
-  // Of a million writes of rows (sim/kv_store.h), so many fail.
+  // Of a million reads or writes of rows (sim/kv_store.h), so many fail.
+  uint32_t row_read_errors_per_million = 0;
   uint32_t row_write_errors_per_million = 0;
   // More than none: no file can grow.
   uint32_t full = 0;

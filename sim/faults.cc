@@ -41,8 +41,8 @@ std::string describe_fault(const proto::Fault& fault) {
                                 fault.network().reorder_per_million(), fault.network().corrupt_per_million(),
                                 fault.network().delay_max_us());
     case proto::Fault::kDiskReadErrors:
-      return when + fmt::format("{} reads in a million fail on {}", fault.disk_read_errors().per_million(),
-                                fault.disk_read_errors().nodes());
+      return when + fmt::format("{} reads{} in a million fail on {}", fault.disk_read_errors().per_million(),
+                                fault.disk_read_errors().rows() ? " of rows" : "", fault.disk_read_errors().nodes());
     case proto::Fault::kBitRot:
       return when + fmt::format("{} bits rot on {}", fault.bit_rot().bits(), fault.bit_rot().nodes());
     case proto::Fault::kLatentErrors:

@@ -46,6 +46,8 @@ std::string harm_name(Harm harm) {
       return "read error";
     case Harm::kWriteError:
       return "write error";
+    case Harm::kRowReadError:
+      return "read error of rows";
     case Harm::kRowWriteError:
       return "write error of rows";
     case Harm::kMisdirectedRead:

@@ -36,6 +36,7 @@ enum class Harm : uint8_t {
   // Disks
   kReadError,
   kWriteError,
+  kRowReadError,
   kRowWriteError,
   kMisdirectedRead,
   kMisdirectedWrite,

@@ -25,6 +25,7 @@
 #include "sim/disk_trouble.h"
 #include "sim/executor.h"
 #include "sim/harms.h"
+#include "sim/row_reads.h"
 
 namespace dogfs::sim {
 
@@ -70,7 +71,7 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
   bool take_sync_failure();
   // Another, empty disk is in its place; who watched goes on. Precondition: no program uses it.
   void wipe();
-  // Of a trouble, what counts here is the delay, which makes syncs slow, and whether rows can be written.
+  // Of a trouble, what counts here is the delay, which makes syncs slow, and whether rows can be read and written.
   void begin_trouble(const DiskTrouble& trouble) { trouble_ += trouble; }
   void end_trouble(const DiskTrouble& trouble) { trouble_ -= trouble; }
   const DiskTrouble& trouble() const { return trouble_; }
@@ -128,16 +129,24 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
 class SimKvStore final : public KvStore {
  public:
   SimKvStore(SimExecutor executor, std::shared_ptr<KvDisk> disk, KvSpeed speed, StreamKey key)
-      : executor_(executor), disk_(std::move(disk)), speed_(speed), delays_(key), trouble_draws_(key.with("trouble")) {}
+      : executor_(executor),
+        disk_(std::move(disk)),
+        speed_(speed),
+        delays_(key),
+        trouble_draws_(key.with("trouble")),
+        read_failures_(std::make_shared<RowReadFailures>(disk_, key.with("reads"))),
+        reads_(disk_, read_failures_) {}
 
-  Result<std::optional<std::string>> get(std::string_view key) const override { return disk_->get(key); }
+  Result<std::optional<std::string>> get(std::string_view key) const override { return reads_.get(key); }
   Status scan(std::string_view begin, std::string_view end, const Visitor& visit) const override {
-    return disk_->scan(begin, end, visit);
+    return reads_.scan(begin, end, visit);
   }
   Status scan_backward(std::string_view begin, std::string_view end, const Visitor& visit) const override {
-    return disk_->scan_backward(begin, end, visit);
+    return reads_.scan_backward(begin, end, visit);
   }
-  std::shared_ptr<const KvReader> snapshot() const override { return disk_->snapshot(); }
+  std::shared_ptr<const KvReader> snapshot() const override {
+    return std::make_shared<RowReads>(disk_->snapshot(), read_failures_);
+  }
   Task<Status> write(WriteBatch batch, Durability durability) override;
   Result<DiskSpace> space() const override { return disk_->space(); }
 
@@ -155,6 +164,8 @@ class SimKvStore final : public KvStore {
   KvSpeed speed_;
   RandomStream delays_;
   RandomStream trouble_draws_;  // apart, so that troubles shift nothing else
+  std::shared_ptr<RowReadFailures> read_failures_;
+  RowReads reads_;
   VirtualTime last_visible_{};
   std::vector<std::shared_ptr<Done>> waiting_for_sync_;
   bool syncing_ = false;

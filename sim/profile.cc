@@ -85,6 +85,10 @@ constexpr std::array kCandidates = {
     Candidate{"rows full", R"(disk_full { nodes: "random 1 chunk" rows: true })", 300, 3000, true, false, 2},
     Candidate{"meta rows full", R"(disk_full { nodes: "random 1 meta" rows: true })", 300, 2000, false, false, 2},
     Candidate{"meta nearly full", R"(disk_full { nodes: "random 2 meta" nearly: true })", 5500, 8000},
+    Candidate{"meta row reads", R"(disk_read_errors { nodes: "random 1 meta" per_million: 10000 rows: true })", 300,
+              2000},
+    Candidate{"row reads", R"(disk_read_errors { nodes: "random 1 chunk" per_million: 300000 rows: true })", 300, 3000,
+              true},
 };
 
 class ProfileDraw {

@@ -50,7 +50,8 @@ ClusterOptions cluster_options(const proto::Scenario& scenario) {
 bool has_bad_disk(const ChunkServer& server) {
   const std::vector<wire::DiskInfo> disks = server.disks();
   return std::ranges::any_of(disks, [](const wire::DiskInfo& disk) {
-    return disk.state() == wire::DiskInfo::FAILING || disk.state() == wire::DiskInfo::READ_ONLY;
+    return disk.state() == wire::DiskInfo::FAILING || disk.state() == wire::DiskInfo::READ_ONLY ||
+           disk.state() == wire::DiskInfo::UNREADABLE;
   });
 }
 

@@ -111,6 +111,8 @@ Task<void> SimTransport::answer(Envelope header, Request request, MonoTime deadl
   } else {
     reply = co_await handler_->handle(std::move(request), deadline);
   }
+  // The handler may have ended the process, which says nothing more.
+  if (!executor_.simulator().alive(executor_.incarnation())) co_return;
   handling_.erase(header.request_id);
   Result<EncodedFrame> frame = encode_reply(reply, header.type, header.request_id);
   DOGFS_CHECK(frame.has_value());

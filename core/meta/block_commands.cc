@@ -163,7 +163,7 @@ void discard_unused_attempts(ApplyContext& context, const wire::BlockRow& block,
 // What a server's state says of the shards on it.
 Result<wire::Shard::Condition> condition_on(const MetaTables& tables, uint64_t server) {
   DOGFS_TRY(const std::optional<wire::ChunkServerRow> row, tables.server(ServerId(server)));
-  if (!row) return corrupt_row(tables.keys().server(ServerId(server)), "is missing");
+  if (!row) return missing_row(tables.keys().server(ServerId(server)));
   return condition_of(row->state());
 }
 

@@ -1,7 +1,7 @@
 // The commands on the tree of directories. Each resolves its path from the root inside apply, so that nothing is done
 // to a tree that was deleted just before, checks everything, and only then writes.
 //
-// Errors beside those of Path::parse and resolve are named at each. An error that is_store_error is the store's.
+// Errors beside those of Path::parse and resolve are named at each. What is_store_error or is_missing_row is no answer.
 #pragma once
 
 #include <string>

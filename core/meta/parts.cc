@@ -3,12 +3,26 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/coverage_mark.h"
 #include "core/base/hash.h"
 #include "core/base/limits.h"
 #include "core/raft/raft.h"
 #include "core/wire/rpc.h"
 
 namespace dogfs {
+
+Error StoreReader::judge(Error error) {
+  if (is_store_error(error)) {
+    DOGFS_COVERAGE_MARK("meta: a read that the store fails ends the node");
+    replica_.store_failed(std::move(error));
+    return Error(ErrorCode::kShuttingDown, "the store of this node has failed");
+  }
+  if (is_missing_row(error) && missing_rows_.size() < kMaxMissingRowsLogged &&
+      missing_rows_.insert(error.detail).second) {
+    env_.log.error("meta", "the metadata contradicts itself: {}", error.to_string());
+  }
+  return error;
+}
 
 Task<Result<wire::CommandReply>> Proposer::propose(wire::Command command, MonoTime deadline) {
   if (in_flight_ >= kMaxProposalsInFlight) {

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "core/env/env.h"
@@ -23,20 +24,34 @@ namespace dogfs {
 // stay bounded however many clients there are.
 inline constexpr size_t kMaxProposalsInFlight = 4096;
 
+// So many rows that are missing are named in the log of a node, each once.
+inline constexpr size_t kMaxMissingRowsLogged = 100;
+
 // Runs reads of the rows where they hold nobody up.
+//
+// A store that cannot be read ends its node, as it does where commands are applied: whoever reads it would be refused for
+// as long as this node leads, while others have the same rows. The read fails with kShuttingDown then. A row that is
+// missing, of which another one speaks, is missing on the others too: the error is the answer, and is logged.
 class StoreReader {
  public:
-  StoreReader(KvStore& store, Compute& compute, Replica& replica, GroupId group)
-      : store_(store), compute_(compute), replica_(replica), group_(group) {}
+  StoreReader(Env& env, KvStore& store, Replica& replica, GroupId group)
+      : env_(env), store_(store), replica_(replica), group_(group) {}
 
   // The answer of `query` to what is applied here now, which includes what this node has answered. Linearizable only
   // behind Replica::read_barrier.
   template <class T>
   Task<Result<T>> read(std::function<Result<T>(const MetaTables&)> query) {
     co_await replica_.answers_visible();
-    const std::shared_ptr<const KvReader> snapshot = store_.snapshot();
+    co_return co_await read_from<T>(store_.snapshot(), std::move(query));
+  }
+
+  // As read, of a snapshot that was taken here earlier: for what takes more than one job.
+  template <class T>
+  Task<Result<T>> read_from(std::shared_ptr<const KvReader> snapshot,
+                            std::function<Result<T>(const MetaTables&)> query) {
     Result<T> answer = Error(ErrorCode::kInternal);
-    co_await compute_.run([&] { answer = query(MetaTables(*snapshot, group_)); });
+    co_await env_.compute.run([&] { answer = query(MetaTables(*snapshot, group_)); });
+    if (!answer) co_return judge(std::move(answer).error());
     co_return answer;
   }
 
@@ -44,10 +59,14 @@ class StoreReader {
   GroupId group() const { return group_; }
 
  private:
+  // What the reader is told.
+  Error judge(Error error);
+
+  Env& env_;
   KvStore& store_;
-  Compute& compute_;
   Replica& replica_;
   GroupId group_;
+  std::set<std::string> missing_rows_;
 };
 
 // Puts commands into the log, with the times that apply must not find out for itself.
@@ -78,7 +97,7 @@ struct MetaParts {
       : env(the_env),
         options(the_options),
         replica(the_replica),
-        reader(store, the_env.compute, the_replica, group),
+        reader(the_env, store, the_replica, group),
         proposer(the_env, the_replica),
         registry(the_env.clock.now(), the_options.server_silence_limit / 2),
         reclaim_wanted(the_env.clock) {}

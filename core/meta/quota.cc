@@ -53,7 +53,7 @@ Result<Charges> kept_charges(const MetaTables& tables, const wire::InodeRow& top
   }
   const InodeId id(top.inode());
   DOGFS_TRY(std::optional<wire::DetachedRow> row, tables.detached(id));
-  if (!row) return corrupt_row(tables.keys().detached(id), "is missing");
+  if (!row) return missing_row(tables.keys().detached(id));
   return std::move(*row->mutable_charges());
 }
 

@@ -101,18 +101,20 @@ Task<Reply> ReadRequests::summary(Request request, MonoTime deadline) {
   if (!current) co_return parts_.refuse(current.error());
   const std::shared_ptr<const KvReader> snapshot = parts_.reader.snapshot();
   SummaryWalk walk(*snapshot, parts_.reader.group());
-  Status started = ok();
-  co_await parts_.env.compute.run([&] { started = walk.start(parsed.value()); });
-  if (!started) co_return error_reply(started.error());
-  while (true) {
-    Result<bool> done = false;
-    co_await parts_.env.compute.run([&] { done = walk.step(kSummaryStepRows); });
-    if (!done) co_return error_reply(done.error());
-    if (done.value()) co_return make_reply(walk.sum());
+  Result<bool> done =
+      co_await parts_.reader.read_from<bool>(snapshot, [&walk, &parsed](const MetaTables&) -> Result<bool> {
+        DOGFS_TRYV(walk.start(parsed.value()));
+        return walk.step(kSummaryStepRows);
+      });
+  while (done && !done.value()) {
     if (parts_.env.clock.now() >= deadline) {
       co_return error_reply(Error(ErrorCode::kTimeout, "the tree is too large to be added up in that time"));
     }
+    done = co_await parts_.reader.read_from<bool>(snapshot,
+                                                  [&walk](const MetaTables&) { return walk.step(kSummaryStepRows); });
   }
+  if (!done) co_return error_reply(done.error());
+  co_return make_reply(walk.sum());
 }
 
 Task<Reply> ReadRequests::cluster_status(Request request, MonoTime deadline) {

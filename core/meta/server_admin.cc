@@ -68,8 +68,8 @@ Task<Result<uint64_t>> ServerAdmin::judge(ServerId server, wire::ServerState wan
     if (parts_.env.clock.now() >= deadline) {
       co_return Error(ErrorCode::kTimeout, "the server has too many blocks to be judged in that time");
     }
-    co_await parts_.env.compute.run(
-        [&] { done = judge_some(MetaTables(*snapshot, parts_.reader.group()), server, after, departure); });
+    done = co_await parts_.reader.read_from<bool>(
+        snapshot, [&](const MetaTables& tables) { return judge_some(tables, server, after, departure); });
   }
   if (!done) co_return done.error();
   const Status verdict = departure.verdict();

@@ -29,7 +29,7 @@ Result<wire::ChunkServerRow> find_or_make_server(ApplyContext& context, const st
   DOGFS_TRY(const std::optional<ServerId> known, context.tables.server_by_uuid(uuid));
   if (known) {
     DOGFS_TRY(std::optional<wire::ChunkServerRow> row, context.tables.server(*known));
-    if (!row) return corrupt_row(context.tables.keys().server(*known), "is missing");
+    if (!row) return missing_row(context.tables.keys().server(*known));
     return *std::move(row);
   }
   if (context.counters.servers() >= kMaxChunkServers) {

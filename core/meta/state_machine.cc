@@ -62,6 +62,11 @@ std::string refusal_reply(const Error& error) {
   return reply.SerializeAsString();
 }
 
+// Whether the batch fails with `error`. A node whose rows are not those of the others must not refuse what they apply.
+bool is_no_reply(const Error& error) {
+  return is_store_error(error) || is_missing_row(error);
+}
+
 // Puts the outcome of an operation that has a result into the reply.
 template <class OperationResult>
 Status store_result(Result<OperationResult> outcome, OperationResult* result) {
@@ -219,7 +224,7 @@ class BatchApplier {
     counters_.set_log_time_ms(counters_.log_time_ms() + std::clamp<int64_t>(command.elapsed_ms(), 0, left_ms));
     Result<std::string> reply = command.has_mutation() ? apply_request(command) : run(command, run_own_command);
     if (reply) return reply;
-    if (is_store_error(reply.error())) return std::move(reply).error();
+    if (is_no_reply(reply.error())) return std::move(reply).error();
     return refusal_reply(reply.error());
   }
 
@@ -259,7 +264,7 @@ class BatchApplier {
     }
     Result<std::string> outcome = run(command, run_client_command);
     if (!outcome) {
-      if (is_store_error(outcome.error()) || error_class(outcome.error().code) != ErrorClass::kFail) return outcome;
+      if (error_class(outcome.error().code) != ErrorClass::kFail) return outcome;
       outcome = refusal_reply(outcome.error());
     }
     DOGFS_CHECK(outcome.value().size() <= kMaxKeptReplyBytes);

@@ -37,7 +37,7 @@ struct AppliedBatch {
   WriteBatch changes;
 };
 
-// What applying `entries` to `base` changes, and replies. Fails only where is_store_error.
+// What applying `entries` to `base` changes, and replies. Fails only where is_store_error or is_missing_row.
 Result<AppliedBatch> apply_entries(const KvReader& base, GroupId group, const std::vector<CommittedEntry>& entries);
 
 }  // namespace dogfs

@@ -9,6 +9,10 @@ Error corrupt_row(std::string_view key, std::string_view why) {
   return Error(ErrorCode::kCorrupt, fmt::format("metadata row \"{}\" {}", printable(key), why));
 }
 
+Error missing_row(std::string_view key) {
+  return Error(ErrorCode::kInternal, fmt::format("metadata row \"{}\" is missing", printable(key)));
+}
+
 Result<LogIndex> MetaTables::applied() const {
   const std::string key = keys_.applied();
   DOGFS_TRY(const std::optional<std::string> value, reader_.get(key));
@@ -39,7 +43,7 @@ Result<std::vector<wire::ChunkServerRow>> MetaTables::servers() const {
 
 Result<wire::InodeRow> MetaTables::required_inode(InodeId id) const {
   DOGFS_TRY(std::optional<wire::InodeRow> row, inode(id));
-  if (!row) return corrupt_row(keys_.inode(id), "is missing");
+  if (!row) return missing_row(keys_.inode(id));
   return *std::move(row);
 }
 
@@ -59,14 +63,14 @@ Result<std::optional<wire::BlockRow>> MetaTables::block(BlockId block) const {
 
 Result<wire::BlockRow> MetaTables::required_block(BlockId id) const {
   DOGFS_TRY(std::optional<wire::BlockRow> row, block(id));
-  if (!row) return corrupt_row(keys_.block(id), "is missing");
+  if (!row) return missing_row(keys_.block(id));
   return *std::move(row);
 }
 
 Result<wire::InlineTailRow> MetaTables::required_inline_tail(InodeId inode) const {
   const std::string key = keys_.inline_tail(inode);
   DOGFS_TRY(std::optional<wire::InlineTailRow> row, get_row<wire::InlineTailRow>(key));
-  if (!row) return corrupt_row(key, "is missing");
+  if (!row) return missing_row(key);
   return *std::move(row);
 }
 
@@ -85,7 +89,7 @@ Result<std::optional<wire::QuotaRow>> MetaTables::quota(InodeId inode) const {
 Result<wire::TrashRow> MetaTables::required_trash(const wire::InodeRow& top) const {
   const std::string key = keys_.trash(top.trash_expires_ms(), InodeId(top.inode()));
   DOGFS_TRY(std::optional<wire::TrashRow> row, get_row<wire::TrashRow>(key));
-  if (!row) return corrupt_row(key, "is missing");
+  if (!row) return missing_row(key);
   return *std::move(row);
 }
 

@@ -1,8 +1,9 @@
 // The rows of the metadata, typed, over any reader of the KvStore: the store itself, a snapshot of it, or the overlay
 // of a batch that is being applied.
 //
-// A row that does not parse, or that is not the row its key says, is kCorrupt with the key in the text. An error of a
-// table is always kIoError or kCorrupt: the store has failed, which is never the answer to a command (is_store_error).
+// A row that does not parse, or that is not the row its key says, is kCorrupt with the key in the text: the store of this
+// node has failed, as with kIoError, and other nodes' have not (is_store_error). A row that is missing, although another
+// one speaks of it, is kInternal: others lack it too (is_missing_row). Neither is ever the answer to a command.
 #pragma once
 
 #include <fmt/format.h>
@@ -20,13 +21,20 @@
 
 namespace dogfs {
 
-// Whether `error` means that the store has failed, as opposed to a command that was refused.
+// Whether `error` means that the store of this node has failed, as opposed to a command or a query that was refused.
 inline bool is_store_error(const Error& error) {
   return error.code == ErrorCode::kIoError || error.code == ErrorCode::kCorrupt;
 }
 
+// Whether `error` means that the rows contradict each other.
+inline bool is_missing_row(const Error& error) {
+  return error.code == ErrorCode::kInternal;
+}
+
 // The kCorrupt error of the row at `key`.
 Error corrupt_row(std::string_view key, std::string_view why);
+// The kInternal error of the row at `key`, which another row speaks of.
+Error missing_row(std::string_view key);
 
 template <class Row>
 Result<Row> parse_row(std::string_view key, std::string_view value) {
@@ -64,7 +72,7 @@ class MetaTables {
   Result<LogIndex> applied() const;
   Result<std::optional<wire::CountersRow>> counters() const;
   Result<std::optional<wire::InodeRow>> inode(InodeId inode) const;
-  // The inode that some other row speaks of: kCorrupt where there is none.
+  // The inode that some other row speaks of: is_missing_row where there is none.
   Result<wire::InodeRow> required_inode(InodeId inode) const;
   // All that ever registered.
   Result<std::vector<wire::ChunkServerRow>> servers() const;

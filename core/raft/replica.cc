@@ -98,6 +98,7 @@ class Replica::Impl {
   Task<Status> change_membership(raft::MembershipChange change, MonoTime deadline);
   Task<Status> transfer_leadership(NodeId target, MonoTime deadline);
   Address address_of(NodeId node) const;
+  void fail_store(Error error);
   ReplicaStatus status() const;
   void on_change(std::function<void(const ReplicaStatus&)> observer) { observer_ = std::move(observer); }
   const raft::Raft* raft() const { return raft_.get(); }
@@ -139,7 +140,6 @@ class Replica::Impl {
   void fail_proposals(const Error& error);
   Task<Status> watch(raft::WatchList::Judge judge, MonoTime deadline);
   void fail_all(const Error& error);
-  void fail_store(Error error);
   void call_ended();
 
   Env& env_;
@@ -723,6 +723,9 @@ Address Replica::address_of(NodeId node) const {
 }
 Task<void> Replica::answers_visible() {
   return impl_->answers_visible();
+}
+void Replica::store_failed(Error error) {
+  impl_->fail_store(std::move(error));
 }
 ReplicaStatus Replica::status() const {
   return impl_->status();

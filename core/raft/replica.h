@@ -126,6 +126,9 @@ class Replica {
   // told. (It proves nothing about other nodes: that is what read_barrier is for.)
   Task<void> answers_visible();
 
+  // Somebody beside the replica found that the store has failed: this ends as if the replica had.
+  void store_failed(Error error);
+
   ReplicaStatus status() const;
 
   // Called (not inline) with each change of role, term or leader.

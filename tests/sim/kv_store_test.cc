@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
@@ -191,6 +192,64 @@ TEST(SimKvStore, AfterAFailedWriteOrAFullDiskEveryWriteFails) {
     node.boot();
     EXPECT_TRUE(world.run(node, put(node.kv(), "c", Durability::kSynced), seconds(1))->has_value());
   }
+}
+
+Task<void> put_rows(KvStore& store) {
+  WriteBatch batch;
+  for (int i = 0; i < 20; ++i) batch.put(key_of(i), "1");
+  const Status written = co_await store.write(std::move(batch), Durability::kSynced);
+  EXPECT_TRUE(written.has_value());
+}
+
+// Both ways; what was read before it failed was handed over.
+TEST(SimKvStore, ReadsOfRowsFailForPrograms) {
+  World world;
+  Node& node = world.add_node("a");
+  ASSERT_TRUE(world.run(node, put_rows(node.kv()), seconds(1)));
+  const std::shared_ptr<const KvReader> snapshot = node.kv().snapshot();
+  const DiskTrouble trouble{.row_read_errors_per_million = 1'000'000};
+  node.kv_disk()->begin_trouble(trouble);
+  const auto count_until_failure = [](const KvReader& rows, auto scan) {
+    size_t seen = 0;
+    const Status scanned = (rows.*scan)("", "", [&seen](std::string_view, std::string_view) {
+      ++seen;
+      return true;
+    });
+    EXPECT_EQ(code_of(scanned), ErrorCode::kIoError);
+    return seen;
+  };
+  size_t most = 0;
+  for (int i = 0; i < 30; ++i) {
+    EXPECT_EQ(code_of(node.kv().get("a")), ErrorCode::kIoError);
+    EXPECT_EQ(code_of(snapshot->get("a")), ErrorCode::kIoError);
+    for (const KvReader* rows : {static_cast<const KvReader*>(&node.kv()), snapshot.get()}) {
+      most = std::max(most, count_until_failure(*rows, &KvReader::scan));
+      most = std::max(most, count_until_failure(*rows, &KvReader::scan_backward));
+    }
+  }
+  EXPECT_GT(most, 0U);
+  EXPECT_LT(most, 20U);
+  EXPECT_EQ(node.harms(Harm::kRowReadError), 180U);
+  EXPECT_EQ(node.disk_errors(), 180U);
+  EXPECT_EQ(rows_of(*node.kv_disk()).size(), 20U) << "not for those who look on";
+  node.kv_disk()->end_trouble(trouble);
+  EXPECT_EQ(rows_of(node.kv()).size(), 20U);
+  EXPECT_EQ(rows_of(*snapshot).size(), 20U);
+}
+
+// Nobody knows of rows that he did not ask for.
+TEST(SimKvStore, AScanThatEndsBeforeTheFailureHasSucceeded) {
+  World world;
+  Node& node = world.add_node("a");
+  ASSERT_TRUE(world.run(node, put_rows(node.kv()), seconds(1)));
+  node.kv_disk()->begin_trouble({.row_read_errors_per_million = 1'000'000});
+  uint64_t succeeded = 0;
+  for (int i = 0; i < 100; ++i) {
+    succeeded += node.kv().scan("", "", [](std::string_view, std::string_view) { return false; }).has_value() ? 1 : 0;
+  }
+  EXPECT_GT(succeeded, 0U);
+  EXPECT_LT(succeeded, 100U);
+  EXPECT_EQ(node.harms(Harm::kRowReadError), 100 - succeeded);
 }
 
 }  // namespace

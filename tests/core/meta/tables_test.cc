@@ -81,10 +81,21 @@ TEST(MetaTables, ADamagedRowIsCorruptAndNamed) {
   other.set_inode(8);
   rows.rows[tables.keys().inode(InodeId(7))] = other.SerializeAsString();
   EXPECT_EQ(tables.inode(InodeId(7)).error().code, ErrorCode::kCorrupt) << "misplaced";
-  EXPECT_EQ(tables.required_inode(InodeId(9)).error().code, ErrorCode::kCorrupt) << "missing";
-  EXPECT_EQ(tables.required_block(BlockId(9)).error().code, ErrorCode::kCorrupt);
+  EXPECT_TRUE(is_store_error(tables.inode(InodeId(7)).error()));
   rows.rows[tables.keys().applied()] = "x";
   EXPECT_EQ(tables.applied().error().code, ErrorCode::kCorrupt);
+}
+
+TEST(MetaTables, AMissingRowIsNoFailureOfTheStore) {
+  MemoryRows rows;
+  const MetaTables tables(rows, GroupId());
+  for (const Error& error :
+       {tables.required_inode(InodeId(9)).error(), tables.required_block(BlockId(9)).error(),
+        tables.required_inline_tail(InodeId(9)).error(), tables.required_trash(wire::InodeRow()).error()}) {
+    EXPECT_TRUE(is_missing_row(error));
+    EXPECT_FALSE(is_store_error(error));
+    EXPECT_THAT(error.detail, HasSubstr("is missing"));
+  }
 }
 
 TEST(MetaTables, ApplyFailsAsAWholeOnADamagedRow) {
@@ -96,6 +107,8 @@ TEST(MetaTables, ApplyFailsAsAWholeOnADamagedRow) {
   const CommittedEntry entry{.index = LogIndex(99), .term = Term(1), .command = command.SerializeAsString()};
   const auto batch = apply_entries(machine.rows, GroupId(), {entry});
   EXPECT_EQ(code_of(batch), ErrorCode::kCorrupt) << "a refusal would differ from what other nodes answer";
+  machine.rows.rows.erase(machine.tables().keys().inode(kRootInode));
+  EXPECT_EQ(code_of(apply_entries(machine.rows, GroupId(), {entry})), ErrorCode::kInternal) << "missing";
 }
 
 }  // namespace
