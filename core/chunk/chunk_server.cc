@@ -141,6 +141,7 @@ Task<Status> ChunkServer::Impl::recover() {
     }
     remover_.set_incomplete();
     reporter_.set_incomplete();
+    reader_.set_incomplete();
   }
   recovery_.take_unrecorded();
   if (readable > 0) co_return ok();

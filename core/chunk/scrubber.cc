@@ -99,9 +99,16 @@ Task<void> Scrubber::load(Pass* pass) {
   const std::shared_ptr<const KvReader> store = pass->disk->records().snapshot();
   Result<std::optional<std::string>> value = std::optional<std::string>();
   co_await env_.compute.run([&] { value = store->get(kProgressKey); });
-  if (!value.has_value() || !value.value()) co_return;
+  if (!value.has_value()) {
+    co_return distrust(disks_, *pass->disk, "its records cannot be read: " + value.error().to_string());
+  }
+  if (!value.value()) co_return;
   Result<wire::ScrubProgress> progress = parse_message<wire::ScrubProgress>(*value.value());
-  if (progress.has_value()) pass->progress = std::move(progress).value();
+  if (progress.has_value()) {
+    pass->progress = std::move(progress).value();
+  } else {
+    env_.log.warning("chunk", "where the scrub of disk {} was cannot be told: it begins anew", pass->disk->number());
+  }
 }
 
 // Where a pass is may be lost: some shards are then read again.

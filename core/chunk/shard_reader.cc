@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/coverage_mark.h"
 #include "core/base/limits.h"
 #include "core/base/mutant.h"
 
@@ -65,6 +66,10 @@ ShardKey ShardReader::oldest_attempt(ShardKey key) const {
 
 Status ShardReader::check_readable(const ShardKey& key, ShardRange range) const {
   const ShardEntry* entry = table_.find(key);
+  if (entry == nullptr && incomplete_) {
+    DOGFS_COVERAGE_MARK("chunk: a shard that may be on a disk that was left out");
+    return Error(ErrorCode::kUnavailable, to_string(key) + " may be on a disk that cannot be read");
+  }
   if (entry == nullptr || entry->state == ShardState::kDeleting) return table_.missing(key);
   if (entry->state == ShardState::kUnverified) return Error(ErrorCode::kUnavailable, "the shard is being verified");
   if (entry->state == ShardState::kDamaged && !mutant_active(Mutant::kDecodeStaleGeneration))

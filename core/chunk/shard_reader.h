@@ -36,11 +36,14 @@ class ShardReader {
   // kNotFound, kWrongGeneration; kInvalidArgument for a range that is empty, reaches beyond the shard, or whose pieces
   // are more than kMaxTransferBytes; kCorrupt when the file is damaged, or what is asked for has
   // long been unreadable; kIoError; kBusy; kUnavailable while it is not
-  // known whether the shard is whole.
+  // known whether the shard is whole, or here at all.
   Task<Result<ShardRead>> read(ShardKey key, ShardRange range);
 
   // Calls `suspect` with each shard whose file gives an I/O error.
   void on_io_error(std::function<void(const ShardKey&)> suspect) { suspect_ = std::move(suspect); }
+
+  // A disk could not be read at the start: what is in no record may be there.
+  void set_incomplete() { incomplete_ = true; }
 
   // Closes the file of a shard that goes.
   void forget(const ShardKey& key);
@@ -68,6 +71,7 @@ class ShardReader {
   std::function<void(const ShardKey&)> suspect_;
   ByteBudget budget_;
   uint32_t active_ = 0;
+  bool incomplete_ = false;
   OpenFiles open_files_;  // most recently used first
   std::map<ShardKey, OpenFiles::iterator> open_by_key_;
 };

@@ -35,6 +35,8 @@ class DiskFaults {
   std::vector<std::string> seen;
   // What the disk says of its room, where it is not what it has.
   std::optional<DiskSpace> space;
+  // Keys of the records that cannot be read.
+  std::set<std::string, std::less<>> unreadable_records;
 
   Fate next(const std::string& operation) {
     seen.push_back(operation);
@@ -117,6 +119,27 @@ class FaultyShardStore final : public ShardStore {
   ShardStore& store_;
 };
 
+class FaultyRecords final : public KvReader {
+ public:
+  FaultyRecords(DiskFaults& faults, std::shared_ptr<const KvReader> records)
+      : faults_(faults), records_(std::move(records)) {}
+
+  Result<std::optional<std::string>> get(std::string_view key) const override {
+    if (faults_.unreadable_records.contains(key)) return Error(ErrorCode::kIoError, "planted");
+    return records_->get(key);
+  }
+  Status scan(std::string_view begin, std::string_view end, const Visitor& visit) const override {
+    return records_->scan(begin, end, visit);
+  }
+  Status scan_backward(std::string_view begin, std::string_view end, const Visitor& visit) const override {
+    return records_->scan_backward(begin, end, visit);
+  }
+
+ private:
+  DiskFaults& faults_;
+  std::shared_ptr<const KvReader> records_;
+};
+
 class FaultyKvStore final : public KvStore {
  public:
   FaultyKvStore(Clock& clock, DiskFaults& faults, KvStore& store) : clock_(clock), faults_(faults), store_(store) {}
@@ -128,7 +151,9 @@ class FaultyKvStore final : public KvStore {
   Status scan_backward(std::string_view begin, std::string_view end, const Visitor& visit) const override {
     return store_.scan_backward(begin, end, visit);
   }
-  std::shared_ptr<const KvReader> snapshot() const override { return store_.snapshot(); }
+  std::shared_ptr<const KvReader> snapshot() const override {
+    return std::make_shared<FaultyRecords>(faults_, store_.snapshot());
+  }
   Result<DiskSpace> space() const override { return store_.space(); }
   Task<Status> write(WriteBatch batch, Durability durability) override {
     if (!co_await FaultyFile::may_proceed(clock_, faults_, "record")) co_return Error(ErrorCode::kIoError, "planted");

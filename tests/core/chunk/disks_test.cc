@@ -496,5 +496,40 @@ TEST_F(Disks, OneThatCannotBeReadAtTheStartKeepsTheOtherFromNothing) {
   expect_readable(away);
 }
 
+// Whether its identity or its shards' records: the server goes on with the other, and reports what it has as incomplete.
+TEST_F(Disks, OneWhoseRecordsCannotBeReadAtTheStartIsLeftOut) {
+  const std::set<ShardKey> whole = on(0);
+  const std::set<ShardKey> away = on(1);
+  const sim::DiskTrouble unreadable{.row_read_errors_per_million = 1'000'000};
+  w_.crash(sim::CrashKind::kPower);
+  w_.node.kv_disk("disk1")->begin_trouble(unreadable);
+  w_.options().report_interval = seconds(4);
+  w_.meta.differing = {0};
+  start_again();
+  EXPECT_EQ(w_.disk_info(1).state(), wire::DiskInfo::UNREADABLE);
+  EXPECT_THAT(w_.disk_info(1).alarm(), HasSubstr("cannot be read"));
+  expect_readable(whole);
+  for (const ShardKey& key : away) {
+    EXPECT_EQ(w_.read(key, 0, kBytes).error().code, ErrorCode::kUnavailable) << "kNotFound would be a loss";
+  }
+  ASSERT_TRUE(w_.world.run_until([&] { return !w_.meta.shard_reports.empty(); }, kPatience));
+  EXPECT_TRUE(w_.meta.shard_reports.back().incomplete());
+  w_.node.kv_disk("disk1")->end_trouble(unreadable);
+  w_.crash(sim::CrashKind::kPower);
+  start_again();
+  EXPECT_EQ(w_.disk_info(1).state(), wire::DiskInfo::WORKING);
+  expect_readable(away);
+}
+
+TEST_F(Disks, OneThatDoesNotTellWhereItsScrubWasTakesNoShards) {
+  w_.faults[1].unreadable_records = {"scrub"};
+  w_.crash(sim::CrashKind::kPower);
+  start_again();
+  ASSERT_TRUE(w_.world.run_until([&] { return w_.disk_info(1).state() == wire::DiskInfo::FAILING; }, kPatience));
+  EXPECT_THAT(w_.disk_info(1).alarm(), HasSubstr("its records cannot be read"));
+  EXPECT_EQ(w_.disk_info(0).state(), wire::DiskInfo::WORKING);
+  expect_readable(on(1));
+}
+
 }  // namespace
 }  // namespace dogfs
