@@ -19,7 +19,8 @@ std::string names_of(const std::vector<Node*>& nodes) {
 
 // What an operator is asked to do: it ends when that is done.
 bool is_order(const proto::Fault& fault) {
-  return fault.has_replace_meta() || fault.has_drain_server() || fault.has_maintain_server();
+  return fault.has_replace_meta() || fault.has_drain_server() || fault.has_maintain_server() ||
+         fault.has_balance_servers();
 }
 
 }  // namespace
@@ -91,6 +92,9 @@ std::string describe_fault(const proto::Fault& fault) {
       return when + fmt::format("maintenance of {} for {} ms, away for {} ms{}", fault.maintain_server().nodes(),
                                 fault.maintain_server().announced_ms(), fault.maintain_server().away_ms(),
                                 fault.maintain_server().runs_out() ? ", which runs out" : "");
+    case proto::Fault::kBalanceServers:
+      return when + fmt::format("balancing to {} per cent, for {} ms at most",
+                                fault.balance_servers().threshold_percent(), fault.balance_servers().most_ms());
     case proto::Fault::kTransferLeadership:
       return when + "transfer of leadership to " + fault.transfer_leadership().to();
     case proto::Fault::KIND_NOT_SET:

@@ -26,6 +26,7 @@ WorldOptions world_options(const proto::Scenario& scenario, uint64_t seed, std::
     options.kv_speed.sync_max = microseconds(scenario.meta_disk().sync_max_us());
     options.kv_speed.slow_sync_max = std::max(options.kv_speed.slow_sync_max, options.kv_speed.sync_max);
   }
+  if (scenario.disk_bytes() > 0) options.shard_disk_bytes = scenario.disk_bytes();
   return options;
 }
 
@@ -99,7 +100,7 @@ void Run::employ_operators() {
   if (scenario_.spare_meta_nodes() > 0) operators.meta = &meta_operator_.emplace(cluster_, verdict_);
   const std::vector<bool> kinds = fault_kinds_in(scenario_);
   const auto has = [&kinds](proto::Fault::KindCase kind) { return kinds[fault_kind_index(kind)]; };
-  if (has(proto::Fault::kDrainServer) || has(proto::Fault::kMaintainServer)) {
+  if (has(proto::Fault::kDrainServer) || has(proto::Fault::kMaintainServer) || has(proto::Fault::kBalanceServers)) {
     operators.servers = &server_operator_.emplace(cluster_, verdict_, atlas_, block_oracle_);
   }
   injector_.employ(operators);

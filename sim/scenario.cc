@@ -93,6 +93,14 @@ Status validate_maintenance(const proto::Fault& fault) {
   return validate_nodes(maintenance);
 }
 
+Status validate_balancing(const proto::Fault& fault) {
+  const proto::BalanceServers& balancing = fault.balance_servers();
+  const bool in_range = balancing.threshold_percent() >= 1 && balancing.threshold_percent() <= 100;
+  if (!in_range) return invalid("balance_servers: threshold_percent is 1 to 100");
+  if (balancing.most_ms() > kMaxOperatorMs) return invalid("balance_servers: most_ms is too long");
+  return validate_nodes(balancing);
+}
+
 Status validate_fault(const proto::Fault& fault) {
   switch (fault.kind_case()) {
     case proto::Fault::kPartition:
@@ -112,6 +120,8 @@ Status validate_fault(const proto::Fault& fault) {
       break;
     case proto::Fault::kMaintainServer:
       return validate_maintenance(fault);
+    case proto::Fault::kBalanceServers:
+      return validate_balancing(fault);
     default:
       break;
   }

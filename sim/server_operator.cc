@@ -23,6 +23,7 @@ wire::AdministerServerRequest request_for(ServerId server, wire::ServerState wan
 }  // namespace
 
 Task<bool> ServerOperator::carry_out(Node& node, const proto::Fault& what) {
+  if (what.has_balance_servers()) co_return co_await balance(what.balance_servers());
   const std::optional<wire::ChunkServerInfo> info = co_await look(node.address());
   if (!info || info->state() == wire::REMOVED) co_return false;
   const ServerId server(info->server());
@@ -122,6 +123,35 @@ Task<void> ServerOperator::wait_until_over(Node& node) {
 Task<void> ServerOperator::bring_back(Node& node, ServerId server) {
   const bool granted = co_await ask(node, request_for(server, wire::LIVE));
   if (!granted && !verdict_.failed()) verdict_.fail("operator", node.name() + " may not return");
+}
+
+Task<bool> ServerOperator::balance(proto::BalanceServers how) {
+  trace(fmt::format("servers are to be balanced to {} per cent", how.threshold_percent()));
+  const MonoTime end = node_.env().clock.now() + milliseconds(how.most_ms());
+  std::optional<wire::BalanceReply> reply = co_await ask_balancer(wire::BalanceRequest::START, how.threshold_percent());
+  uint64_t most_moves = 0;  // a new leader counts anew
+  while (reply && !reply->balanced() && node_.env().clock.now() < end) {
+    co_await sleep_for(node_.env().clock, kPollInterval);
+    reply = co_await ask_balancer(wire::BalanceRequest::STATUS, 0);
+    if (reply) most_moves = std::max(most_moves, reply->moves());
+  }
+  if (!reply) co_return false;
+  trace(fmt::format("{}: {} shards were moved", reply->balanced() ? "balanced" : "balancing is stopped", most_moves));
+  if (!reply->balanced()) co_await ask_balancer(wire::BalanceRequest::STOP, 0);
+  co_return most_moves > 0 && !verdict_.failed();
+}
+
+Task<std::optional<wire::BalanceReply>> ServerOperator::ask_balancer(wire::BalanceRequest::Action action,
+                                                                     uint32_t threshold_percent) {
+  wire::BalanceRequest request;
+  request.set_action(action);
+  request.set_threshold_percent(threshold_percent);
+  while (!verdict_.failed()) {
+    Result<wire::BalanceReply> reply = co_await client().balance(request);
+    if (reply) co_return std::move(reply).value();
+    if (!co_await is_worth_another_try("balance", reply.error())) break;
+  }
+  co_return std::nullopt;
 }
 
 Task<bool> ServerOperator::ask(Node& node, wire::AdministerServerRequest request) {

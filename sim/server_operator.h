@@ -1,9 +1,9 @@
-// Who drains, maintains and removes chunk servers while the cluster serves, with what `dogfs admin node` asks for.
+// Who drains, maintains, removes and balances chunk servers while the cluster serves, with what `dogfs admin node` asks for.
 //
 // What the blocks cannot bear the cluster must refuse, and say why: the operator leaves it at that. What it grants must
 // end: a drain when the server is empty, which must then be true, a maintenance when it is over, and a removed server
 // by itself. A drain that takes long is asked for again, since what was granted may have become impossible meanwhile
-// (other servers died): when that is refused, the server returns as it is.
+// (other servers died): when that is refused, the server returns as it is. Balancing ends by itself, or is stopped.
 #pragma once
 
 #include <optional>
@@ -26,7 +26,7 @@ class ServerOperator final : public Operator {
   void check_removed();
 
  private:
-  // Precondition: `what` is drain_server or maintain_server.
+  // Precondition: `what` is drain_server, maintain_server or balance_servers.
   Task<bool> carry_out(Node& node, const proto::Fault& what) override;
 
   Task<bool> drain(Node& node, ServerId server, proto::DrainServer how);
@@ -36,6 +36,10 @@ class ServerOperator final : public Operator {
   Task<void> be_away(Node& node, Duration away);
   Task<void> wait_until_over(Node& node);
   Task<void> bring_back(Node& node, ServerId server);
+  // Whether something was moved.
+  Task<bool> balance(proto::BalanceServers how);
+  // None where the run has failed.
+  Task<std::optional<wire::BalanceReply>> ask_balancer(wire::BalanceRequest::Action action, uint32_t threshold_percent);
 
   // Whether it was granted.
   Task<bool> ask(Node& node, wire::AdministerServerRequest request);

@@ -39,6 +39,10 @@ TEST(Scenario, WhatIsWrongIsToldWithItsPlace) {
     EXPECT_NE(error(fmt::format("work {{ {}_per_hundred: 101 }}", part)).find("hundred"), std::string::npos) << part;
   }
   EXPECT_NE(error("work { longest_pause_ms: 30001 }").find("longest_pause_ms"), std::string::npos);
+  EXPECT_NE(error("faults { balance_servers { nodes: \"chunk-1\" } }").find("threshold_percent"), std::string::npos);
+  EXPECT_NE(
+      error("faults { balance_servers { nodes: \"chunk-1\" threshold_percent: 1 most_ms: 30001 } }").find("most_ms"),
+      std::string::npos);
   const auto maintenance = [&error](const std::string& how) {
     return error("faults { maintain_server { " + how + " } }");
   };
