@@ -24,8 +24,8 @@ bool needs_repair(const wire::CountersRow& counters) {
 
 }  // namespace
 
-Balancer::Balancer(MetaParts& parts)
-    : parts_(parts), tasks_(parts.env.executor, parts.env.clock), wake_(parts.env.clock) {}
+Balancer::Balancer(MetaParts& parts, const RepairSurvey& repairs)
+    : parts_(parts), repairs_(repairs), tasks_(parts.env.executor, parts.env.clock), wake_(parts.env.clock) {}
 
 void Balancer::start() {
   tasks_.spawn(run());
@@ -79,7 +79,9 @@ Task<void> Balancer::round() {
   const wire::CountersRow& counters = picture.value().counters;
   may_be_on_ = counters.balance_threshold_percent() > 0;
   if (!may_be_on_) co_return begin_first_pass();
-  waiting_ = needs_repair(counters) || misses_anyone(picture.value().servers);
+  // What nobody can repair is not waited for.
+  const bool repairs_first = needs_repair(counters) && !repairs_.all().are_stuck();
+  waiting_ = repairs_first || misses_anyone(picture.value().servers);
   // Somebody may have started it anew meanwhile.
   if (waiting_ || counters.reservations() >= kMaxMoves || cursor_ != after) co_return;
   seen_ += picture.value().blocks.size();

@@ -14,13 +14,14 @@
 #include "core/meta/balance_planner.h"
 #include "core/meta/parts.h"
 #include "core/meta/progress_rate.h"
+#include "core/meta/repair_survey.h"
 #include "core/wire/meta.pb.h"
 
 namespace dogfs {
 
 class Balancer {
  public:
-  explicit Balancer(MetaParts& parts);
+  Balancer(MetaParts& parts, const RepairSurvey& repairs);
 
   void start();
   // Ends the loop soon; call Replica::stop before join, which ends what it waits for.
@@ -58,6 +59,7 @@ class Balancer {
   void begin_first_pass();
 
   MetaParts& parts_;
+  const RepairSurvey& repairs_;
   TaskGroup tasks_;
   Notifier wake_;
   bool stopping_ = false;

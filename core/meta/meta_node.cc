@@ -58,7 +58,7 @@ class MetaNode::Impl {
         admin_(parts_),
         trash_(parts_),
         duties_(parts_),
-        balancer_(parts_),
+        balancer_(parts_, repairs_.survey()),
         idle_(env.clock) {}
 
   Task<Status> start(RequestHandler& handler) {

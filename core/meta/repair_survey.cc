@@ -19,6 +19,24 @@ uint64_t RepairSurvey::Shards::in_turn() const {
   return waiting;
 }
 
+bool RepairSurvey::Shards::are_stuck() const {
+  uint64_t stuck = 0;
+  for (const auto& [reason, shards] : held) {
+    switch (reason) {
+      case wire::RepairHindrance::SOURCES_UNREACHABLE:
+      case wire::RepairHindrance::TOO_FEW_SERVERS:
+      case wire::RepairHindrance::NO_ROOM:
+      case wire::RepairHindrance::UNDECODABLE:
+      case wire::RepairHindrance::TOO_FEW_RACKS:
+        stuck += shards.shards;
+        break;
+      default:
+        break;
+    }
+  }
+  return to_go > 0 && stuck == to_go;
+}
+
 void RepairSurvey::add(const std::vector<RepairOutlook>& outlook, size_t begin, size_t end) {
   for (const RepairOutlook& shard : outlook) {
     if (shard.position < begin || shard.position >= end) continue;

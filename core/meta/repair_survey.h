@@ -31,6 +31,8 @@ class RepairSurvey {
 
     // Under way, or waiting only for others to be done.
     uint64_t in_turn() const;
+    // There are some, and none that anything but another server, or an operator, would help.
+    bool are_stuck() const;
     void add(const RepairOutlook& outlook);
     // `Message` has shards_to_go and hindrances.
     template <class Message>

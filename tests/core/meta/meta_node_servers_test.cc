@@ -302,6 +302,33 @@ TEST(MetaNode, BalancingOrdersMovesFromTheTargetsAndEndsByItself) {
   EXPECT_EQ(cluster.ask(MessageType::kBalance, stop).error.code, ErrorCode::kOk) << "it is off already";
 }
 
+// A drained server whose shards have nowhere to go would be waited for for ever.
+TEST(MetaNode, BalancingDoesNotWaitForWhatNobodyCanRepair) {
+  MetaCluster cluster(1);
+  cluster.open_session();
+  cluster.add_servers(5);
+  cluster.write_block(cluster.create("/f"));
+  wire::AdministerServerRequest drain;
+  drain.set_server(cluster.servers_[0].server());
+  drain.set_wanted(wire::DRAINING);
+  drain.set_force(true);
+  cluster.ask_for<wire::AdministerServerReply>(MessageType::kAdministerServer, drain);
+  wire::BalanceRequest request;
+  request.set_action(wire::BalanceRequest::START);
+  request.set_threshold_percent(10);
+  cluster.ask_for<wire::BalanceReply>(MessageType::kBalance, request);
+  wire::BalanceReply status;
+  bool waited = false;
+  for (int i = 0; i < 60 && !status.balanced(); ++i) {
+    cluster.world_.run_for(milliseconds(500));
+    cluster.beat();
+    status = cluster.ask_for<wire::BalanceReply>(MessageType::kBalance, wire::BalanceRequest());
+    waited = waited || status.waiting();
+  }
+  EXPECT_TRUE(status.balanced()) << status.ShortDebugString();
+  EXPECT_TRUE(waited) << "as long as it was not known";
+}
+
 TEST(MetaNode, ServersAreToldByEveryNodeWhoTheMetadataNodesAre) {
   MetaCluster cluster(3);
   cluster.open_session();
