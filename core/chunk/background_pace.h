@@ -16,13 +16,17 @@ class BackgroundPace {
   // A request of a client has come.
   void client_at_work() { last_client_ = clock_.now(); }
 
-  // Waits for the turn of `bytes`, until `deadline` at the latest. False if it did not come, or the server stops.
+  // Waits for the turn of `bytes`, or until no client is at work any more. False, at once, where the turn would come only
+  // after `deadline`, and false when the server stops.
   Task<bool> take(uint64_t bytes, MonoTime deadline) {
     if (!is_busy()) co_return !stop_.stopping();
     const std::optional<Duration> wait = bucket_.take_by(bytes, clock_.now(), deadline);
     if (!wait) co_return false;
-    if (*wait <= Duration(0)) co_return !stop_.stopping();
-    co_return co_await stop_.sleep(*wait);
+    const MonoTime turn = clock_.now() + *wait;
+    while (is_busy() && clock_.now() < turn) {
+      if (!co_await stop_.sleep(std::min(turn, *last_client_ + kIdleAfter) - clock_.now())) co_return false;
+    }
+    co_return !stop_.stopping();
   }
 
  private:

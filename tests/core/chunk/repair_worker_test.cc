@@ -91,7 +91,8 @@ class Sources final : public RequestHandler {
 
 class RepairWorkerTest : public ::testing::Test {
  protected:
-  explicit RepairWorkerTest(size_t disks = 1) : w_(1, disks), node_(w_.world.add_node("sources")) {
+  explicit RepairWorkerTest(size_t disks = 1, ChunkOptions options = {})
+      : w_(1, disks, std::move(options)), node_(w_.world.add_node("sources")) {
     use_block(3 * 4096ULL * 40 + 5000);
   }
   void SetUp() override { ASSERT_TRUE(w_.wait_registered()); }
@@ -150,6 +151,70 @@ class RepairOnTwoDisks : public RepairWorkerTest {
  protected:
   RepairOnTwoDisks() : RepairWorkerTest(2) {}
 };
+
+// A rate at which the rebuild of a full block's shard takes as many seconds as it reads MiB, a little over 7.
+class PacedRepairTest : public RepairWorkerTest {
+ protected:
+  static constexpr Duration kFewBeats = milliseconds(300);
+
+  PacedRepairTest() : RepairWorkerTest(1, options()) { use_block(kGeometry.block_bytes); }
+  static ChunkOptions options() {
+    ChunkOptions options;
+    options.heartbeat_interval = milliseconds(50);
+    options.repair_bytes_per_s = kMiB;
+    return options;
+  }
+  void SetUp() override {
+    RepairWorkerTest::SetUp();
+    ASSERT_EQ(w_.write(key_, "bytes"), ErrorCode::kOk);
+    w_.world.run_for(seconds(2));
+  }
+
+  Duration time_of_a_rebuild() {
+    const auto begun = w_.world.now();
+    expect_rebuilt(order(0, {1, 2, 3}));
+    return w_.world.now() - begun;
+  }
+  // One reads a little every 500 ms, until the end of `duration`; `slowest_` is how long one waited.
+  void clients_for(Duration duration) { w_.world.spawn(w_.client, read_on(duration)); }
+
+  Duration slowest_{};
+
+ private:
+  Task<void> read_on(Duration duration) {
+    Env& env = w_.client.env();
+    const MonoTime end = env.clock.now() + duration;
+    while (env.clock.now() < end) {
+      const MonoTime begun = env.clock.now();
+      Request request = make_request(MessageType::kReadShard, GroupId(0), ChunkWorld::read_request(key_, 0, 1));
+      const Result<Reply> reply = co_await env.transport.call(w_.node.address(), std::move(request), end);
+      EXPECT_TRUE(reply.has_value() && reply.value().error.code == ErrorCode::kOk);
+      slowest_ = std::max<Duration>(slowest_, env.clock.now() - begun);
+      co_await sleep_for(env.clock, milliseconds(500));
+    }
+  }
+
+  const ShardKey key_ = ChunkWorld::key(99);
+};
+
+TEST_F(PacedRepairTest, AnIdleServerRebuildsAtFullSpeed) {
+  EXPECT_LT(time_of_a_rebuild(), seconds(1));
+}
+
+TEST_F(PacedRepairTest, BesideClientsARebuildKeepsToItsRateAndClientsDoNotWait) {
+  clients_for(seconds(20));
+  w_.world.run_for(milliseconds(50));
+  EXPECT_GE(time_of_a_rebuild(), milliseconds(6750));
+  EXPECT_LT(slowest_, milliseconds(100));
+}
+
+TEST_F(PacedRepairTest, ARebuildThatWaitsForClientsGoesOnAtFullSpeedWhenTheyAreGone) {
+  clients_for(seconds(2));
+  w_.world.run_for(milliseconds(50));
+  const Duration taken = time_of_a_rebuild();
+  EXPECT_GE(taken, seconds(2));
+  EXPECT_LT(taken, seconds(3) + kFewBeats);
+}
 
 // HADOOP-19180: decoding was wrong for some orders of the indices.
 TEST_F(RepairWorkerTest, Hadoop19180EveryShardIsRebuiltFromAnyOthersInAnyOrder) {
