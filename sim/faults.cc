@@ -186,6 +186,7 @@ void FaultInjector::begin(const StrikePtr& strike) {
     case proto::Fault::kReplaceMeta:
     case proto::Fault::kDrainServer:
     case proto::Fault::kMaintainServer:
+    case proto::Fault::kBalanceServers:
       strike->nodes = nodes_of(*strike);
       strike->who = names_of(strike->nodes);
       break;
