@@ -27,15 +27,14 @@ uint64_t BlockWriter::length_hint() const {
   return plan_.expected_length >= length() ? plan_.expected_length : 0;
 }
 
-// A file that has found servers before is given the time in which they may restart.
+// A file that has found servers before is given the time in which they may restart, or something be deleted.
 Task<Result<wire::AllocateBlockResult>> BlockWriter::allocate() {
   Clock& clock = context_.env.clock;
   const MonoTime give_up = clock.now() + (plan_.offset > 0 ? context_.options.stuck_timeout : Duration::zero());
   Backoff backoff(context_.env.random, kStalledBackoff);
   while (true) {
     Result<wire::AllocateBlockResult> allocated = co_await request_any_block();
-    const bool too_few = code_of(allocated) == ErrorCode::kInsufficientServers;
-    if (!too_few || clock.now() >= give_up || stopped_) co_return allocated;
+    if (!may_pass(code_of(allocated)) || clock.now() >= give_up || stopped_) co_return allocated;
     co_await sleep_for(clock, backoff.next());
   }
 }
@@ -44,7 +43,7 @@ Task<Result<wire::AllocateBlockResult>> BlockWriter::request_any_block() {
   std::vector<ServerId> excluded = context_.health.suspects();
   Result<wire::AllocateBlockResult> allocated = co_await request_block(excluded);
   // What failed lately may be back, and is better than nothing.
-  if (code_of(allocated) == ErrorCode::kInsufficientServers && !excluded.empty()) {
+  if (may_pass(code_of(allocated)) && !excluded.empty()) {
     allocated = co_await request_block({});
   }
   co_return allocated;

@@ -59,6 +59,11 @@ constexpr bool is_straggler(Duration since_sent, const BlockProgress& progress, 
          std::min(since_sent, progress.since_required) >= patience.straggler_timeout;
 }
 
+// Whether there may be servers for a block a moment later: what is restarting may return, and what is full may get room.
+constexpr bool may_pass(ErrorCode code) {
+  return code == ErrorCode::kInsufficientServers || code == ErrorCode::kNoSpace;
+}
+
 constexpr BlockVerdict judge(const BlockProgress& progress, const BlockPatience& patience) {
   if (progress.sealed == progress.stored) return BlockVerdict::kCommit;
   if (progress.sealed >= progress.required) {

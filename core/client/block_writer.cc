@@ -329,6 +329,13 @@ void BlockWriter::fail(Error error) {
   source_->changed->notify_all();
 }
 
+bool BlockWriter::is_full() const {
+  return std::ranges::all_of(slots_, [](const Slot& slot) {
+    if (slot.state == ShardState::kSealed || slot.state == ShardState::kStreaming) return true;
+    return slot.failure && slot.failure->code == ErrorCode::kNoSpace;
+  });
+}
+
 Error BlockWriter::insufficient_servers() const {
   std::string failures;
   for (const Slot& slot : slots_) {
@@ -338,7 +345,7 @@ Error BlockWriter::insufficient_servers() const {
                                                        slot.shard.address.value, slot.failure->to_string())
                                          : "no eligible server");
   }
-  return Error(ErrorCode::kInsufficientServers,
+  return Error(is_full() ? ErrorCode::kNoSpace : ErrorCode::kInsufficientServers,
                fmt::format("block {} needs {} of {} shards stored, {} are, and {} have nowhere to go{}", source_->block,
                            required(), stored(), count(ShardState::kSealed), count(ShardState::kStalled), failures));
 }

@@ -56,8 +56,8 @@ class BlockWriter : public std::enable_shared_from_this<BlockWriter> {
   uint64_t length() const { return content_->length(); }
   uint64_t offset() const { return plan_.offset; }
 
-  // Waits until the block can be committed. Fails with kInsufficientServers when too few servers take its shards, or
-  // with the metadata's error: at most stall_timeout, write_patience and two changes of the metadata after enough shards
+  // Waits until the block can be committed. Fails with kInsufficientServers when too few servers take its shards,
+  // kNoSpace where they are all full, or with the metadata's error: at most stall_timeout, write_patience and two changes of the metadata after enough shards
   // were got ahead with for the last time. What is well ends within write_patience after that. kCancelled after stop().
   Task<Status> settle();
 
@@ -132,6 +132,8 @@ class BlockWriter : public std::enable_shared_from_this<BlockWriter> {
   // Since when the block has been as it is.
   void keep_time();
   void fail(Error error);
+  // Whether all that is not sealed was refused for want of room.
+  bool is_full() const;
   Error insufficient_servers() const;
 
   ClientContext& context_;

@@ -189,11 +189,12 @@ Result<bool> ClientRequests::choose_servers(const Need& need, wire::Command& com
       parts_.registry.candidates(now - parts_.options.server_silence_limit);
   std::vector<ServerId> excluded;
   for (const uint64_t server : excluded_servers(command.mutation())) excluded.emplace_back(server);
-  const std::vector<ServerId> chosen = place_shards(candidates, {.wanted = need.wanted,
-                                                                 .shard_bytes = need.shard_bytes,
-                                                                 .used = need.used,
-                                                                 .excluded = excluded,
-                                                                 .seed = parts_.env.random.draw("meta.placement")});
+  PlacementRequest request{.wanted = need.wanted,
+                           .shard_bytes = need.shard_bytes,
+                           .used = need.used,
+                           .excluded = excluded,
+                           .seed = parts_.env.random.draw("meta.placement")};
+  const std::vector<ServerId> chosen = place_shards(candidates, request);
   // Who was not heard of yet is not away: a block must not go short of a server that is about to speak up.
   const bool just_listening = now - parts_.registry.listening_since() < parts_.options.server_silence_limit;
   const bool may_be_more = chosen.size() < need.wanted && parts_.registry.heard_of() < need.registered;
@@ -202,10 +203,19 @@ Result<bool> ClientRequests::choose_servers(const Need& need, wire::Command& com
     return Error(ErrorCode::kUnavailable, "this metadata node hears the chunk servers only since a moment, and waits");
   }
   if (chosen.size() < need.least) {
+    request.shard_bytes = 0;
+    const size_t eligible = count_eligible(candidates, request);
+    // Without room for one shard a block that is under way goes short: that is no reason to end it.
+    if (command.mutation().has_allocate_block() && eligible >= need.least) {
+      return Error(ErrorCode::kNoSpace,
+                   fmt::format("a block needs {} bytes on each of {} chunk servers, and {} of {} have so much",
+                               need.shard_bytes, need.least, chosen.size(), eligible));
+    }
     return Error(
         ErrorCode::kInsufficientServers,
-        fmt::format("{} needed, {} available ({} alive, {} of them in use for this block or excluded, or full)",
-                    need.least, chosen.size(), candidates.size(), candidates.size() - chosen.size()));
+        fmt::format("{} needed, {} available ({} alive, {} of them in use for this block or excluded, {} full)",
+                    need.least, chosen.size(), candidates.size(), candidates.size() - eligible,
+                    eligible - chosen.size()));
   }
   for (const ServerId server : chosen) {
     command.add_placed_servers(server.value());

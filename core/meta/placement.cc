@@ -28,6 +28,11 @@ bool contains(std::span<const ServerId> servers, ServerId server) {
   return std::ranges::find(servers, server) != servers.end();
 }
 
+bool is_eligible(const PlacementCandidate& candidate, const PlacementRequest& request) {
+  return !contains(request.used, candidate.server) && !contains(request.excluded, candidate.server) &&
+         candidate.free_bytes >= request.shard_bytes;
+}
+
 // One of the servers in the racks that have the fewest shards. Precondition: there is one.
 std::vector<Eligible>::iterator draw(std::vector<Eligible>& eligible, uint64_t random) {
   uint32_t fewest = *eligible.front().in_rack;
@@ -49,16 +54,18 @@ std::vector<Eligible>::iterator draw(std::vector<Eligible>& eligible, uint64_t r
 
 }  // namespace
 
+size_t count_eligible(std::span<const PlacementCandidate> candidates, const PlacementRequest& request) {
+  return static_cast<size_t>(
+      std::ranges::count_if(candidates, [&](const PlacementCandidate& each) { return is_eligible(each, request); }));
+}
+
 std::vector<ServerId> place_shards(std::span<const PlacementCandidate> candidates, const PlacementRequest& request) {
   std::map<std::string_view, uint32_t> shards_by_rack;
   std::vector<Eligible> eligible;
   for (const PlacementCandidate& candidate : candidates) {
     uint32_t& in_rack = shards_by_rack[candidate.rack];
-    if (contains(request.used, candidate.server)) {
-      ++in_rack;
-    } else if (!contains(request.excluded, candidate.server) && candidate.free_bytes >= request.shard_bytes) {
-      eligible.push_back({.candidate = &candidate, .in_rack = &in_rack});
-    }
+    if (contains(request.used, candidate.server)) ++in_rack;
+    if (is_eligible(candidate, request)) eligible.push_back({.candidate = &candidate, .in_rack = &in_rack});
   }
   // The caller's order must not matter.
   std::ranges::sort(eligible, {}, [](const Eligible& server) { return server.candidate->server; });

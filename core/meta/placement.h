@@ -9,6 +9,7 @@
 // Integer arithmetic only: the same input gives the same servers on every machine.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -36,6 +37,9 @@ struct PlacementRequest {
   std::span<const ServerId> excluded;
   uint64_t seed = 0;
 };
+
+// How many servers could get a shard, were there one for each.
+size_t count_eligible(std::span<const PlacementCandidate> candidates, const PlacementRequest& request);
 
 // `request.wanted` distinct servers in the order they were drawn, fewer only where no more are eligible. Precondition:
 // candidates are distinct.

@@ -305,8 +305,11 @@ Result<wire::MutationResult> FakeCluster::allocate(const wire::AllocateBlock& me
   allocations.push_back(message);
   const Geometry& geometry = file->geometry;
   const BlockLayout layout(geometry, message.length() == 0 ? geometry.block_bytes : message.length());
-  const std::vector<uint64_t> servers = eligible({}, message.excluded_servers());
-  if (servers.size() < layout.stored_data_shards() + 1) return Error(ErrorCode::kInsufficientServers, "few servers");
+  std::vector<uint64_t> servers = eligible({}, message.excluded_servers());
+  const size_t least = layout.stored_data_shards() + 1;
+  if (servers.size() < least) return Error(ErrorCode::kInsufficientServers, "few servers");
+  std::erase_if(servers, [this](uint64_t id) { return full.contains(id); });
+  if (servers.size() < least) return Error(ErrorCode::kNoSpace, "full");
   FakeBlock block{.block = ++blocks_, .geometry = geometry, .attempts = {}, .shards = {}};
   wire::MutationResult result;
   result.mutable_allocate_block()->set_block(block.block);
@@ -326,7 +329,8 @@ Result<wire::MutationResult> FakeCluster::replace(const wire::ReplaceTarget& mes
   std::set<uint64_t> used;
   for (const wire::Shard& shard : block.attempts) used.insert(shard.server());
   if (block.attempts.size() >= most_attempts) return Error(ErrorCode::kLimitExceeded, "too many attempts");
-  const std::vector<uint64_t> servers = eligible(used, message.excluded_servers());
+  std::vector<uint64_t> servers = eligible(used, message.excluded_servers());
+  std::erase_if(servers, [this](uint64_t id) { return full.contains(id); });
   if (servers.empty()) return Error(ErrorCode::kInsufficientServers, "no other server");
   block.attempts.push_back(attempt(message.index(), servers.front()));
   wire::MutationResult result;

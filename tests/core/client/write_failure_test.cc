@@ -521,7 +521,8 @@ TEST_P(BadAnswerTest, OfTwoServersIsMadeGoodByOthers) {
 TEST_P(BadAnswerTest, OfAllServersEndsTheWriteAndLeavesNothing) {
   for (uint64_t id = 1; id <= 7; ++id) cluster_.fail(id, MessageType::kAppendShard, GetParam());
   const Result<WriteOutcome> outcome = write("/f", pattern(kBlock));
-  EXPECT_EQ(code_of(outcome), ErrorCode::kInsufficientServers);
+  const bool full = GetParam() == ErrorCode::kNoSpace;
+  EXPECT_EQ(code_of(outcome), full ? ErrorCode::kNoSpace : ErrorCode::kInsufficientServers);
   EXPECT_NE(outcome.error().detail.find(Error(GetParam()).to_string()), std::string::npos) << outcome.error().detail;
   EXPECT_LT(elapsed(), options_.stall_timeout + options_.write_patience);
   expect_nothing_visible("/f");
@@ -529,6 +530,68 @@ TEST_P(BadAnswerTest, OfAllServersEndsTheWriteAndLeavesNothing) {
 
 INSTANTIATE_TEST_SUITE_P(EachKind, BadAnswerTest,
                          testing::Values(ErrorCode::kNoSpace, ErrorCode::kChecksumMismatch, ErrorCode::kIoError));
+
+// --- A cluster that is full -----------------------------------------------------------------------------------------
+
+class FullClusterTest : public WriteFailureTest {
+ protected:
+  FullClusterTest() : WriteFailureTest(5) {}
+};
+
+TEST_F(FullClusterTest, RefusesTheFirstBlockOfAFileAtOnce) {
+  cluster_.full = {1, 2, 3, 4, 5};
+  EXPECT_EQ(code_of(write("/f", pattern(kBlock))), ErrorCode::kNoSpace);
+  EXPECT_LT(elapsed(), seconds(1));
+  expect_nothing_visible("/f");
+}
+
+TEST_F(FullClusterTest, EndsAWriteSoonAndKeepsWhatWasStored) {
+  const std::unique_ptr<FileWriter> writer = create("/f");
+  const std::string data = pattern(kBlock);
+  ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(data))).has_value());
+  ASSERT_TRUE(world_.run(writer->sync()).has_value());
+  cluster_.full = {1, 2};
+  ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(data))).has_value());
+  EXPECT_EQ(code_of(world_.run(writer->close())), ErrorCode::kNoSpace);
+  EXPECT_GE(elapsed(), options_.stuck_timeout);
+  EXPECT_LT(elapsed(), options_.stuck_timeout + seconds(2));
+  expect_reads_back("/f", data);
+}
+
+TEST_F(FullClusterTest, MayGetRoomMeanwhile) {
+  const std::unique_ptr<FileWriter> writer = create("/f");
+  const std::string data = pattern(2 * kBlock);
+  ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(data.substr(0, kBlock)))).has_value());
+  ASSERT_TRUE(world_.run(writer->sync()).has_value());
+  cluster_.full = {1, 2};
+  ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(data.substr(kBlock)))).has_value());
+  world_.run_for(seconds(2));
+  cluster_.full.clear();
+  ASSERT_TRUE(world_.run(writer->close()).has_value());
+  expect_reads_back("/f", data);
+}
+
+TEST_F(FullClusterTest, AServerThatFailedLatelyAndHasRoomIsBetterThanNone) {
+  cluster_.fail(5, MessageType::kOpenShard, ErrorCode::kIoError);
+  ASSERT_EQ(write("/f", pattern(kBlock)).value().blocks_short, 1u);
+  cluster_.restart(5);
+  cluster_.full = {1};
+  EXPECT_EQ(write("/g", pattern(kBlock)).value().blocks_short, 1u) << "of five, four";
+}
+
+TEST_F(FullClusterTest, ABlockThatIsUnderWayGoesShortOfWhatFindsNoRoom) {
+  const std::unique_ptr<FileWriter> writer = create("/f");
+  const std::string data = pattern(kBlock);
+  ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(data.substr(0, kBlock / 2)))).has_value());
+  world_.run_for(seconds(1));
+  cluster_.full = {1, 2, 3, 4, 5};
+  cluster_.fail(2, MessageType::kAppendShard, ErrorCode::kNoSpace);
+  ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(data.substr(kBlock / 2)))).has_value());
+  const Result<WriteOutcome> outcome = world_.run(writer->close());
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().to_string();
+  EXPECT_EQ(outcome.value().blocks_short, 1u);
+  expect_reads_back("/f", data);
+}
 
 // --- What was reached ----------------------------------------------------------------------------------------------
 

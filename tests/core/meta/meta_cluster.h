@@ -148,7 +148,7 @@ class MetaCluster {
     request.set_server(server.server());
     request.set_incarnation(server.incarnation());
     request.set_total_bytes(1ULL << 40);
-    request.set_free_bytes(1ULL << 39);
+    request.set_free_bytes(free_bytes_.contains(server.server()) ? free_bytes_.at(server.server()) : 1ULL << 39);
     wire::DiskInfo& disk = *request.add_disks();
     disk.set_total_bytes(request.total_bytes());
     disk.set_free_bytes(request.free_bytes());
@@ -200,6 +200,7 @@ class MetaCluster {
   std::map<size_t, MetaNode*> programs_;
   std::vector<std::string> racks_;  // of the servers; empty: each has its own
   std::vector<wire::RegisterServerReply> servers_;
+  std::map<uint64_t, uint64_t> free_bytes_;  // of a server; else half a TiB
   size_t target_ = 0;
   uint64_t session_ = 0;
   uint64_t sequence_ = 0;

@@ -59,6 +59,60 @@ TEST(MetaNode, RefusesAtOnceWhatTooFewServersCanHold) {
   EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk);
 }
 
+TEST(MetaNode, AFullClusterSaysThatItIsFull) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  const wire::CreateFileResult file = cluster.create("/f");
+  const uint64_t shard_bytes = kGeometry.block_bytes / kGeometry.data_shards;
+  const auto fill = [&](size_t servers) {
+    cluster.free_bytes_.clear();
+    for (size_t i = 0; i < servers; ++i) cluster.free_bytes_[cluster.servers_[i].server()] = shard_bytes - 1;
+    cluster.beat();
+  };
+  const auto outlast_silence = [&] {
+    for (int i = 0; i < 4; ++i) {
+      cluster.world_.run_for(seconds(1));
+      cluster.beat();
+    }
+  };
+  outlast_silence();
+  fill(1);
+  EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk) << "d + 1 are enough";
+  fill(2);
+  Reply reply = cluster.allocate(file);
+  EXPECT_EQ(reply.error.code, ErrorCode::kNoSpace);
+  EXPECT_THAT(reply.error.detail, HasSubstr("16384 bytes on each of 4 chunk servers, and 3 of 5"));
+  fill(5);
+  EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kNoSpace);
+  // With room they would be too few.
+  cluster.servers_.resize(3);
+  outlast_silence();
+  reply = cluster.allocate(file);
+  EXPECT_EQ(reply.error.code, ErrorCode::kInsufficientServers);
+  EXPECT_THAT(reply.error.detail,
+              HasSubstr("4 needed, 0 available (3 alive, 0 of them in use for this block or excluded, 3 full)"));
+}
+
+TEST(MetaNode, ABlockThatIsUnderWayIsNotRefusedForWantOfRoom) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(6);
+  const wire::CreateFileResult file = cluster.create("/f");
+  wire::MutateReply allocated;
+  ASSERT_TRUE(allocated.ParseFromString(cluster.allocate(file).body));
+  for (const auto& server : cluster.servers_) cluster.free_bytes_[server.server()] = 0;
+  cluster.beat();
+  const Reply reply = cluster.change([&](wire::Mutation& mutation) {
+    wire::ReplaceTarget& message = *mutation.mutable_replace_target();
+    message.set_inode(file.inode());
+    message.set_lease_epoch(file.lease_epoch());
+    message.set_block(allocated.result().allocate_block().block());
+  });
+  EXPECT_EQ(reply.error.code, ErrorCode::kInsufficientServers);
+  EXPECT_THAT(reply.error.detail, HasSubstr("1 full"));
+}
+
 TEST(MetaNode, ARetriedAllocationIsAnsweredAfterItsServersWentSilent) {
   MetaCluster cluster(3);
   cluster.open_session();
