@@ -173,8 +173,10 @@ Task<Status> BlockWriter::send(std::shared_ptr<ShardSending> sending, size_t ind
   const wire::EcPolicy policy = geometry_to_wire(plan_.geometry);
   if (!slots_[index].sent_since) slots_[index].sent_since = context_.env.clock.now();
   const Status opened = co_await open_shard(context_, sending->source->block, policy, target);
-  if (!opened) co_return opened.error();
   if (sending->ended()) co_return Error(ErrorCode::kCancelled);
+  // Sealed by an attempt whose answer was lost.
+  if (code_of(opened) == ErrorCode::kAlreadyExists) co_return co_await seal_sent_shard(context_, sending, target);
+  DOGFS_CO_TRYV(opened);
   Slot& slot = slots_[index];
   slot.was_open = true;
   if (slot.state == ShardState::kStalled) {

@@ -176,6 +176,22 @@ TEST_F(FileWriterTest, ASealWhoseAnswerWasLostIsNotAFailure) {
   EXPECT_EQ(cluster_.effects[wire::Mutation::kReplaceTarget], 0);
 }
 
+// By when the writer asks the server again, it has the shard sealed.
+TEST_F(FileWriterTest, ASealWhoseAnswersAreLostUntilItsServerIsTriedAgainIsNotAFailure) {
+  std::map<std::string, int> lost;
+  world_.transport.fate = [&](const Address& server, const Request& request) {
+    if (request.type != MessageType::kSealShard || lost.size() > 1) return Fate::kDeliver;
+    if (lost.size() == 1 && !lost.contains(server.value)) return Fate::kDeliver;
+    return ++lost[server.value] > 3 ? Fate::kDeliver : Fate::kResetAfter;
+  };
+  const Result<WriteOutcome> outcome = write("/f", pattern(kBlock));
+  ASSERT_TRUE(outcome.has_value());
+  EXPECT_EQ(outcome.value().blocks_short, 0u);
+  EXPECT_EQ(cluster_.effects[wire::Mutation::kReplaceTarget], 0);
+  ASSERT_EQ(lost.size(), 1u);
+  EXPECT_GT(lost.begin()->second, 3);
+}
+
 TEST_F(FileWriterTest, AFlappingConnectionIsRetriedOnTheSameServer) {
   world_.transport.fate = [&, count = 0](const Address&, const Request& request) mutable {
     const bool to_server = request.type == MessageType::kOpenShard || request.type == MessageType::kAppendShard;
