@@ -67,7 +67,7 @@ std::string describe_blocks(const wire::AdminReport& report) {
   for (int spares = status.blocks_with_spares_size() - 1; spares >= 0; --spares) {
     text += fmt::format(", {} short with {} spares", status.blocks_with_spares(spares), spares);
   }
-  return text + fmt::format(", {} to move, {} LOST\n", status.blocks_leaving(), status.blocks_lost());
+  return text + fmt::format(", {} to move, {} not readable now\n", status.blocks_leaving(), status.blocks_lost());
 }
 
 std::string describe_work(const wire::AdminReport& report) {

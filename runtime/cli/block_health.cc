@@ -5,6 +5,16 @@
 #include <algorithm>
 
 namespace dogfs::cli {
+namespace {
+
+// Of which nothing is known but that their servers do not answer.
+uint32_t unreachable_shards(const wire::BlockLocation& block) {
+  return static_cast<uint32_t>(std::ranges::count_if(block.shards(), [](const wire::Shard& shard) {
+    return shard.server() != 0 && shard.condition() == wire::Shard::UNREACHABLE;
+  }));
+}
+
+}  // namespace
 
 bool is_intact(const wire::Shard& shard) {
   return shard.server() != 0 && (shard.condition() == wire::Shard::INTACT || shard.condition() == wire::Shard::LEAVING);
@@ -21,7 +31,8 @@ uint32_t needed_shards(const wire::BlockLocation& block) {
 BlockHealth health_of(const wire::BlockLocation& block) {
   const uint32_t intact = intact_shards(block);
   const uint32_t needed = needed_shards(block);
-  if (intact < needed) return wire::FsckBlock::LOST;
+  const bool may_return = intact + unreachable_shards(block) >= needed;
+  if (intact < needed) return may_return ? wire::FsckBlock::UNREACHABLE : wire::FsckBlock::LOST;
   if (intact == static_cast<uint32_t>(block.shards_size())) return wire::FsckBlock::HEALTHY;
   return intact == needed ? wire::FsckBlock::AT_RISK : wire::FsckBlock::DEGRADED;
 }

@@ -165,6 +165,10 @@ void Fsck::fail_by_findings(const std::string& path) {
   if (summary_.lost() > 0) fail(ErrorCode::kDataLoss, fmt::format("{} blocks", summary_.lost()));
   const uint64_t bad = summary_.shards_damaged() + summary_.shards_missing();
   if (bad > 0) fail(ErrorCode::kCorrupt, fmt::format("{} shards are damaged or missing", bad));
+  if (summary_.unreachable() > 0) {
+    fail(ErrorCode::kUnavailable,
+         fmt::format("{} blocks cannot be read as long as servers are down", summary_.unreachable()));
+  }
   if (summary_.shards_unreachable() > 0) {
     fail(ErrorCode::kUnavailable, fmt::format("{} shards could not be read", summary_.shards_unreachable()));
   }

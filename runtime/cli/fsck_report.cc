@@ -85,21 +85,15 @@ wire::FsckBlock judge(std::string path, wire::BlockLocation block) {
 wire::FsckBlock judge(std::string path, wire::BlockLocation block, const std::vector<ShardFinding>& findings) {
   DOGFS_CHECK(findings.size() == static_cast<size_t>(block.shards_size()));
   wire::FsckBlock out;
-  uint32_t perhaps = 0;  // intact, but not to be reached now
   for (size_t i = 0; i < findings.size(); ++i) {
     const ShardFinding& finding = findings[i];
     wire::Shard& shard = *block.mutable_shards(static_cast<int>(i));
     shard = finding.shard;
     shard.set_condition(condition_after(finding));
-    if (finding.kind == ShardFinding::Kind::kUnreachable && is_intact(finding.shard)) ++perhaps;
     add_finding(finding, out);
   }
-  BlockHealth health = health_of(block);
-  if (health == wire::FsckBlock::LOST && intact_shards(block) + perhaps >= needed_shards(block)) {
-    health = wire::FsckBlock::UNREACHABLE;
-  }
   out.set_path(std::move(path));
-  out.set_health(health);
+  out.set_health(health_of(block));
   *out.mutable_block() = std::move(block);
   return out;
 }
@@ -159,14 +153,14 @@ std::string describe_block(const wire::FsckBlock& block, std::string_view shown_
 std::string describe_summary(const wire::FsckSummary& summary, bool verified) {
   const std::string in_trash =
       summary.files_in_trash() == 0 ? "" : fmt::format(" ({} of them in the trash)", summary.files_in_trash());
-  std::string text =
-      fmt::format("{} files{} in {} directories, {} blocks: {} healthy, {} degraded, {} at risk, {} lost",
-                  summary.files(), in_trash, summary.directories(), summary.blocks(), summary.healthy(),
-                  summary.degraded(), summary.at_risk(), summary.lost());
+  std::string text = fmt::format(
+      "{} files{} in {} directories, {} blocks: {} healthy, {} degraded, {} at risk, {} unreachable, {} lost",
+      summary.files(), in_trash, summary.directories(), summary.blocks(), summary.healthy(), summary.degraded(),
+      summary.at_risk(), summary.unreachable(), summary.lost());
   if (!verified) return text + "\n";
-  return text + fmt::format(", {} unreachable\n{} shards of {} read: {} damaged, {} missing, {} unreachable\n",
-                            summary.unreachable(), summary.shards_read(), human_bytes(summary.bytes_read()),
-                            summary.shards_damaged(), summary.shards_missing(), summary.shards_unreachable());
+  return text + fmt::format("\n{} shards of {} read: {} damaged, {} missing, {} unreachable\n", summary.shards_read(),
+                            human_bytes(summary.bytes_read()), summary.shards_damaged(), summary.shards_missing(),
+                            summary.shards_unreachable());
 }
 
 }  // namespace dogfs::cli

@@ -104,7 +104,7 @@ void print_meta_nodes(const wire::ClusterStatusReply& status) {
 // The queue of repairs, most urgent first.
 void print_repairs(const wire::ClusterStatusReply& status) {
   std::string text;
-  if (status.blocks_lost() > 0) text += fmt::format("{} blocks LOST, ", status.blocks_lost());
+  if (status.blocks_lost() > 0) text += fmt::format("{} blocks not readable now, ", status.blocks_lost());
   for (int spares = 0; spares < status.blocks_with_spares_size(); ++spares) {
     if (status.blocks_with_spares(spares) == 0) continue;
     text += fmt::format("{} blocks with {} spares, ", status.blocks_with_spares(spares), spares);

@@ -116,7 +116,7 @@ TEST(AdminReport, BlocksAreCountedByWhatTheyCanBear) {
   EXPECT_EQ(report().blocks_whole(), 90u);
   EXPECT_THAT(describe_report(report()),
               HasSubstr("90 as they should be, 0 short with 2 spares, 3 short with 1 spares, 2 short with 0 spares, "
-                        "4 to move, 1 LOST\n"));
+                        "4 to move, 1 not readable now\n"));
 }
 
 TEST(AdminReport, WhatHoldsRepairUpIsSaid) {

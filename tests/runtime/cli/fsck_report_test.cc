@@ -62,12 +62,19 @@ TEST(FsckReport, WhatCannotBeReachedIsNotLost) {
   EXPECT_EQ(health(block, {kOk, away, Kind::kDamaged, Kind::kDamaged, Kind::kMissing}), wire::FsckBlock::LOST);
 }
 
-TEST(FsckReport, ServersThatTheMetadataHoldsDeadAreNotHopedFor) {
+TEST(FsckReport, ABlockWhoseServersAreDeadIsNotLostAsLongAsTheyMayComeBack) {
   wire::BlockLocation block = whole_block();
   for (const int i : {0, 1, 2}) block.mutable_shards(i)->set_condition(wire::Shard::UNREACHABLE);
   const Kind away = Kind::kUnreachable;
-  EXPECT_EQ(judge("/f", block).health(), wire::FsckBlock::LOST);
-  EXPECT_EQ(health(block, {away, away, away, kOk, kOk}), wire::FsckBlock::LOST);
+  EXPECT_EQ(judge("/f", block).health(), wire::FsckBlock::UNREACHABLE);
+  EXPECT_EQ(health(block, {away, away, away, kOk, kOk}), wire::FsckBlock::UNREACHABLE);
+  block.mutable_shards(3)->set_condition(wire::Shard::DAMAGED);
+  block.mutable_shards(4)->set_condition(wire::Shard::DAMAGED);
+  EXPECT_EQ(judge("/f", block).health(), wire::FsckBlock::UNREACHABLE);
+  block.mutable_shards(2)->set_server(0);
+  EXPECT_EQ(judge("/f", block).health(), wire::FsckBlock::LOST) << "the repair of its third shard never ended";
+  block = whole_block();
+  for (const int i : {0, 1, 2}) block.mutable_shards(i)->set_condition(wire::Shard::UNREACHABLE);
   // One that is back before the metadata has noticed counts.
   EXPECT_EQ(health(block, {kOk, away, away, kOk, kOk}), wire::FsckBlock::AT_RISK);
 }
