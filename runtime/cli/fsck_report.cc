@@ -154,11 +154,11 @@ std::string describe_summary(const wire::FsckSummary& summary, bool verified) {
   const std::string in_trash =
       summary.files_in_trash() == 0 ? "" : fmt::format(" ({} of them in the trash)", summary.files_in_trash());
   std::string text = fmt::format(
-      "{} files{} in {} directories, {} blocks: {} healthy, {} degraded, {} at risk, {} unreachable, {} lost",
+      "{} files{} in {} directories, {} blocks: {} healthy, {} degraded, {} at risk, {} lost, {} unreachable\n",
       summary.files(), in_trash, summary.directories(), summary.blocks(), summary.healthy(), summary.degraded(),
-      summary.at_risk(), summary.unreachable(), summary.lost());
-  if (!verified) return text + "\n";
-  return text + fmt::format("\n{} shards of {} read: {} damaged, {} missing, {} unreachable\n", summary.shards_read(),
+      summary.at_risk(), summary.lost(), summary.unreachable());
+  if (!verified) return text;
+  return text + fmt::format("{} shards of {} read: {} damaged, {} missing, {} unreachable\n", summary.shards_read(),
                             human_bytes(summary.bytes_read()), summary.shards_damaged(), summary.shards_missing(),
                             summary.shards_unreachable());
 }
