@@ -29,6 +29,7 @@ struct Candidate {
 // What clocks part by in an election timeout of 300 ms where one is 80,000 millionths too fast and another as much too
 // slow: 300 - 300 / 1.08 * 0.92, and a little more.
 constexpr uint32_t kLeaseDriftBoundMs = 50;
+constexpr uint64_t kBalancedDiskBytes = 32 * kMiB;
 
 constexpr std::array kCandidates = {
     // Networks
@@ -118,6 +119,7 @@ class ProfileDraw {
     draw_trash();
     draw_quotas();
     draw_disks();
+    draw_balancing();
     return std::move(drawn_);
   }
 
@@ -289,6 +291,17 @@ class ProfileDraw {
       fault.mutable_drain_server()->set_remove(true);
       --removable;
     }
+  }
+
+  // A quarter of the clusters are balanced, on disks of which a few shards are a part to speak of.
+  void draw_balancing() {
+    RandomStream draws = stream("balancing");
+    if (draws.below(4) > 0) return;
+    drawn_.set_disk_bytes(kBalancedDiskBytes);
+    proto::BalanceServers& balancing = *add_fault(draws).mutable_balance_servers();
+    balancing.set_nodes("random 1 chunk");
+    balancing.set_threshold_percent(1);
+    balancing.set_most_ms(static_cast<uint32_t>(draws.between(uint64_t{1000}, 20'000)));
   }
 
   // A third of the clusters keep what is deleted, for so long that some of it expires while the clients work, and some
