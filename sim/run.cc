@@ -17,6 +17,8 @@ constexpr seconds kStartLimit(30);
 constexpr seconds kLastOperationsLimit(120);
 // Once everybody is idle: the longest limit of anything that has one, one after the other, with room to spare.
 constexpr seconds kCleanUpLimit(240);
+// Between two looks of whoever mends disks.
+constexpr seconds kMendInterval(10);
 constexpr milliseconds kHealLook(1000);
 
 WorldOptions world_options(const proto::Scenario& scenario, uint64_t seed, std::ostream* trace, Recording* recording) {
@@ -257,9 +259,16 @@ Task<void> Run::audit(bool& done) {
   done = true;
 }
 
-// Last of all, since it takes the sessions of the clients, too.
+// Last of all, since it takes the sessions of the clients, too. A disk may take itself out as late as this: after several
+// looks at what it cannot read.
 void Run::clean_up_phase() {
-  const bool clean = advance_until(world_.now() + kCleanUpLimit, [this] { return leak_oracle_.is_clean(); });
+  const VirtualTime end = world_.now() + kCleanUpLimit;
+  bool clean = false;
+  while (!clean && !verdict_.failed() && world_.now() < end) {
+    mend_disks();
+    const VirtualTime next = std::min(end, world_.now() + kMendInterval);
+    clean = advance_until(next, [this] { return leak_oracle_.is_clean(); });
+  }
   if (!clean && !verdict_.failed()) stand_still("leak", leak_oracle_.leftover());
 }
 
