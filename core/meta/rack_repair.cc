@@ -30,8 +30,9 @@ RackSpread spread_of(const wire::BlockRow& block, const std::map<ServerId, Serve
           }};
 }
 
-// It is not known yet which attempts at its shards will be committed.
-bool is_unsure(const wire::BlockRow& block) {
+// It is not known yet which attempts at its shards will be committed, or whether what is under way will succeed.
+bool is_unsettled(const wire::BlockRow& block) {
+  if (block.reservations_size() > 0) return true;
   std::set<uint32_t> indexes;
   for (const wire::Shard& shard : block.shards()) indexes.insert(shard.index());
   return indexes.size() < static_cast<size_t>(block.shards_size());
@@ -112,7 +113,7 @@ Result<RackRepair::Found> RackRepair::find(const MetaTables& tables, const Erran
   Found found;
   for (const BlockId id : errand.blocks) {
     DOGFS_TRY(std::optional<wire::BlockRow> block, tables.block(id));
-    if (block && (is_unsure(*block) || spread_of(*block, errand.servers).crowded() != nullptr)) {
+    if (block && (is_unsettled(*block) || spread_of(*block, errand.servers).crowded() != nullptr)) {
       found.crowded.push_back(*std::move(block));
     } else {
       found.spread.push_back(id);
@@ -123,7 +124,7 @@ Result<RackRepair::Found> RackRepair::find(const MetaTables& tables, const Erran
                                        [&](std::string_view key, const wire::BlockRow& block) {
                                          found.scanned_to = BlockId(last_id(key));
                                          const RackSpread racks = spread_of(block, errand.servers);
-                                         if (is_unsure(block) ||
+                                         if (is_unsettled(block) ||
                                              (racks.crowded() != nullptr && is_movable(block, racks, errand.servers))) {
                                            found.movable.push_back(found.scanned_to);
                                          } else if (racks.crowded() != nullptr) {
@@ -182,12 +183,12 @@ void RackRepair::judge(wire::BlockRow block, const Errand& errand, MonoTime now,
   const BlockId id(block.block());
   // What is written is left to its writer.
   if (block.state() != wire::BlockRow::COMMITTED) return hold(id, wire::RepairHindrance::BUSY, now);
-  const RackSpread racks = spread_of(block, errand.servers);
-  if (!is_movable(block, racks, errand.servers)) return hold(id, wire::RepairHindrance::TOO_FEW_RACKS, now);
   if (block.reservations_size() > 0) {
     const bool moving = std::ranges::any_of(block.reservations(), &wire::RepairReservation::move);
     return put(id, {.state = moving ? State::kMoving : State::kInTurn, .look_at = now + kLookInterval});
   }
+  const RackSpread racks = spread_of(block, errand.servers);
+  if (!is_movable(block, racks, errand.servers)) return hold(id, wire::RepairHindrance::TOO_FEW_RACKS, now);
   // What lacks something is left to repair.
   if (risk_of(block) != Risk::kWhole) return hold(id, wire::RepairHindrance::BUSY, now);
   put(id, {.look_at = now + kLookInterval});

@@ -175,6 +175,30 @@ TEST_F(Racks, OneShardOfACrowdedBlockIsToLeaveUntilItIsSpread) {
   EXPECT_FALSE(read);
 }
 
+// While its move is under way a block counts as spread, which it is not if that fails.
+TEST_F(Racks, AMoveThatFailsIsTriedAgain) {
+  stand_in(kThreeRacks);
+  const wire::BlockRow crowded = block_on(7, {1, 2, 3, 4, 5});
+  put(crowded);
+  racks.lead();
+  ASSERT_THAT(rounds(2), SizeIs(1));
+  say(7, Hindrance::NONE);
+  wire::BlockRow moving = crowded;
+  wire::RepairReservation& move = *moving.add_reservations();
+  move.set_index(0);
+  move.set_target(7);
+  move.set_move(true);
+  put(moving);
+  for (int i = 0; i < 3; ++i) {
+    now += seconds(2);
+    EXPECT_THAT(round(), IsEmpty());
+  }
+  EXPECT_EQ(racks.describe().moving(), 1u);
+  put(crowded);
+  now += seconds(2);
+  EXPECT_THAT(round(), SizeIs(1));
+}
+
 TEST_F(Racks, NoMoreAreChosenThanMayMove) {
   stand_in(kThreeRacks);
   for (uint64_t id = 1; id <= 10; ++id) put(block_on(id, {1, 2, 3, 4, 5}));
