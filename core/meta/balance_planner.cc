@@ -43,7 +43,7 @@ uint64_t BalancePlanner::fullness(const BalanceServer& server, uint64_t more) {
 std::optional<PlannedRepair> BalancePlanner::plan(const wire::BlockRow& block) const {
   // What needs repair, or is being moved already, is left to that.
   if (risk_of(block) != Risk::kWhole || block.reservations_size() > 0) return std::nullopt;
-  const RackSpread racks = spread_of(block);
+  const RackSpread racks = RackSpread::of(block, servers_);
   for (const bool crowded : {true, false}) {
     const wire::Shard* shard = crowded ? crowded_shard(block, racks) : heavy_shard(block);
     const ServerId target = shard == nullptr ? ServerId() : choose_target(block, *shard, racks, crowded);
@@ -58,7 +58,7 @@ std::optional<PlannedRepair> BalancePlanner::plan(const wire::BlockRow& block) c
 }
 
 BalancePlanner::Spread BalancePlanner::spread(const wire::BlockRow& block) const {
-  const RackSpread racks = spread_of(block);
+  const RackSpread racks = RackSpread::of(block, servers_);
   const wire::Shard* shard = crowded_shard(block, racks);
   if (shard == nullptr) return Spread::kFine;
   return choose_target(block, *shard, racks, true).is_none() ? Spread::kStuck : Spread::kCrowded;
@@ -106,13 +106,6 @@ const wire::Shard* BalancePlanner::heavy_shard(const wire::BlockRow& block) cons
     chosen = &shard;
   }
   return chosen;
-}
-
-RackSpread BalancePlanner::spread_of(const wire::BlockRow& block) const {
-  return {block, [this](ServerId id) {
-            const auto server = servers_.find(id);
-            return server == servers_.end() ? nullptr : &server->second.rack;
-          }};
 }
 
 ServerId BalancePlanner::choose_target(const wire::BlockRow& block, const wire::Shard& shard, const RackSpread& racks,

@@ -58,7 +58,6 @@ class BalancePlanner {
 
   const wire::Shard* crowded_shard(const wire::BlockRow& block, const RackSpread& racks) const;
   const wire::Shard* heavy_shard(const wire::BlockRow& block) const;
-  RackSpread spread_of(const wire::BlockRow& block) const;
   // Where to: the least full of the servers that may have it, and are less full than the mean; for a crowded rack any.
   ServerId choose_target(const wire::BlockRow& block, const wire::Shard& shard, const RackSpread& racks,
                          bool crowded) const;

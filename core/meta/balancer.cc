@@ -177,13 +177,7 @@ Task<void> Balancer::move(const Picture& picture) {
     ++under_way;
     note(*planned, find_shard(block, planned->index.value())->length());
     planner.note(*planned, find_shard(block, planned->index.value())->length());
-    wire::StartRepairs::Repair& repair = *command.mutable_start_repairs()->add_repairs();
-    repair.set_block(planned->block.value());
-    repair.set_index(planned->index.value());
-    repair.set_target(planned->target.value());
-    repair.set_replaced_server(planned->replaced_server.value());
-    repair.set_replaced_generation(planned->replaced_generation.value());
-    repair.set_move(true);
+    *command.mutable_start_repairs()->add_repairs() = repair_to_wire(*planned, true);
   }
   if (!command.has_start_repairs()) co_return;
   command.mutable_start_repairs()->set_valid_ms(parts_.options.repair_validity.count());

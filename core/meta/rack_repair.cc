@@ -23,13 +23,6 @@ const Server* find_server(const std::map<ServerId, Server>& servers, uint64_t id
   return found == servers.end() ? nullptr : &found->second;
 }
 
-RackSpread spread_of(const wire::BlockRow& block, const std::map<ServerId, Server>& servers) {
-  return {block, [&servers](ServerId id) {
-            const Server* server = find_server(servers, id.value());
-            return server == nullptr ? nullptr : &server->rack;
-          }};
-}
-
 // It is not known yet which attempts at its shards will be committed, or whether what is under way will succeed.
 bool is_unsettled(const wire::BlockRow& block) {
   if (block.reservations_size() > 0) return true;
@@ -113,7 +106,7 @@ Result<RackRepair::Found> RackRepair::find(const MetaTables& tables, const Erran
   Found found;
   for (const BlockId id : errand.blocks) {
     DOGFS_TRY(std::optional<wire::BlockRow> block, tables.block(id));
-    if (block && (is_unsettled(*block) || spread_of(*block, errand.servers).crowded() != nullptr)) {
+    if (block && (is_unsettled(*block) || RackSpread::of(*block, errand.servers).crowded() != nullptr)) {
       found.crowded.push_back(*std::move(block));
     } else {
       found.spread.push_back(id);
@@ -123,7 +116,7 @@ Result<RackRepair::Found> RackRepair::find(const MetaTables& tables, const Erran
   DOGFS_TRYV(scan_rows<wire::BlockRow>(tables.reader(), tables.keys().blocks_after(errand.scan_after),
                                        [&](std::string_view key, const wire::BlockRow& block) {
                                          found.scanned_to = BlockId(last_id(key));
-                                         const RackSpread racks = spread_of(block, errand.servers);
+                                         const RackSpread racks = RackSpread::of(block, errand.servers);
                                          if (is_unsettled(block) ||
                                              (racks.crowded() != nullptr && is_movable(block, racks, errand.servers))) {
                                            found.movable.push_back(found.scanned_to);
@@ -187,7 +180,7 @@ void RackRepair::judge(wire::BlockRow block, const Errand& errand, MonoTime now,
     const bool moving = std::ranges::any_of(block.reservations(), &wire::RepairReservation::move);
     return put(id, {.state = moving ? State::kMoving : State::kInTurn, .look_at = now + kLookInterval});
   }
-  const RackSpread racks = spread_of(block, errand.servers);
+  const RackSpread racks = RackSpread::of(block, errand.servers);
   if (!is_movable(block, racks, errand.servers)) return hold(id, wire::RepairHindrance::TOO_FEW_RACKS, now);
   // What lacks something is left to repair.
   if (risk_of(block) != Risk::kWhole) return hold(id, wire::RepairHindrance::BUSY, now);

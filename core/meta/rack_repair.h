@@ -63,10 +63,10 @@ class RackRepair {
   Errand next(MonoTime now);
 
   struct Found {
-    std::vector<wire::BlockRow>
-        crowded;                  // of the blocks that were asked for; or they may become so when they are committed
+    // Of the blocks that were asked for: those that are, or may be when what is under way with them has ended.
+    std::vector<wire::BlockRow> crowded;
     std::vector<BlockId> spread;  // the others of them, and those that are gone
-    // By the pass: those that another rack could have a shard of, and the others.
+    // By the pass: likewise those that another rack could have a shard of, and the crowded ones that none could.
     std::vector<BlockId> movable;
     std::vector<BlockId> stuck;
     uint64_t rows = 0;
@@ -105,7 +105,7 @@ class RackRepair {
   void drop(BlockId block);
   void clear();
   size_t in_turn() const { return blocks_.size() - held_; }
-  // Of a block that is crowded, or being written.
+  // Of a block in Found::crowded.
   void judge(wire::BlockRow block, const Errand& errand, MonoTime now, size_t limit,
              std::vector<wire::BlockRow>& chosen);
 

@@ -23,6 +23,15 @@ class RackSpread {
     }
   }
 
+  // As it lies among `servers`, which have a `rack` each.
+  template <class Server>
+  static RackSpread of(const wire::BlockRow& block, const std::map<ServerId, Server>& servers) {
+    return {block, [&servers](ServerId id) {
+              const auto found = servers.find(id);
+              return found == servers.end() ? nullptr : &found->second.rack;
+            }};
+  }
+
   uint32_t in(const std::string& rack) const;
   // The rack that has most shards of the block, if it has more than m; else null. Lives as long as this object.
   const std::string* crowded() const;

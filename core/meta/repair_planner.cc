@@ -143,10 +143,7 @@ class Planner {
   // None for a block that does not lie crowded, or is left alone with that.
   std::optional<RackSpread> spread_of_crowded(const wire::BlockRow& block) const {
     if (!situation_.crowded.contains(BlockId(block.block()))) return std::nullopt;
-    return RackSpread(block, [this](ServerId id) {
-      const RepairServer* server = find_server(situation_.servers, id.value());
-      return server == nullptr ? nullptr : &server->rack;
-    });
+    return RackSpread::of(block, situation_.servers);
   }
 
   // Whether the server is one for the shard, be it busy, full or out of reach now.
@@ -187,6 +184,17 @@ class Planner {
 };
 
 }  // namespace
+
+wire::StartRepairs::Repair repair_to_wire(const PlannedRepair& repair, bool move) {
+  wire::StartRepairs::Repair message;
+  message.set_block(repair.block.value());
+  message.set_index(repair.index.value());
+  message.set_target(repair.target.value());
+  message.set_replaced_server(repair.replaced_server.value());
+  message.set_replaced_generation(repair.replaced_generation.value());
+  message.set_move(move);
+  return message;
+}
 
 RepairPlan plan_repairs(RepairSituation situation, const RepairLimits& limits) {
   return Planner(std::move(situation), limits).plan();

@@ -23,6 +23,7 @@
 
 #include "core/base/ids.h"
 #include "core/base/time.h"
+#include "core/wire/command.pb.h"
 #include "core/wire/common.pb.h"
 #include "core/wire/state.pb.h"
 
@@ -58,6 +59,9 @@ struct PlannedRepair {
   ShardGeneration replaced_generation;
   bool operator==(const PlannedRepair&) const = default;
 };
+
+// As the command that starts it says it. `move`: the shard is whole, and leaves its place.
+wire::StartRepairs::Repair repair_to_wire(const PlannedRepair& repair, bool move);
 
 struct RepairSituation {
   std::vector<wire::BlockRow> blocks;  // committed, by risk

@@ -512,16 +512,11 @@ Task<void> Repairs::start_repairs(std::vector<PlannedRepair> repairs, std::set<P
   wire::Command command;
   command.mutable_start_repairs()->set_valid_ms(parts_.options.repair_validity.count());
   for (const PlannedRepair& each : repairs) {
-    wire::StartRepairs::Repair& repair = *command.mutable_start_repairs()->add_repairs();
-    repair.set_block(each.block.value());
-    repair.set_index(each.index.value());
-    repair.set_target(each.target.value());
-    repair.set_replaced_server(each.replaced_server.value());
-    repair.set_replaced_generation(each.replaced_generation.value());
-    repair.set_move(moves.contains({.server = each.replaced_server,
-                                    .block = each.block,
-                                    .index = each.index,
-                                    .generation = each.replaced_generation}));
+    const bool move = moves.contains({.server = each.replaced_server,
+                                      .block = each.block,
+                                      .index = each.index,
+                                      .generation = each.replaced_generation});
+    *command.mutable_start_repairs()->add_repairs() = repair_to_wire(each, move);
   }
   co_await propose(std::move(command));
   for (const PlannedRepair& each : repairs) parts_.racks.placed(each.block);

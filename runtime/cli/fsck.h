@@ -1,7 +1,7 @@
 // `dogfs fsck`: how safe each file is.
 //
-// Files in the trash that were under the path count too: they can be restored. What it shows is what the metadata knows: servers that are dead, and damage that was found by readers and scrubbers.
-// Nothing is read. With `verify` every stored shard is read and held against what was committed; what is damaged is
+// Files in the trash that were under the path count too: they can be restored. What it shows is what the metadata knows:
+// servers that are dead, and damage that was found by readers and scrubbers. Nothing is read. With `verify` every stored shard is read and held against what was committed; what is damaged is
 // reported to the cluster, as a reader of files would, so that it is repaired.
 #pragma once
 

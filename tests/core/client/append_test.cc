@@ -181,11 +181,7 @@ RC_GTEST_PROP(FlatFile, IsWhatAFileIsWhateverItsBlocks, ()) {
     World& world() { return world_; }
     FakeCluster& cluster() { return cluster_; }
     std::unique_ptr<FileWriter> begin() { return create("/f"); }
-    void keep_tails_inline() {
-      ClientOptions options = cluster_.client_options();
-      options.most_inline_bytes = kMaxInlineTailBytes;
-      restart_client(options);
-    }
+    using AppendTest::keep_tails_inline;
   } c;
   const auto draw = [](uint64_t below) { return *rc::gen::inRange<uint64_t>(0, below); };
   if (draw(2) == 0) c.keep_tails_inline();

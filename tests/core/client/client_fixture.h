@@ -35,6 +35,13 @@ class ClientFixture : public testing::Test {
     client_ = std::make_unique<Client>(world_.env, std::move(options));
   }
 
+  // Whatever of a file's end fits there goes into the inode.
+  void keep_tails_inline() {
+    ClientOptions options = cluster_.client_options();
+    options.most_inline_bytes = kMaxInlineTailBytes;
+    restart_client(std::move(options));
+  }
+
   std::unique_ptr<FileWriter> create(const std::string& path, uint64_t expected = 0) {
     CreateOptions options;
     options.expected_bytes = expected;

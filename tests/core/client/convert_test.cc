@@ -77,9 +77,7 @@ TEST_F(ConvertTest, LargerBlocksBecomeSeveralOfTheNewPolicy) {
 }
 
 TEST_F(ConvertTest, ATailStaysWhereItIs) {
-  ClientOptions options = cluster_.client_options();
-  options.most_inline_bytes = kMaxInlineTailBytes;
-  restart_client(options);
+  keep_tails_inline();
   const std::string data = pattern(kBlock + 100);
   ASSERT_TRUE(write("/f", data).has_value());
   ASSERT_TRUE(convert(policy(2, 2)).has_value());

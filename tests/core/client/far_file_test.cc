@@ -17,11 +17,7 @@ constexpr uint64_t kEnd = kFar + kBlocks * kBlock;
 
 class FarFileTest : public ClientFixture {
  protected:
-  FarFileTest() {
-    ClientOptions options = cluster_.client_options();
-    options.most_inline_bytes = kMaxInlineTailBytes;
-    restart_client(options);
-  }
+  FarFileTest() { keep_tails_inline(); }
   void SetUp() override {
     data_ = pattern(2 * kBlocks * kBlock);
     const Result<WriteOutcome> outcome = write("/f", data_);

@@ -13,11 +13,7 @@ constexpr uint64_t kBlock = kSmallGeometry.block_bytes;
 
 class InlineTest : public ClientFixture {
  protected:
-  InlineTest() {
-    ClientOptions options = cluster_.client_options();
-    options.most_inline_bytes = kMaxInlineTailBytes;
-    restart_client(options);
-  }
+  InlineTest() { keep_tails_inline(); }
 
   std::unique_ptr<FileWriter> append(const std::string& path) {
     auto opened = world_.run(client_->append(path));

@@ -124,13 +124,19 @@ class MetaCluster {
     });
   }
 
+  // A block of it that was allocated. Fails the test where none is.
+  wire::AllocateBlockResult allocated_block(const wire::CreateFileResult& file) {
+    wire::MutateReply message;
+    EXPECT_TRUE(message.ParseFromString(allocate(file).body));
+    EXPECT_TRUE(message.result().has_allocate_block());
+    return message.result().allocate_block();
+  }
+
   // A full block at the beginning of the file.
   void write_block(const wire::CreateFileResult& file) {
-    wire::MutateReply allocated;
-    ASSERT_TRUE(allocated.ParseFromString(allocate(file).body));
+    const wire::AllocateBlockResult block = allocated_block(file);
     const Reply committed = change([&](wire::Mutation& mutation) {
-      *mutation.mutable_commit_block() =
-          MachineHarness::full_commit(file, allocated.result().allocate_block(), 0, kGeometry.block_bytes);
+      *mutation.mutable_commit_block() = MachineHarness::full_commit(file, block, 0, kGeometry.block_bytes);
     });
     ASSERT_EQ(committed.error.code, ErrorCode::kOk) << committed.error.to_string();
   }

@@ -99,15 +99,14 @@ TEST(MetaNode, ABlockThatIsUnderWayIsNotRefusedForWantOfRoom) {
   cluster.open_session();
   cluster.add_servers(6);
   const wire::CreateFileResult file = cluster.create("/f");
-  wire::MutateReply allocated;
-  ASSERT_TRUE(allocated.ParseFromString(cluster.allocate(file).body));
+  const wire::AllocateBlockResult block = cluster.allocated_block(file);
   for (const auto& server : cluster.servers_) cluster.free_bytes_[server.server()] = 0;
   cluster.beat();
   const Reply reply = cluster.change([&](wire::Mutation& mutation) {
     wire::ReplaceTarget& message = *mutation.mutable_replace_target();
     message.set_inode(file.inode());
     message.set_lease_epoch(file.lease_epoch());
-    message.set_block(allocated.result().allocate_block().block());
+    message.set_block(block.block());
   });
   EXPECT_EQ(reply.error.code, ErrorCode::kInsufficientServers);
   EXPECT_THAT(reply.error.detail, HasSubstr("1 full"));

@@ -155,9 +155,7 @@ TEST(MetaNode, AServerReadsAShardThroughBeforeItTakesTheDamagedOnesPlace) {
   cluster.open_session();
   cluster.add_servers(7);
   const wire::CreateFileResult file = cluster.create("/f");
-  wire::MutateReply allocated;
-  ASSERT_TRUE(allocated.ParseFromString(cluster.allocate(file).body));
-  const wire::AllocateBlockResult& block = allocated.result().allocate_block();
+  const wire::AllocateBlockResult block = cluster.allocated_block(file);
   const wire::CommitBlock commit = MachineHarness::full_commit(file, block, 0, kGeometry.block_bytes);
   cluster.change([&](wire::Mutation& mutation) { *mutation.mutable_commit_block() = commit; });
   const wire::Shard& listed = commit.shards(0);
@@ -199,8 +197,7 @@ TEST(MetaNode, Hdfs17658ADrainedServerIsNotEmptyBeforeItsOpenBlocksEnd) {
   cluster.open_session();
   cluster.add_servers(5);
   const wire::CreateFileResult file = cluster.create("/f");
-  wire::MutateReply allocated;
-  ASSERT_TRUE(allocated.ParseFromString(cluster.allocate(file).body));
+  const wire::AllocateBlockResult block = cluster.allocated_block(file);
   wire::AdministerServerRequest request;
   request.set_server(cluster.servers_[0].server());
   request.set_wanted(wire::DRAINING);
@@ -215,8 +212,7 @@ TEST(MetaNode, Hdfs17658ADrainedServerIsNotEmptyBeforeItsOpenBlocksEnd) {
   };
   EXPECT_EQ(blocks_left(), 1) << "it is being written";
   cluster.change([&](wire::Mutation& mutation) {
-    *mutation.mutable_commit_block() =
-        MachineHarness::full_commit(file, allocated.result().allocate_block(), 0, kGeometry.block_bytes);
+    *mutation.mutable_commit_block() = MachineHarness::full_commit(file, block, 0, kGeometry.block_bytes);
   });
   EXPECT_EQ(blocks_left(), 1) << "it was written";
   request.set_wanted(wire::REMOVED);
