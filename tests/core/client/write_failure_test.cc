@@ -24,7 +24,7 @@ class WriteFailureTest : public ClientFixture {
     return std::ranges::any_of(hung_, [&](uint64_t id) { return cluster_.server_address(id) == to; });
   }
   // Once the `nth` request of `type` comes to the first of `servers`, all of them hang.
-  void hang_at(std::set<uint64_t> servers, MessageType type, int nth) {
+  void hang_at(const std::set<uint64_t>& servers, MessageType type, int nth) {
     world_.transport.fate = [this, servers, type, nth](const Address& to, const Request& request) mutable {
       if (request.type == type && to == cluster_.server_address(*servers.begin()) && --nth == 0) hang(servers);
       return is_hung(to) ? Fate::kLoseRequest : Fate::kDeliver;
