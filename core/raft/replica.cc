@@ -17,37 +17,14 @@
 #include "core/raft/codec.h"
 #include "core/raft/describe.h"
 #include "core/raft/outbox.h"
+#include "core/raft/pending_calls.h"
 #include "core/raft/raft.h"
 #include "core/raft/raft_store.h"
 #include "core/raft/snapshot_carrier.h"
-#include "core/raft/watch_list.h"
 
 namespace dogfs {
 
 namespace {
-
-// One caller that waits for a T. Shared by the caller's coroutine and whoever completes it.
-template <class T>
-struct Call {
-  explicit Call(Clock& clock) : waiter(clock.make_waiter()) {}
-
-  void complete(Result<T> value) {
-    if (result) return;
-    result = std::move(value);
-    waiter->notify();
-  }
-
-  std::unique_ptr<Waiter> waiter;
-  std::optional<Result<T>> result;
-};
-
-using ProposeCall = std::shared_ptr<Call<std::string>>;
-using ReadCall = std::shared_ptr<Call<LogIndex>>;
-
-struct QueuedProposal {
-  raft::Command command;
-  ProposeCall call;
-};
 
 raft::Configuration initial_configuration(const ReplicaOptions& options) {
   const bool joins = options.empty_store == EmptyStore::kJoins;
@@ -84,7 +61,7 @@ class Replica::Impl {
         snapshots_(
             env, store, machine, {options_.group, options_.snapshot_part_bytes}, [this] { go_on(); },
             [this](Error error) { fail_store(std::move(error)); }),
-        calls_idle_(env.clock),
+        calls_(env.clock),
         tasks_(env.executor, env.clock) {}
 
   Task<Status> start();
@@ -126,21 +103,11 @@ class Replica::Impl {
 
   void turn();
   void step_inbox(MonoTime now);
-  void submit_proposals();
-  void submit_reads();
   void carry_out(raft::Effects effects);
   void send_all(const std::vector<raft::Message>& messages);
   void learn_addresses();
-  void answer(const std::vector<raft::Entry>& entries, std::vector<std::string> replies);
-  void complete_applied_reads();
-  void complete_reads(const raft::CompletedReads& reads);
   void announce_change();
-  bool is_certain(LogIndex proposed) const;
-  void fail_uncertain_proposals();
-  void fail_proposals(const Error& error);
-  Task<Status> watch(raft::WatchList::Judge judge, MonoTime deadline);
   void fail_all(const Error& error);
-  void call_ended();
 
   Env& env_;
   KvStore& store_;
@@ -155,18 +122,6 @@ class Replica::Impl {
   // Inputs that wait for the next turn.
   std::deque<raft::Message> inbox_;
   size_t inbox_bytes_ = 0;
-  std::vector<QueuedProposal> queued_;
-  size_t queued_bytes_ = 0;
-  std::vector<ReadCall> queued_reads_;
-
-  // What callers wait for. Proposals are of this node's present leadership.
-  std::map<LogIndex, ProposeCall> proposed_;
-  raft::WatchList watches_;
-  std::map<uint64_t, ReadCall> confirming_reads_;
-  std::multimap<LogIndex, ReadCall> applying_reads_;
-  uint64_t last_read_context_ = 0;
-  LogIndex answered_;  // the last command whose caller has its reply
-  size_t calls_ = 0;
 
   // Outputs that wait for their loop.
   WriteBatch to_persist_;
@@ -181,7 +136,7 @@ class Replica::Impl {
   std::unique_ptr<Waiter> persist_wake_;
   std::unique_ptr<Waiter> apply_wake_;
   raft::SnapshotCarrier snapshots_;
-  Notifier calls_idle_;
+  raft::PendingCalls calls_;
   TaskGroup tasks_;
 };
 
@@ -268,7 +223,7 @@ Task<void> Replica::Impl::stop() {
   snapshots_.stop();
   fail_all(Error(ErrorCode::kShuttingDown));
   co_await tasks_.join();
-  while (calls_ > 0) co_await calls_idle_.wait();
+  co_await calls_.drained();
 }
 
 void Replica::Impl::fail_store(Error error) {
@@ -328,7 +283,7 @@ Task<void> Replica::Impl::apply_loop() {
     }
     Result<Applied> applied = co_await machine_.apply(std::move(batch));
     if (!applied) co_return fail_store(applied.error());
-    if (!ended_) answer(entries, std::move(applied.value().replies));
+    if (!ended_) calls_.answer(entries, std::move(applied.value().replies));
     const Status visible = co_await std::move(applied.value().visible);
     if (!visible) co_return fail_store(visible.error());
     if (ended_) co_return;
@@ -347,7 +302,7 @@ Task<void> Replica::Impl::let_commands_gather(MonoTime due) {
 
 // After entries were applied, or a snapshot had its turn, which may have been installed.
 void Replica::Impl::go_on() {
-  complete_applied_reads();
+  calls_.complete_applied_reads(raft_->applied());
   turn();
 }
 
@@ -372,11 +327,10 @@ void Replica::Impl::turn() {
   step_inbox(now);
   raft_->tick(now);
   learn_addresses();
-  submit_proposals();
-  submit_reads();
+  calls_.submit(*raft_);
   carry_out(raft_->take_effects());
   announce_change();
-  watches_.judge(*raft_);
+  calls_.judge_watches(*raft_);
   if (raft_->next_deadline() < armed_deadline_) main_wake_->notify();
 }
 
@@ -384,36 +338,6 @@ void Replica::Impl::step_inbox(MonoTime now) {
   for (const raft::Message& message : inbox_) raft_->step(now, message);
   inbox_.clear();
   inbox_bytes_ = 0;
-}
-
-void Replica::Impl::submit_proposals() {
-  if (queued_.empty()) return;
-  std::vector<QueuedProposal> queued = std::exchange(queued_, {});
-  queued_bytes_ = 0;
-  std::vector<raft::Command> commands;
-  commands.reserve(queued.size());
-  for (QueuedProposal& proposal : queued) commands.push_back(std::move(proposal.command));
-  const Result<raft::Proposed> proposed = raft_->propose(std::move(commands));
-  const size_t accepted = proposed ? proposed.value().accepted : 0;
-  for (size_t i = 0; i < queued.size(); ++i) {
-    if (i < accepted) {
-      proposed_.emplace(LogIndex(proposed.value().first.value() + i), std::move(queued[i].call));
-    } else {
-      queued[i].call->complete(proposed ? Error(ErrorCode::kOverloaded) : proposed.error());
-    }
-  }
-}
-
-void Replica::Impl::submit_reads() {
-  for (ReadCall& call : std::exchange(queued_reads_, {})) {
-    const uint64_t context = ++last_read_context_;
-    const Status asked = raft_->read_index(context);
-    if (asked) {
-      confirming_reads_.emplace(context, std::move(call));
-    } else {
-      call->complete(asked.error());
-    }
-  }
 }
 
 void Replica::Impl::carry_out(raft::Effects effects) {
@@ -429,13 +353,7 @@ void Replica::Impl::carry_out(raft::Effects effects) {
     apply_wake_->notify();
   }
   for (raft::LogFetch& wanted : effects.fetches) tasks_.spawn(fetch(wanted));
-  for (const raft::CompletedReads& reads : effects.reads) complete_reads(reads);
-  for (const uint64_t context : effects.failed_reads) {
-    const auto found = confirming_reads_.find(context);
-    if (found == confirming_reads_.end()) continue;
-    found->second->complete(Error(ErrorCode::kNotLeader));
-    confirming_reads_.erase(found);
-  }
+  calls_.take_reads(effects, raft_->applied());
   for (const std::string& violation : effects.violations) {
     env_.log.error("raft", "group {} node {} ignored {}", options_.group, options_.self, violation);
   }
@@ -454,43 +372,12 @@ void Replica::Impl::learn_addresses() {
   if (history.latest_index() > LogIndex(1)) outbox_.say_address(address_of(options_.self));
 }
 
-void Replica::Impl::answer(const std::vector<raft::Entry>& entries, std::vector<std::string> replies) {
-  DOGFS_CHECK(replies.size() == entries.size(), "a state machine returns one reply an entry");
-  for (size_t i = 0; i < entries.size(); ++i) {
-    const auto found = proposed_.find(entries[i].index);
-    if (found == proposed_.end()) continue;
-    found->second->complete(std::move(replies[i]));
-    proposed_.erase(found);
-    answered_ = entries[i].index;
-  }
-}
-
-void Replica::Impl::complete_applied_reads() {
-  while (!applying_reads_.empty() && applying_reads_.begin()->first <= raft_->applied()) {
-    applying_reads_.begin()->second->complete(applying_reads_.begin()->first);
-    applying_reads_.erase(applying_reads_.begin());
-  }
-}
-
-void Replica::Impl::complete_reads(const raft::CompletedReads& reads) {
-  for (const uint64_t context : reads.contexts) {
-    const auto found = confirming_reads_.find(context);
-    if (found == confirming_reads_.end()) continue;
-    if (reads.index <= raft_->applied()) {
-      found->second->complete(reads.index);
-    } else {
-      applying_reads_.emplace(reads.index, std::move(found->second));
-    }
-    confirming_reads_.erase(found);
-  }
-}
-
 void Replica::Impl::announce_change() {
   const Standing standing{raft_->role(), raft_->term(), raft_->leader()};
   if (standing == announced_) return;
   const bool was_leader = announced_.role == RaftRole::kLeader;
   if (was_leader && (standing.role != RaftRole::kLeader || standing.term != announced_.term)) {
-    fail_uncertain_proposals();
+    calls_.fail_uncertain_proposals(*raft_, announced_.term);
   }
   announced_ = standing;
   apply_wake_->notify();
@@ -533,38 +420,20 @@ Task<Result<std::string>> Replica::Impl::propose(std::string command, MonoTime d
   if (!running()) co_return Error(ErrorCode::kShuttingDown);
   if (raft_->role() != RaftRole::kLeader) co_return Error(ErrorCode::kNotLeader);
   if (command.size() > kMaxCommandBytes) co_return Error(ErrorCode::kLimitExceeded, "the command is too large");
-  if (queued_bytes_ + command.size() > kMaxUncommittedBytes) co_return Error(ErrorCode::kOverloaded);
-  const auto call = std::make_shared<Call<std::string>>(env_.clock);
-  queued_bytes_ += command.size();
-  queued_.push_back(QueuedProposal{std::make_shared<const std::string>(std::move(command)), call});
+  if (!calls_.has_room_for(command.size())) co_return Error(ErrorCode::kOverloaded);
   main_wake_->notify();
-  ++calls_;
-  co_await call->waiter->wait_until(deadline);
-  call_ended();
-  if (!call->result) co_return Error(ErrorCode::kOutcomeUnknown, "the deadline passed before the command was applied");
-  co_return *std::move(call->result);
+  co_return co_await calls_.propose(std::move(command), deadline);
 }
 
 Task<Result<LogIndex>> Replica::Impl::read_barrier(MonoTime deadline) {
   if (!running()) co_return Error(ErrorCode::kShuttingDown);
   if (raft_->role() != RaftRole::kLeader) co_return Error(ErrorCode::kNotLeader);
-  const auto call = std::make_shared<Call<LogIndex>>(env_.clock);
-  queued_reads_.push_back(call);
   main_wake_->notify();
-  ++calls_;
-  co_await call->waiter->wait_until(deadline);
-  call_ended();
-  if (!call->result) co_return Error(ErrorCode::kTimeout);
-  co_return *std::move(call->result);
+  co_return co_await calls_.read(deadline);
 }
 
 Task<void> Replica::Impl::answers_visible() {
-  if (!running() || answered_ <= raft_->applied()) co_return;
-  const auto call = std::make_shared<Call<LogIndex>>(env_.clock);
-  applying_reads_.emplace(answered_, call);
-  ++calls_;
-  co_await call->waiter->wait_until(kNever);
-  call_ended();
+  if (running()) co_await calls_.answers_visible(raft_->applied());
 }
 
 namespace {
@@ -588,16 +457,6 @@ std::optional<Status> judge_change(const raft::Raft& raft, raft::LogPosition beg
 
 }  // namespace
 
-Task<Status> Replica::Impl::watch(raft::WatchList::Judge judge, MonoTime deadline) {
-  const auto watch = watches_.add(env_.clock, std::move(judge));
-  main_wake_->notify();
-  ++calls_;
-  co_await watch->waiter->wait_until(deadline);
-  call_ended();
-  if (watch->outcome) co_return *watch->outcome;
-  co_return Error(ErrorCode::kOutcomeUnknown, "the deadline passed while the change was under way");
-}
-
 Task<Status> Replica::Impl::change_membership(raft::MembershipChange change, MonoTime deadline) {
   if (!running()) co_return Error(ErrorCode::kShuttingDown);
   turn();
@@ -605,7 +464,8 @@ Task<Status> Replica::Impl::change_membership(raft::MembershipChange change, Mon
   if (!begun) co_return begun.error();
   env_.log.info("raft", "group {} node {}: {}", options_.group, options_.self, describe(raft_->configuration()));
   const raft::LogPosition entry = begun.value();
-  co_return co_await watch([entry](const raft::Raft& raft) { return judge_change(raft, entry); }, deadline);
+  main_wake_->notify();
+  co_return co_await calls_.watch([entry](const raft::Raft& raft) { return judge_change(raft, entry); }, deadline);
 }
 
 Task<Status> Replica::Impl::transfer_leadership(NodeId target, MonoTime deadline) {
@@ -622,7 +482,8 @@ Task<Status> Replica::Impl::transfer_leadership(NodeId target, MonoTime deadline
     if (raft.transfer_target() == target) return std::nullopt;
     return Error(ErrorCode::kConflict, fmt::format("node {} did not take over within an election timeout", target));
   };
-  co_return co_await watch(judge, deadline);
+  main_wake_->notify();
+  co_return co_await calls_.watch(judge, deadline);
 }
 
 Address Replica::Impl::address_of(NodeId node) const {
@@ -630,36 +491,8 @@ Address Replica::Impl::address_of(NodeId node) const {
   return address == nullptr ? Address() : *address;
 }
 
-void Replica::Impl::call_ended() {
-  if (--calls_ == 0) calls_idle_.notify_all();
-}
-
-// Whether what was proposed at `proposed` in this node's last leadership is committed: it will be applied and answered.
-bool Replica::Impl::is_certain(LogIndex proposed) const {
-  const raft::Log& log = raft_->log();
-  return proposed <= raft_->commit() && proposed > log.base().index && log.term_at(proposed) == announced_.term;
-}
-
-void Replica::Impl::fail_uncertain_proposals() {
-  const Error error(ErrorCode::kOutcomeUnknown, "leadership was lost while the command was under way");
-  std::erase_if(proposed_, [&](const auto& item) {
-    if (is_certain(item.first)) return false;
-    item.second->complete(error);
-    return true;
-  });
-}
-
-void Replica::Impl::fail_proposals(const Error& error) {
-  for (auto& [index, call] : std::exchange(proposed_, {})) call->complete(error);
-}
-
 void Replica::Impl::fail_all(const Error& error) {
-  fail_proposals(error);
-  watches_.end_all(error);
-  for (QueuedProposal& proposal : std::exchange(queued_, {})) proposal.call->complete(error);
-  for (ReadCall& call : std::exchange(queued_reads_, {})) call->complete(error);
-  for (auto& [context, call] : std::exchange(confirming_reads_, {})) call->complete(error);
-  for (auto& [index, call] : std::exchange(applying_reads_, {})) call->complete(error);
+  calls_.fail_all(error);
   main_wake_->notify();
   persist_wake_->notify();
   apply_wake_->notify();
