@@ -195,6 +195,7 @@ void BlockWriter::replace_stragglers() {
     Slot& slot = slots_[index];
     if (!is_under_way(slot) || !slot.sent_since) continue;
     if (!is_straggler(now - *slot.sent_since, progress(), patience())) continue;
+    DOGFS_COVERAGE_MARK("client: a target left behind by the others replaced");
     slot.sending->given_up = true;
     abort_shard(context_, source_->block, slot.shard);
     slot.failure = Error(ErrorCode::kTimeout, "left behind by the other shards of its block");
