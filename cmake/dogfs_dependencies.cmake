@@ -15,4 +15,5 @@ pkg_check_modules(GRPC REQUIRED IMPORTED_TARGET grpc++)
 find_library(DOGFS_JERASURE Jerasure REQUIRED)
 find_library(DOGFS_GF_COMPLETE gf_complete REQUIRED)
 find_library(DOGFS_ISAL isal REQUIRED)
-find_library(DOGFS_JEMALLOC jemalloc REQUIRED)
+# Static: an allocation is a direct call then, and its thread's cache is found without one.
+find_library(DOGFS_JEMALLOC NAMES libjemalloc_pic.a REQUIRED)

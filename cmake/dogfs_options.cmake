@@ -25,6 +25,8 @@ if(DOGFS_SANITIZE)
   add_compile_definitions(BOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING BOOST_ASIO_DISABLE_SMALL_BLOCK_RECYCLING)
 endif()
 add_compile_definitions(BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_VISIBILITY)
+# Coroutine frames come from operator new, which is several times as fast as aligned_alloc and aligns them as well.
+add_compile_definitions(BOOST_ASIO_DISABLE_STD_ALIGNED_ALLOC BOOST_ASIO_DISABLE_BOOST_ALIGN)
 if(DOGFS_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()

@@ -7,12 +7,6 @@
 
 namespace dogfs::sim {
 
-bool Simulator::Later::operator()(const Entry& a, const Entry& b) const {
-  if (a.time != b.time) return a.time > b.time;
-  if (a.tie != b.tie) return a.tie > b.tie;
-  return a.sequence > b.sequence;
-}
-
 Simulator::Simulator(uint64_t seed) : key_(StreamKey(seed).with("order")) {
   add_node();
   boot(kWorld);
@@ -182,8 +176,7 @@ void Simulator::schedule(VirtualTime time, Event event) {
   }
   const uint64_t tie = nodes_[event.owner.node].ties.next();
   event_slots_[slot] = std::move(event);
-  queue_.push_back({std::max(time, now_).time_since_epoch().count(), tie, ++sequence_, slot});
-  std::push_heap(queue_.begin(), queue_.end(), Later());
+  queue_.push({std::max(time, now_).time_since_epoch().count(), tie, ++sequence_, slot});
 }
 
 void Simulator::post(Incarnation owner, VirtualTime time, std::unique_ptr<Job> job) {
@@ -236,9 +229,7 @@ void Simulator::resume(ParkId id, Wake reason) {
 
 bool Simulator::step(VirtualTime limit) {
   while (!queue_.empty() && queue_.front().time <= limit.time_since_epoch().count()) {
-    std::pop_heap(queue_.begin(), queue_.end(), Later());
-    const Entry entry = queue_.back();
-    queue_.pop_back();
+    const EventQueue::Entry entry = queue_.pop();
     Event event = std::move(event_slots_[entry.slot]);
     event_slots_[entry.slot] = Event();
     free_events_.push_back(entry.slot);

@@ -32,6 +32,7 @@
 #include <vector>
 
 #include "core/env/task.h"
+#include "sim/event_queue.h"
 #include "sim/harms.h"
 #include "sim/random.h"
 #include "sim/virtual_time.h"
@@ -157,15 +158,6 @@ class Simulator final : public boost::asio::execution_context {
   bool step(VirtualTime limit);
 
  private:
-  struct Entry {
-    int64_t time;
-    uint64_t tie;
-    uint64_t sequence;
-    uint32_t slot;
-  };
-  struct Later {
-    bool operator()(const Entry& a, const Entry& b) const;
-  };
   // A job, or the wake of a parked handler, or the turn of the first in its node's line. None: the owner has crashed.
   struct Event {
     Incarnation owner;
@@ -211,8 +203,7 @@ class Simulator final : public boost::asio::execution_context {
   uint64_t sequence_ = 0;
   uint64_t digest_ = 0;
   NodeIndex last_owner_ = kWorld;
-  // Heap order: the earliest entry first.
-  std::vector<Entry> queue_;
+  EventQueue queue_;
   std::vector<Event> event_slots_;
   std::vector<uint32_t> free_events_;
   std::vector<ParkSlot> park_slots_;

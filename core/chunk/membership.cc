@@ -211,9 +211,8 @@ Status Membership::hear_of(const google::protobuf::RepeatedPtrField<std::string>
 // Any metadata node may know of one that is new here; only the leader surely knows who is gone.
 void Membership::learn_nodes(const wire::HeartbeatReply& reply) {
   if (reply.meta_nodes().empty() || !hear_of(reply.meta_nodes()) || !reply.leader()) return;
-  std::set<Address> named;
-  for (const std::string& address : reply.meta_nodes()) named.insert(Address{address});
-  std::erase_if(nodes_, [&](const Address& node) { return !named.contains(node); });
+  const auto& named = reply.meta_nodes();
+  std::erase_if(nodes_, [&named](const Address& node) { return std::ranges::find(named, node.value) == named.end(); });
 }
 
 void Membership::take_reply(const wire::HeartbeatReply& reply, const Said& said) {

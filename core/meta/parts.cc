@@ -68,7 +68,7 @@ Address MetaParts::whom_to_ask() const {
     const uint64_t any = reduce64(env.random.draw("meta.referral"), configuration.voters.size());
     return replica.address_of(configuration.voters[any]);
   }
-  const NodeId leader = replica.status().leader;
+  const NodeId leader = replica.leader();
   return leader == options.self ? Address() : replica.address_of(leader);
 }
 

@@ -102,7 +102,7 @@ struct MetaParts {
         registry(the_env.clock.now(), the_options.server_silence_limit / 2),
         reclaim_wanted(the_env.clock) {}
 
-  bool is_leader() const { return replica.status().role == RaftRole::kLeader; }
+  bool is_leader() const { return replica.is_leader(); }
   // The reply to a request that failed with `error`: names the leader where another node leads. A node that was removed
   // hears of no leader any more, and names one of the voters.
   Reply refuse(Error error) const;

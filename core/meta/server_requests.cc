@@ -114,7 +114,7 @@ Task<Reply> ServerRequests::heartbeat(Request request, MonoTime deadline) {
   }
   repairs_.hear(message);
   repairs_.tell(server, reply);
-  reply.set_applied_index(parts_.replica.status().applied.value());
+  reply.set_applied_index(parts_.replica.applied().value());
   const Status added = co_await add_deletions(server, reply);
   if (!added) co_return error_reply(added.error());
   co_return make_reply(reply);

@@ -563,6 +563,15 @@ void Replica::store_failed(Error error) {
 ReplicaStatus Replica::status() const {
   return impl_->status();
 }
+bool Replica::is_leader() const {
+  return raft() != nullptr && raft()->role() == RaftRole::kLeader;
+}
+NodeId Replica::leader() const {
+  return raft() == nullptr ? NodeId() : raft()->leader();
+}
+LogIndex Replica::applied() const {
+  return raft() == nullptr ? LogIndex() : raft()->applied();
+}
 void Replica::on_change(std::function<void(const ReplicaStatus&)> observer) {
   impl_->on_change(std::move(observer));
 }

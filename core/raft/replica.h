@@ -130,6 +130,10 @@ class Replica {
   void store_failed(Error error);
 
   ReplicaStatus status() const;
+  // The same as in status(), at no cost.
+  bool is_leader() const;
+  NodeId leader() const;
+  LogIndex applied() const;
 
   // Called (not inline) with each change of role, term or leader.
   void on_change(std::function<void(const ReplicaStatus&)> observer);
