@@ -80,7 +80,7 @@ void YearsLedger::note_arrivals(const std::set<BlockId>& queued, const std::set<
 }
 
 void YearsLedger::count_time(Block& block) {
-  if (!block.is_lost) {
+  if (!is_lost(block)) {
     const auto elapsed =
         std::chrono::floor<milliseconds>(simulator_.now()) - std::chrono::floor<milliseconds>(block.since);
     states_.block_ms.at(block.missing) += static_cast<uint64_t>(elapsed.count());
@@ -94,17 +94,18 @@ void YearsLedger::recount(BlockId id) {
 }
 
 void YearsLedger::recount(Block& block) {
-  if (block.is_lost) return;
-  const auto missing = static_cast<uint32_t>(
-      std::ranges::count_if(block.shards, [this](const ListedShard& shard) { return !is_whole_(shard); }));
+  const auto gone = std::ranges::count_if(block.shards, [this](const ListedShard& shard) { return !is_whole_(shard); });
+  const uint32_t missing = std::min(static_cast<uint32_t>(gone), parity_shards_ + 1);
   if (missing == block.missing) return;
   count_time(block);
-  for (; block.missing > missing; --block.missing) ++states_.rebuilds.at(block.missing);
-  for (; block.missing < missing && !block.is_lost; ++block.missing) {
-    ++states_.losses.at(block.missing);
-    block.is_lost = block.missing == parity_shards_;
+  // One that comes back was not lost.
+  if (is_lost(block)) {
+    --lost_;
+    --states_.losses.at(--block.missing);
   }
-  if (block.is_lost) ++lost_;
+  for (; block.missing > missing; --block.missing) ++states_.rebuilds.at(block.missing);
+  for (; block.missing < missing; ++block.missing) ++states_.losses.at(block.missing);
+  if (is_lost(block)) ++lost_;
 }
 
 void YearsLedger::settle_accounts() {
@@ -113,7 +114,7 @@ void YearsLedger::settle_accounts() {
 
 uint64_t YearsLedger::short_blocks() const {
   return static_cast<uint64_t>(std::ranges::count_if(
-      blocks_, [](const auto& entry) { return !entry.second.is_lost && entry.second.missing > 0; }));
+      blocks_, [this](const auto& entry) { return !is_lost(entry.second) && entry.second.missing > 0; }));
 }
 
 ListedShard YearsLedger::listed(BlockId block, ShardIndex index) const {

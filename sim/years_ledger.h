@@ -4,7 +4,7 @@
 //
 // A shard is missing when nothing can bring it back: its disk or server is gone, or its bytes are spoilt, whether
 // anybody knows of that or not. One on a server that is merely away is not missing. A block with more missing than m is
-// lost, for good.
+// lost, unless it comes back: a server returns with a shard whose successor is gone, or a rebuild had read enough before.
 #pragma once
 
 #include <array>
@@ -29,7 +29,7 @@ namespace dogfs::sim {
 struct BlockStates {
   static constexpr size_t kStates = kMaxParityShards + 1;
   std::array<uint64_t, kStates> block_ms{};  // time spent there, over all blocks
-  std::array<uint64_t, kStates> losses{};    // shards lost there: steps to the next state
+  std::array<uint64_t, kStates> losses{};    // shards lost there: steps to the next state, of lost blocks the last
   std::array<uint64_t, kStates> rebuilds{};  // steps back
 };
 
@@ -75,7 +75,6 @@ class YearsLedger {
     std::vector<ListedShard> shards;
     uint32_t missing = 0;
     VirtualTime since{};
-    bool is_lost = false;
   };
   struct Server {
     wire::ServerState state = wire::LIVE;
@@ -86,6 +85,7 @@ class YearsLedger {
   void note_block(BlockId id, const std::string& value);
   void note_server(const std::string& value);
   void note_arrivals(const std::set<BlockId>& queued, const std::set<BlockId>& left);
+  bool is_lost(const Block& block) const { return block.missing > parity_shards_; }
   void count_time(Block& block);
   void recount(Block& block);
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Prints the table of docs/durability.md anew: each of its rows by the command that stands above the table.
+"""Prints the tables of docs/durability.md anew: each of their rows by the command that stands above the table.
 
     tests/sim/years_table.py build/release/sim/dogfs-sim docs/durability.md [--write] [--jobs N]
 
-With --write the table is put into the file. It takes as long as the runs do: an hour of processor time.
+With --write they are put into the file. It takes as long as the runs do: some minutes.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 COMMAND = re.compile(r"^<!-- years: (.*) -->$", re.MULTILINE)
-TABLE = re.compile(r"(<!-- table -->\n).*?(<!-- end of table -->)", re.DOTALL)
+TABLE = re.compile(r"((?:<!-- years: .* -->\n)+<!-- table -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
 def run(sim: str, arguments: str, jobs: int) -> list[str]:
@@ -30,17 +30,21 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()
     text = arguments.document.read_text()
-    commands = COMMAND.findall(text)
-    if not commands or not TABLE.search(text):
-        print(f"{arguments.document} has no commands, or no table", file=sys.stderr)
+    if not TABLE.search(text):
+        print(f"{arguments.document} has no table with commands above it", file=sys.stderr)
         return 1
-    lines: list[str] = []
-    for command in commands:
-        table = run(arguments.sim, command, arguments.jobs)
-        lines += table[-1:] if lines else table
-    print("\n".join(lines))
+
+    def make_anew(found: re.Match[str]) -> str:
+        lines: list[str] = []
+        for command in COMMAND.findall(found[1]):
+            table = run(arguments.sim, command, arguments.jobs)
+            lines += table[-1:] if lines else table
+        print("\n".join(lines), flush=True)
+        return found[1] + "\n".join(lines) + "\n" + found[2]
+
+    anew = TABLE.sub(make_anew, text)
     if arguments.write:
-        arguments.document.write_text(TABLE.sub(lambda found: found[1] + "\n".join(lines) + "\n" + found[2], text))
+        arguments.document.write_text(anew)
     return 0
 
 
