@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 COMMAND = re.compile(r"^<!-- years: (.*) -->$", re.MULTILINE)
-TABLE = re.compile(r"((?:<!-- years: .* -->\n)+<!-- table -->\n).*?(<!-- end of table -->)", re.DOTALL)
+TABLE = re.compile(r"((?:<!-- years: [^\n]* -->\n)+<!-- table -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
 def run(sim: str, arguments: str, jobs: int) -> list[str]:
