@@ -271,13 +271,16 @@ Task<void> Scrubber::set_state(ShardKey key, ShardState state) {
   turns_.give_back(key);
 }
 
-// Whether the disk of a shard that gives I/O errors reads some other part of it, or of its neighbours.
+// Whether the disk of a shard that gives I/O errors reads some other part of it, or of its neighbours. One that has hardly
+// any others is given the benefit of the doubt: that they are rebuilt in vain costs little, and a last disk that is taken
+// for dead keeps what it has, so that lost sectors under its only shard would stay for ever.
 Task<bool> Scrubber::disk_reads_anything(ShardKey failing) {
   const ShardEntry* entry = table_.find(failing);
   if (entry == nullptr) co_return false;
   ShardDisk* const disk = disks_[entry->disk].get();
   const uint64_t footer_at = shard_footer_offset(entry->length);
   const std::vector<ShardKey> others = neighbours(failing);
+  if (others.size() < kNeighbours) co_return true;
   if (co_await can_read(disk, failing, 0) || co_await can_read(disk, failing, footer_at)) co_return true;
   for (const ShardKey& other : others) {
     if (co_await can_read(disk, other, 0)) co_return true;

@@ -7,9 +7,9 @@
 //
 // A read error is not damage yet. A shard that gives one is looked at again after a while, and where every look ends so,
 // although the disk reads something else, its sectors are lost: it is reported like any damage and rebuilt. Where the
-// disk reads nothing at all, that is the disk's affair (core/chunk/shard_disk.h) and says nothing about the shard. It is
-// read for whoever asks all the same, since it may be the one that saves its block, and is whole again if it can be read
-// after all.
+// disk reads nothing at all, that is the disk's affair (core/chunk/shard_disk.h) and says nothing about the shard, unless
+// there are hardly any others. It is read for whoever asks all the same, since it may be the one that saves its block, and
+// is whole again if it can be read after all.
 //
 // Damage is recorded, so that a restart does not make a shard whole: the server would vouch for it, and the metadata might
 // have a better one deleted. After the start what is on record as damaged is looked at before anything else, in case that

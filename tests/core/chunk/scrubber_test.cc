@@ -67,6 +67,16 @@ class ScrubberTest : public ::testing::Test {
   ChunkWorld w_;
 };
 
+class FewShardsTest : public ScrubberTest {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(w_.wait_registered());
+    for (const uint64_t block : {1, 2}) {
+      ASSERT_EQ(w_.write(ChunkWorld::key(block), ChunkWorld::data(block, 200'000)), ErrorCode::kOk);
+    }
+  }
+};
+
 class LazyScrubberTest : public ScrubberTest {
  protected:
   LazyScrubberTest() : ScrubberTest(std::chrono::hours(1000)) {}
@@ -149,6 +159,16 @@ TEST_F(ScrubberTest, ADiskThatReadsNothingSaysNothingAboutItsShards) {
   for (uint64_t block = 1; block <= 5; ++block) EXPECT_EQ(read(block, 0), ErrorCode::kOk);
   w_.world.run_for(std::chrono::minutes(1));
   EXPECT_TRUE(w_.meta.damaged.empty());
+}
+
+// Nothing of these two is left, and there is nothing else that the disk could be asked for.
+TEST_F(FewShardsTest, WhatIsLostWithAllItsSectorsIsNotTakenForADeadDisk) {
+  for (const uint64_t block : {1, 2}) {
+    auto file = w_.node.shard_disk("disk0")->open(shard_file_name(ChunkWorld::key(block))).value();
+    file->unreadable = {{.begin = 0, .end = 1'000'000}};
+  }
+  const std::set<ShardKey> both = {ChunkWorld::key(1), ChunkWorld::key(2)};
+  EXPECT_TRUE(w_.world.run_until([&] { return w_.meta.damaged == both; }, kPatience));
 }
 
 TEST_F(ScrubberTest, AShardThatCanBeReadAfterAllIsWhole) {
