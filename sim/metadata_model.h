@@ -18,6 +18,7 @@
 
 #include "core/base/error.h"
 #include "core/base/ids.h"
+#include "core/base/result.h"
 #include "core/wire/command.pb.h"
 #include "core/wire/meta.pb.h"
 
@@ -203,6 +204,8 @@ class MetadataModel {
   bool has_room_for(const Inode& top, const Charges& from, const Charges& to) const {
     return has_room_for(top, from, to, Amount());
   }
+  // The inode of the file at the path, or what is wrong with that.
+  Result<uint64_t> find_file(std::string_view path) const;
   void revoke(Inode& file);
   // The inode itself, or the one above it that has no parent.
   const Inode& top_of(const Inode& inode) const;

@@ -31,13 +31,19 @@ void MetadataModel::revoke(Inode& file) {
   file.writer = 0;
 }
 
+Result<uint64_t> MetadataModel::find_file(std::string_view path) const {
+  const Lookup lookup = look_up(path);
+  if (lookup.code != ErrorCode::kOk) return Error(lookup.code);
+  if (lookup.names.empty()) return Error(ErrorCode::kIsADirectory);
+  if (lookup.inode == 0) return Error(ErrorCode::kNotFound);
+  if (inodes_.at(lookup.inode).directory) return Error(ErrorCode::kIsADirectory);
+  return lookup.inode;
+}
+
 ModelAnswer MetadataModel::recover_lease(const wire::RecoverLease& operation) {
-  const Lookup lookup = look_up(operation.path());
-  if (lookup.code != ErrorCode::kOk) return refused(lookup.code);
-  if (lookup.names.empty()) return refused(ErrorCode::kIsADirectory);
-  if (lookup.inode == 0) return refused(ErrorCode::kNotFound);
-  Inode& file = inodes_.at(lookup.inode);
-  if (file.directory) return refused(ErrorCode::kIsADirectory);
+  const Result<uint64_t> found = find_file(operation.path());
+  if (!found) return refused(found.error().code);
+  Inode& file = inodes_.at(found.value());
   if (file.writer != 0) revoke(file);
   return {};
 }
@@ -58,12 +64,9 @@ std::optional<ModelAnswer> MetadataModel::check_lease(uint64_t id, uint64_t epoc
 }
 
 ModelAnswer MetadataModel::append_file(const wire::Command& command, const wire::AppendFile& operation) {
-  const Lookup lookup = look_up(operation.path());
-  if (lookup.code != ErrorCode::kOk) return refused(lookup.code);
-  if (lookup.names.empty()) return refused(ErrorCode::kIsADirectory);
-  if (lookup.inode == 0) return refused(ErrorCode::kNotFound);
-  Inode& file = inodes_.at(lookup.inode);
-  if (file.directory) return refused(ErrorCode::kIsADirectory);
+  const Result<uint64_t> found = find_file(operation.path());
+  if (!found) return refused(found.error().code);
+  Inode& file = inodes_.at(found.value());
   if (file.writer != 0) return refused(ErrorCode::kLeaseHeld);
   if (operation.has_policy()) {
     if (!geometry_from_wire(operation.policy()).has_value()) return refused(ErrorCode::kInvalidArgument);
