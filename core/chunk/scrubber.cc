@@ -23,6 +23,8 @@ constexpr size_t kMaxWaitingSuspects = 4'096;
 constexpr int kLooksAtUnreadable = 4;
 constexpr Duration kPauseBetweenLooks = seconds(10);
 constexpr size_t kMaxDoubts = 4'096;
+// Between looks at what counts as unreadable, as long as they fail.
+constexpr Duration kPauseBetweenHopes = std::chrono::minutes(1);
 constexpr size_t kNeighbours = 3;
 constexpr size_t kLookedForNeighbours = 20'000;
 // How long one who works on a shard is waited for. Only its removal takes long, and then there is nothing to record.
@@ -186,7 +188,20 @@ std::optional<ShardKey> Scrubber::next_suspect() {
   }
   const MonoTime now = env_.clock.now();
   const auto due = std::ranges::find_if(doubts_, [now](const auto& doubt) { return doubt.second.next <= now; });
-  return due == doubts_.end() ? std::nullopt : std::optional(due->first);
+  return due == doubts_.end() ? next_unreadable() : due->first;
+}
+
+// Those that count as unreadable have their turns one by one.
+std::optional<ShardKey> Scrubber::next_unreadable() {
+  if (env_.clock.now() < next_hope_) return std::nullopt;
+  next_hope_ = env_.clock.now() + kPauseBetweenHopes;
+  const std::set<ShardKey>& damaged = table_.damaged();
+  const auto is_unreadable = [this](const ShardKey& key) { return table_.find(key)->state == ShardState::kUnreadable; };
+  auto next = std::find_if(damaged.upper_bound(last_hope_), damaged.end(), is_unreadable);
+  if (next == damaged.end()) next = std::ranges::find_if(damaged, is_unreadable);
+  if (next == damaged.end()) return std::nullopt;
+  last_hope_ = *next;
+  return last_hope_;
 }
 
 Task<void> Scrubber::verify(ShardKey key, int attempts) {
@@ -227,19 +242,21 @@ Task<void> Scrubber::judge(ShardKey key, Status found, bool disk_reads) {
     table_.set_read_through(key, env_.clock.now());
     if (!was_unreadable) co_return;
     env_.log.warning("chunk", "{} can be read again", to_string(key));
+    next_hope_ = env_.clock.now();  // others may be, too
     co_return co_await set_state(key, ShardState::kSealed);
   }
-  env_.log.warning("chunk", "{} cannot be verified: {}", to_string(key), found.error().to_string());
   if (was_unreadable) co_return;
+  env_.log.warning("chunk", "{} cannot be verified: {}", to_string(key), found.error().to_string());
   if (!doubts_.contains(key) && doubts_.size() == kMaxDoubts) co_return;
   Doubt& doubt = doubts_[key];
   doubt.next = env_.clock.now() + kPauseBetweenLooks;
   ++(disk_reads ? doubt.looks : doubt.silent_looks);
-  if (doubt.silent_looks == kLooksAtUnreadable) {
-    distrust(disks_, *disks_[table_.find(key)->disk],
-             "all reads failed of late, the last: " + found.error().to_string());
-  }
-  if (doubt.looks < kLooksAtUnreadable) co_return;
+  ShardDisk& disk = *disks_[table_.find(key)->disk];
+  const bool silent = doubt.silent_looks >= kLooksAtUnreadable;
+  if (silent) distrust(disks_, disk, "all reads failed of late, the last: " + found.error().to_string());
+  // From a disk that has been taken out all is moved anyway.
+  const bool lost = doubt.looks >= kLooksAtUnreadable || (silent && !disk.bad());
+  if (!lost) co_return;
   DOGFS_COVERAGE_MARK("chunk: a shard that cannot be read");
   co_await mark(key, ShardState::kUnreadable, found.error());
 }
@@ -271,16 +288,13 @@ Task<void> Scrubber::set_state(ShardKey key, ShardState state) {
   turns_.give_back(key);
 }
 
-// Whether the disk of a shard that gives I/O errors reads some other part of it, or of its neighbours. One that has hardly
-// any others is given the benefit of the doubt: that they are rebuilt in vain costs little, and a last disk that is taken
-// for dead keeps what it has, so that lost sectors under its only shard would stay for ever.
+// Whether the disk of a shard that gives I/O errors reads some other part of it, or of its neighbours.
 Task<bool> Scrubber::disk_reads_anything(ShardKey failing) {
   const ShardEntry* entry = table_.find(failing);
   if (entry == nullptr) co_return false;
   ShardDisk* const disk = disks_[entry->disk].get();
   const uint64_t footer_at = shard_footer_offset(entry->length);
   const std::vector<ShardKey> others = neighbours(failing);
-  if (others.size() < kNeighbours) co_return true;
   if (co_await can_read(disk, failing, 0) || co_await can_read(disk, failing, footer_at)) co_return true;
   for (const ShardKey& other : others) {
     if (co_await can_read(disk, other, 0)) co_return true;

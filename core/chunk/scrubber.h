@@ -7,9 +7,10 @@
 //
 // A read error is not damage yet. A shard that gives one is looked at again after a while, and where every look ends so,
 // although the disk reads something else, its sectors are lost: it is reported like any damage and rebuilt. Where the
-// disk reads nothing at all, that is the disk's affair (core/chunk/shard_disk.h) and says nothing about the shard, unless
-// there are hardly any others. It is read for whoever asks all the same, since it may be the one that saves its block, and
-// is whole again if it can be read after all.
+// disk reads nothing at all, that is the disk's affair (core/chunk/shard_disk.h): it is taken out, and what it has is moved.
+// The last one stays, and what it does not read counts as lost. A shard that is lost in such a way is read for whoever
+// asks all the same, since it may be the one that saves its block. It is looked at again now and then, and is whole again
+// if it can be read after all.
 //
 // Damage is recorded, so that a restart does not make a shard whole: the server would vouch for it, and the metadata might
 // have a better one deleted. After the start what is on record as damaged is looked at before anything else, in case that
@@ -72,6 +73,7 @@ class Scrubber {
   static Task<bool> can_read(ShardDisk* disk, ShardKey key, uint64_t offset);
   std::vector<ShardKey> neighbours(const ShardKey& key) const;
   std::optional<ShardKey> next_suspect();
+  std::optional<ShardKey> next_unreadable();
   const ShardKey* next_key(const Pass& pass) const;
   int64_t wall_ms() const;
 
@@ -86,6 +88,8 @@ class Scrubber {
   std::deque<ShardKey> suspects_;
   std::set<ShardKey> waiting_;  // those of suspects_
   std::map<ShardKey, Doubt> doubts_;
+  MonoTime next_hope_;  // when one that counts as unreadable is looked at again
+  ShardKey last_hope_;
   Notifier suspected_;
 };
 

@@ -35,6 +35,7 @@ wire::ListedShardRow listed_row(const wire::Shard& shard, uint64_t log_index) {
   row.set_generation(shard.generation());
   row.set_crc32c(shard.crc32c());
   row.set_listed_at(log_index);
+  row.set_damaged(shard.condition() == wire::Shard::DAMAGED);
   return row;
 }
 

@@ -58,8 +58,8 @@ Status find_absent(const MetaTables& tables, const wire::ReportShardsRequest& re
                                                                    .block = BlockId(last_id(key)),
                                                                    .index = ShardIndex(row.index()),
                                                                    .generation = ShardGeneration(row.generation())};
-                                           if (row.listed_at() <= report.heard_index() && !there.contains(shard))
-                                             findings.absent.insert(shard);
+                                           const bool known = row.damaged() || row.listed_at() > report.heard_index();
+                                           if (!known && !there.contains(shard)) findings.absent.insert(shard);
                                            return true;
                                          });
 }
@@ -86,6 +86,7 @@ Result<std::map<uint64_t, ShardDigest>> listed_digests(const MetaTables& tables,
   std::map<uint64_t, ShardDigest> digests;
   DOGFS_TRYV(scan_rows<wire::ListedShardRow>(tables.reader(), tables.keys().listed_of(server, BlockId()),
                                              [&](std::string_view key, const wire::ListedShardRow& row) {
+                                               if (row.damaged()) return true;
                                                const BlockId block(last_id(key));
                                                digests[report_bucket(block)].add(block, ShardIndex(row.index()),
                                                                                  ShardGeneration(row.generation()),

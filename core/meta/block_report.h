@@ -23,7 +23,8 @@ namespace dogfs {
 inline constexpr int kMaxReportBuckets = 50'000;
 inline constexpr int kMaxShardsPerReport = 50'000;
 
-// The digests of what `server` should have, by bucket.
+// The digests of what `server` should have, by bucket. Without what is called damaged: the server's own digests leave out
+// what it calls so itself, and the two agree as long as they agree on that.
 Result<std::map<uint64_t, ShardDigest>> listed_digests(const MetaTables& tables, ServerId server);
 
 // The buckets in which the two differ, ascending.

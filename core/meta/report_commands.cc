@@ -29,22 +29,27 @@ bool is_attempt(const wire::BlockRow& block, const wire::ServerShard& shard) {
          });
 }
 
+bool has_committed_bytes(const wire::Shard& listed, const wire::ServerShard& shard) {
+  return listed.length() == shard.length() && listed.crc32c() == shard.crc32c();
+}
+
 bool is_adoptable(const wire::BlockRow& block, const wire::Shard& missing, const wire::ServerShard& shard) {
-  return !is_intact(missing) && missing.length() == shard.length() && missing.crc32c() == shard.crc32c() &&
-         may_host(block, shard.index(), shard.server());
+  return !is_intact(missing) && has_committed_bytes(missing, shard) && may_host(block, shard.index(), shard.server());
 }
 
 ReportedShard classify_committed(const wire::BlockRow& block, const wire::ServerShard& shard) {
   const wire::Shard* listed = find_shard(block, shard.index());
   // Beyond the block's end: an attempt at a shard that turned out to hold nothing.
   if (listed == nullptr) return ReportedShard::kAbandoned;
-  if (is_listed_as(*listed, shard)) return ReportedShard::kListed;
+  if (is_listed_as(*listed, shard)) {
+    // Its server had called it damaged or gone, and now has it.
+    const bool back = listed->condition() == wire::Shard::DAMAGED && has_committed_bytes(*listed, shard);
+    return back ? ReportedShard::kAdoptable : ReportedShard::kListed;
+  }
   if (is_attempt(block, shard)) return ReportedShard::kReserved;
   if (is_adoptable(block, *listed, shard)) return ReportedShard::kAdoptable;
   // The index is in need, and this may yet be what mends it: when the server of another shard of the block has gone.
-  if (!is_intact(*listed) && listed->length() == shard.length() && listed->crc32c() == shard.crc32c()) {
-    return ReportedShard::kReserved;
-  }
+  if (!is_intact(*listed) && has_committed_bytes(*listed, shard)) return ReportedShard::kReserved;
   return ReportedShard::kSuperseded;
 }
 
@@ -106,6 +111,11 @@ Status adopt_shards(ApplyContext& context, const wire::AdoptShards& operation) {
     }
     DOGFS_TRYV(change_block(context, reported.block(), [&](wire::BlockRow& block) {
       const auto shard = std::ranges::find(*block.mutable_shards(), reported.index(), &wire::Shard::index);
+      if (is_listed_as(*shard, reported)) {
+        DOGFS_COVERAGE_MARK("meta: a listed shard that was called damaged is whole after all");
+        shard->set_condition(condition_of(server->state()));
+        return;
+      }
       replace_shard(context, BlockId(block.block()), *shard,
                     {.server = reported.server(),
                      .generation = reported.generation(),

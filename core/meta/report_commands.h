@@ -5,7 +5,7 @@
 //   listed       the map has it there
 //   reserved     it is, or may become, part of an allocated block or of a repair
 //   adoptable    the map misses this index, and the bytes are those of the commit; also where it was to be deleted, since
-//                another shard of this index had taken its place
+//                another shard of this index had taken its place; and where it is listed, but was called damaged or gone
 //   superseded   another shard of this index took its place
 //   abandoned    its block is gone, or it was never more than an attempt
 //   impossible   nobody can have written it: an alarm, and never a reason to delete

@@ -60,6 +60,11 @@ class ScrubberTest : public ::testing::Test {
     w_.meta.damaged.clear();
     w_.meta.digest_reports.clear();
   }
+  void read_nothing() {
+    w_.faults[0].decide = [](const std::string& operation) {
+      return operation == "read" ? DiskFaults::Fate::kFail : DiskFaults::Fate::kProceed;
+    };
+  }
   bool wait_for_damage() {
     return w_.world.run_until([this] { return !w_.meta.damaged.empty(); }, kPatience);
   }
@@ -149,16 +154,38 @@ TEST_F(ScrubberTest, ReadErrorsThatPassAreNoDamage) {
   EXPECT_EQ(read(3, 100'000), ErrorCode::kOk);
 }
 
-TEST_F(ScrubberTest, ADiskThatReadsNothingSaysNothingAboutItsShards) {
-  w_.faults[0].decide = [](const std::string& operation) {
-    return operation == "read" ? DiskFaults::Fate::kFail : DiskFaults::Fate::kProceed;
-  };
-  w_.world.run_for(std::chrono::minutes(10));
+TEST_F(ScrubberTest, ADiskThatReadsNothingForAWhileSaysNothingAboutItsShards) {
+  read_nothing();
+  w_.world.run_for(seconds(30));
   EXPECT_TRUE(w_.meta.damaged.empty());
   w_.faults[0].decide = DiskFaults().decide;
   for (uint64_t block = 1; block <= 5; ++block) EXPECT_EQ(read(block, 0), ErrorCode::kOk);
   w_.world.run_for(std::chrono::minutes(1));
   EXPECT_TRUE(w_.meta.damaged.empty());
+}
+
+TEST_F(ScrubberTest, WhatALastDiskDoesNotReadForLongIsLostAndWholeAgainWhenItReads) {
+  read_nothing();
+  std::set<ShardKey> all;
+  for (uint64_t block = 1; block <= 5; ++block) all.insert(ChunkWorld::key(block));
+  ASSERT_TRUE(w_.world.run_until([&] { return w_.meta.damaged == all; }, std::chrono::minutes(10)));
+  w_.faults[0].decide = DiskFaults().decide;
+  ASSERT_TRUE(w_.world.run_until([this] { return w_.meta.heartbeats.back().damaged_shards() == 0; }, kPatience));
+}
+
+// The pass is over, and the next is far.
+TEST_F(LazyScrubberTest, WhatCouldNotBeReadIsLookedAtAgainAndThenAllTheOthers) {
+  w_.world.run_for(seconds(20));
+  for (const uint64_t block : {1, 2, 3}) {
+    lose_sectors(ChunkWorld::key(block));
+    EXPECT_EQ(read(block, 100'000), ErrorCode::kIoError);
+  }
+  ASSERT_TRUE(w_.world.run_until([this] { return w_.meta.damaged.size() == 3; }, kPatience));
+  w_.world.run_for(std::chrono::minutes(10));
+  EXPECT_EQ(w_.meta.heartbeats.back().damaged_shards(), 3u);
+  for (const uint64_t block : {1, 2, 3}) mend(ChunkWorld::key(block));
+  ASSERT_TRUE(
+      w_.world.run_until([this] { return w_.meta.heartbeats.back().damaged_shards() == 0; }, std::chrono::seconds(90)));
 }
 
 // Nothing of these two is left, and there is nothing else that the disk could be asked for.

@@ -51,6 +51,16 @@ class BlockReport : public ::testing::Test {
     return report;
   }
 
+  void mark_damaged(uint64_t block) {
+    wire::Command command;
+    wire::ServerShard& damaged = *command.mutable_mark_damaged()->add_shards();
+    damaged.set_block(block);
+    damaged.set_server(kServer);
+    damaged.set_generation(shard(block).generation());
+    ASSERT_EQ(machine.apply(command).error(), 0u);
+    ASSERT_EQ(shard(block).condition(), wire::Shard::DAMAGED);
+  }
+
   ReportFindings read(const wire::ReportShardsRequest& message) const {
     return read_report(machine.tables(), message).value();
   }
@@ -114,13 +124,7 @@ TEST_F(BlockReport, ShardsThatWereNotLookedAtYetAreThere) {
 }
 
 TEST_F(BlockReport, AShardIsAdoptableOnceItsServerHasReadAllOfIt) {
-  wire::Command command;
-  wire::ServerShard& damaged = *command.mutable_mark_damaged()->add_shards();
-  damaged.set_block(blocks[0]);
-  damaged.set_server(kServer);
-  damaged.set_generation(shard(blocks[0]).generation());
-  ASSERT_EQ(machine.apply(command).error(), 0u);
-  ASSERT_EQ(shard(blocks[0]).condition(), wire::Shard::DAMAGED);
+  mark_damaged(blocks[0]);
   wire::ReportShardsRequest message = report({reported(blocks[0])});
   message.set_server(6);
   const ReportFindings unread = read(message);
@@ -138,6 +142,27 @@ TEST_F(BlockReport, AShardIsAdoptableOnceItsServerHasReadAllOfIt) {
   EXPECT_THAT(memory.confirm(ServerId(6), {1, 2}, whole).adoptable, SizeIs(1)) << "seen twice";
   ReportMemory other;
   EXPECT_THAT(other.confirm(ServerId(6), {1, 1}, whole).adoptable, IsEmpty());
+}
+
+TEST_F(BlockReport, WhatBothCallDamagedIsNoDifference) {
+  mark_damaged(blocks[0]);
+  std::map<uint64_t, ShardDigest> there;
+  there[0].add(BlockId(blocks[1]), ShardIndex(0), ShardGeneration(shard(blocks[1]).generation()),
+               shard(blocks[1]).crc32c());
+  EXPECT_THAT(differing_buckets(listed_digests(machine.tables(), ServerId(kServer)).value(), there), IsEmpty());
+  EXPECT_THAT(read(report({reported(blocks[1])})).absent, IsEmpty()) << "known already";
+}
+
+TEST_F(BlockReport, AListedShardThatWasCalledDamagedIsAdoptableOnceItsServerHasReadAllOfIt) {
+  mark_damaged(blocks[0]);
+  wire::ReportedShard back = reported(blocks[0]);
+  EXPECT_THAT(read(report({back, reported(blocks[1])})).unread, SizeIs(1));
+  back.set_read_lately(true);
+  const ReportFindings whole = read(report({back, reported(blocks[1])}));
+  EXPECT_THAT(whole.adoptable, SizeIs(1));
+  EXPECT_THAT(whole.damaged, IsEmpty());
+  back.set_damaged(true);
+  EXPECT_THAT(read(report({back, reported(blocks[1])})).adoptable, IsEmpty());
 }
 
 TEST_F(BlockReport, AnUnknownShardIsUnwantedAndAnImpossibleOneAnAlarm) {

@@ -1,4 +1,4 @@
-// Repair, server states and reports of damage as the log knows them.
+// Repair and server states as the log knows them.
 #include "core/meta/repair_commands.h"
 
 #include <gmock/gmock.h>
@@ -7,11 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "core/meta/invariants.h"
-#include "core/meta/report_commands.h"
 #include "core/meta/risk.h"
 #include "core/meta/server_states.h"
-#include "tests/core/meta/machine_harness.h"
+#include "tests/core/meta/repair_harness.h"
 
 namespace dogfs {
 namespace {
@@ -19,149 +17,7 @@ namespace {
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-// One committed block of RS(3,2) on servers 1 to 5 of eight.
-class RepairCommands : public ::testing::Test {
- protected:
-  RepairCommands() {
-    machine.add_servers(8);
-    file = machine.create("/f").result.create_file();
-    block = commit_block({1, 2, 3, 4, 5});
-  }
-  void TearDown() override { EXPECT_THAT(check_meta_invariants(machine.rows, GroupId()).value(), IsEmpty()); }
-
-  uint64_t commit_block(std::vector<uint64_t> servers) {
-    const auto allocated = machine.allocate(file, 0, std::move(servers)).result.allocate_block();
-    EXPECT_EQ(machine.commit(MachineHarness::full_commit(file, allocated, length, kFull)).code, ErrorCode::kOk);
-    length += kFull;
-    return allocated.block();
-  }
-
-  wire::BlockRow row() const { return machine.tables().required_block(BlockId(block)).value(); }
-  wire::Shard shard(uint32_t index) const { return *find_shard(row(), index); }
-
-  ErrorCode apply(const wire::Command& command) { return error_code_from_wire(machine.apply(command).error()); }
-
-  ErrorCode set_state(uint64_t server, wire::ServerState state, uint64_t incarnation = 0, int64_t elapsed_ms = 0) {
-    wire::Command command;
-    command.set_elapsed_ms(elapsed_ms);
-    command.mutable_set_server_state()->set_server(server);
-    command.mutable_set_server_state()->set_state(state);
-    command.mutable_set_server_state()->set_incarnation(incarnation);
-    return apply(command);
-  }
-
-  ErrorCode want(uint64_t server, wire::ServerState wanted, int64_t maintenance_ms = 0) {
-    wire::Command command;
-    command.mutable_administer_server()->set_server(server);
-    command.mutable_administer_server()->set_wanted(wanted);
-    command.mutable_administer_server()->set_maintenance_ms(maintenance_ms);
-    return apply(command);
-  }
-  wire::ServerState state(uint64_t server) const { return machine.tables().server(ServerId(server)).value()->state(); }
-
-  void sweep(uint64_t server, uint32_t rows = 100) {
-    wire::Command command;
-    command.mutable_sweep_server()->set_server(server);
-    command.mutable_sweep_server()->set_max_rows(rows);
-    EXPECT_EQ(apply(command), ErrorCode::kOk);
-  }
-
-  void kill(uint64_t server) {
-    EXPECT_EQ(set_state(server, wire::DEAD), ErrorCode::kOk);
-    sweep(server);
-  }
-
-  wire::StartRepairs::Repair plan(uint32_t index, uint64_t target) const {
-    wire::StartRepairs::Repair repair;
-    repair.set_block(block);
-    repair.set_index(index);
-    repair.set_target(target);
-    repair.set_replaced_server(shard(index).server());
-    repair.set_replaced_generation(shard(index).generation());
-    return repair;
-  }
-
-  uint32_t start(const std::vector<wire::StartRepairs::Repair>& repairs) {
-    wire::Command command;
-    command.mutable_start_repairs()->set_valid_ms(1000);
-    for (const auto& repair : repairs) *command.mutable_start_repairs()->add_repairs() = repair;
-    wire::StartRepairsReply reply;
-    EXPECT_TRUE(reply.ParseFromString(machine.apply(command).body()));
-    return reply.started();
-  }
-
-  wire::FinishRepair success(const wire::RepairReservation& reservation) const {
-    wire::FinishRepair finish;
-    finish.set_block(block);
-    finish.set_index(reservation.index());
-    finish.set_target(reservation.target());
-    finish.set_generation(reservation.generation());
-    finish.set_length(shard(reservation.index()).length());
-    finish.set_crc32c(shard(reservation.index()).crc32c());
-    return finish;
-  }
-
-  bool finish(const wire::FinishRepair& operation) {
-    wire::Command command;
-    *command.mutable_finish_repair() = operation;
-    wire::FinishRepairReply reply;
-    EXPECT_TRUE(reply.ParseFromString(machine.apply(command).body()));
-    return reply.published();
-  }
-
-  wire::ServerShard on_server(uint64_t server, uint32_t index, uint64_t generation) const {
-    wire::ServerShard named;
-    named.set_server(server);
-    named.set_block(block);
-    named.set_index(index);
-    named.set_generation(generation);
-    named.set_length(shard(index).length());
-    named.set_crc32c(shard(index).crc32c());
-    return named;
-  }
-
-  void mark_damaged(const wire::ServerShard& damaged) {
-    wire::Command command;
-    *command.mutable_mark_damaged()->add_shards() = damaged;
-    EXPECT_EQ(apply(command), ErrorCode::kOk);
-  }
-
-  // Server 1 dies, and `target` seals shard 0 after its repair was given up and the shard confirmed as not there. The
-  // generation of that copy.
-  uint64_t leave_late_copy(uint64_t target) {
-    kill(1);
-    EXPECT_EQ(start({plan(0, target)}), 1u);
-    const uint64_t generation = row().reservations(0).generation();
-    wire::Command command;
-    auto& given_up = *command.mutable_cancel_repairs()->add_repairs();
-    given_up.set_block(block);
-    given_up.set_generation(generation);
-    apply(command);
-    auto& gone = *command.mutable_confirm_deleted()->add_shards();
-    gone.set_server(target);
-    gone.set_block(block);
-    gone.set_generation(generation);
-    apply(command);
-    return generation;
-  }
-
-  ReportedShard kind(const wire::ServerShard& reported) const {
-    return classify(machine.tables(), machine.counters(), reported).value();
-  }
-
-  bool is_garbage(uint64_t server, uint32_t index, uint64_t generation) const {
-    return machine.tables()
-        .garbage({ServerId(server), BlockId(block), ShardIndex(index), ShardGeneration(generation)})
-        .value()
-        .has_value();
-  }
-
-  static constexpr uint64_t kFull = kTestGeometry.block_bytes;
-  MachineHarness machine;
-  wire::CreateFileResult file;
-  uint64_t length = 0;
-  uint64_t block = 0;
-};
+class RepairCommands : public RepairHarness {};
 
 TEST_F(RepairCommands, AWholeBlockIsNotAtRisk) {
   EXPECT_EQ(risk_of(row()), Risk::kWhole);
@@ -501,128 +357,6 @@ TEST_F(RepairCommands, BalancingHasAThreshold) {
   command.mutable_set_balancing()->set_on(false);
   EXPECT_EQ(apply(command), ErrorCode::kOk);
   EXPECT_EQ(machine.counters().balance_threshold_percent(), 0u);
-}
-
-// HDFS-17003: another block than the damaged one was invalidated.
-TEST_F(RepairCommands, Hdfs17003DamageIsOfTheVeryShardThatWasNamed) {
-  wire::ServerShard other = on_server(3, 2, shard(2).generation());
-  other.set_generation(other.generation() + 1);
-  mark_damaged(other);
-  mark_damaged(on_server(4, 2, shard(2).generation()));
-  mark_damaged(on_server(3, 1, shard(2).generation()));
-  EXPECT_EQ(risk_of(row()), Risk::kWhole);
-}
-
-// HDFS-17003: of two damaged shards of a block, the servers of both were told to delete the one that was found last.
-TEST_F(RepairCommands, Hdfs17003OfTwoDamagedShardsEachServerDeletesItsOwn) {
-  const uint64_t first = shard(2).generation();
-  const uint64_t second = shard(3).generation();
-  mark_damaged(on_server(3, 2, first));
-  mark_damaged(on_server(4, 3, second));
-  ASSERT_EQ(start({plan(2, 6), plan(3, 7)}), 2u);
-  for (int i = 0; i < 2; ++i) ASSERT_TRUE(finish(success(row().reservations(0))));
-  EXPECT_THAT(machine.garbage(), SizeIs(2));
-  EXPECT_TRUE(is_garbage(3, 2, first));
-  EXPECT_TRUE(is_garbage(4, 3, second));
-}
-
-TEST_F(RepairCommands, NoStateOfItsServerMendsADamagedShard) {
-  mark_damaged(on_server(3, 2, shard(2).generation()));
-  kill(3);
-  machine.add_server("2");
-  sweep(3);
-  EXPECT_EQ(shard(2).condition(), wire::Shard::DAMAGED);
-}
-
-TEST_F(RepairCommands, AReportedShardIsWhatTheMapSaysItIs) {
-  const uint64_t generation = shard(0).generation();
-  EXPECT_EQ(kind(on_server(1, 0, generation)), ReportedShard::kListed);
-  wire::ServerShard unknown = on_server(6, 0, generation);
-  EXPECT_EQ(kind(unknown), ReportedShard::kSuperseded) << "the index is whole elsewhere";
-  unknown.set_block(machine.counters().next_block());
-  EXPECT_EQ(kind(unknown), ReportedShard::kImpossible);
-  wire::ServerShard future = on_server(6, 0, machine.counters().next_generation());
-  EXPECT_EQ(kind(future), ReportedShard::kImpossible);
-  kill(1);
-  ASSERT_EQ(start({plan(0, 6)}), 1u);
-  EXPECT_EQ(kind(on_server(6, 0, row().reservations(0).generation())), ReportedShard::kReserved);
-  EXPECT_EQ(kind(on_server(7, 0, generation)), ReportedShard::kAdoptable) << "the bytes are those of the commit";
-  wire::ServerShard other_bytes = on_server(7, 0, generation);
-  other_bytes.set_crc32c(1);
-  EXPECT_EQ(kind(other_bytes), ReportedShard::kSuperseded);
-  EXPECT_EQ(kind(on_server(3, 0, generation)), ReportedShard::kReserved) << "a last good copy is kept, if not listed";
-  const wire::ServerShard listed = on_server(1, 0, generation);
-  const wire::ServerShard unlisted = on_server(8, 0, generation);
-  machine.remove("/f", false);
-  machine.reclaim_all(100);
-  EXPECT_EQ(kind(listed), ReportedShard::kGarbage);
-  EXPECT_EQ(kind(unlisted), ReportedShard::kAbandoned);
-}
-
-TEST_F(RepairCommands, AShardThatTheMapMissesIsAdopted) {
-  const uint64_t generation = leave_late_copy(6);
-  ASSERT_EQ(kind(on_server(6, 0, generation)), ReportedShard::kAdoptable);
-  wire::Command command;
-  *command.mutable_adopt_shards()->add_shards() = on_server(6, 0, generation);
-  EXPECT_EQ(apply(command), ErrorCode::kOk);
-  EXPECT_EQ(risk_of(row()), Risk::kWhole);
-  EXPECT_EQ(shard(0).server(), 6u);
-}
-
-// The simulator's correlated_faults, seed 70071: what a repair had rebuilt was damaged before it was even listed. The
-// shard whose place it took was whole and kept, but nobody took it back, and the block was lost.
-TEST_F(RepairCommands, AReplacedShardIsTakenBackWhenItsSuccessorIsDamaged) {
-  const wire::Shard old = shard(0);
-  kill(1);
-  ASSERT_EQ(start({plan(0, 6)}), 1u);
-  ASSERT_TRUE(finish(success(row().reservations(0))));
-  machine.add_server("0");
-  const wire::ServerShard kept = on_server(1, 0, old.generation());
-  EXPECT_EQ(kind(kept), ReportedShard::kGarbage) << "its successor is whole";
-  wire::Command command;
-  *command.mutable_adopt_shards()->add_shards() = kept;
-  EXPECT_EQ(apply(command), ErrorCode::kOk);
-  EXPECT_EQ(shard(0).server(), 6u);
-  const wire::Shard successor = shard(0);
-  mark_damaged(on_server(6, 0, successor.generation()));
-  EXPECT_EQ(kind(kept), ReportedShard::kAdoptable);
-  wire::ServerShard other_bytes = kept;
-  other_bytes.set_crc32c(1);
-  EXPECT_EQ(kind(other_bytes), ReportedShard::kGarbage);
-  EXPECT_EQ(apply(command), ErrorCode::kOk);
-  EXPECT_EQ(shard(0).server(), 1u);
-  EXPECT_EQ(risk_of(row()), Risk::kWhole);
-  EXPECT_FALSE(is_garbage(1, 0, old.generation()));
-  EXPECT_TRUE(is_garbage(6, 0, successor.generation()));
-  EXPECT_EQ(machine.counters().garbage_shards(), 1u);
-}
-
-TEST_F(RepairCommands, AnAbandonedShardIsDiscardedAfterAGrace) {
-  const wire::ServerShard unknown = on_server(1, 0, shard(0).generation());
-  machine.remove("/f", false);
-  machine.reclaim_all(100);
-  wire::Command command;
-  for (const GarbageShard& gone : machine.garbage()) {
-    auto& entry = *command.mutable_confirm_deleted()->add_shards();
-    entry.set_server(gone.server.value());
-    entry.set_block(gone.block.value());
-    entry.set_index(gone.index.value());
-    entry.set_generation(gone.generation.value());
-  }
-  apply(command);
-  *command.mutable_discard_shards()->add_shards() = unknown;
-  EXPECT_EQ(apply(command), ErrorCode::kOk);
-  EXPECT_TRUE(is_garbage(1, 0, unknown.generation()));
-}
-
-TEST_F(RepairCommands, OnlyWhatTheMapHasNoUseForIsDiscarded) {
-  const wire::Shard listed = shard(0);
-  wire::Command command;
-  *command.mutable_discard_shards()->add_shards() = on_server(1, 0, listed.generation());
-  wire::ServerShard impossible = on_server(6, 0, machine.counters().next_generation() + 5);
-  *command.mutable_discard_shards()->add_shards() = impossible;
-  EXPECT_EQ(apply(command), ErrorCode::kOk);
-  EXPECT_THAT(machine.garbage(), IsEmpty());
 }
 
 TEST_F(RepairCommands, OversizedCommandsAreRefused) {
