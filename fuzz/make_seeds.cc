@@ -158,6 +158,69 @@ void add_identities(const Corpus& corpus) {
   corpus.add("data_directory", "cut", "dogfs identity 1\ncluster c\nno");
 }
 
+// Faults as fault_schedule.cc draws them. Selectors are given by their place in its list.
+enum Nodes : char {
+  kLeader = 0,
+  kMinority = 2,
+  kMeta1 = 3,
+  kMeta2 = 4,
+  kChunk1 = 6,
+  kChunk3 = 8,
+  kClient = 10,
+  kAllMeta = 11,
+  kAllChunk = 12,
+  kAll = 13,
+  kSomeChunk = 14
+};
+
+std::string fault(uint16_t at_ms, uint16_t for_ms, const std::string& kind) {
+  std::string bytes;
+  for (const uint16_t time : {at_ms, for_ms}) {
+    bytes.append({static_cast<char>(time), static_cast<char>(time >> 8)});
+  }
+  return bytes.append(kind);
+}
+std::string fault_of_time(char kind, const std::string& rest) {
+  return std::string{'\0', kind}.append(rest);
+}
+std::string fault_of_disks(char kind, const std::string& rest) {
+  return std::string{'\1', kind}.append(rest);
+}
+std::string fault_of_nodes(char kind, const std::string& rest) {
+  return std::string{'\2', kind}.append(rest);
+}
+std::string crash(Nodes nodes, bool power) {
+  return fault_of_nodes('\7', {nodes, static_cast<char>(power)});
+}
+
+// The beginnings of the usual stories; what comes of them together is the fuzzer's to find.
+void add_fault_schedules(const Corpus& corpus) {
+  using std::string;
+  const auto add = [&corpus](const string& name, const string& faults) {
+    corpus.add("fault_schedule", name, string{'\1'} + faults);  // the seed of the run
+  };
+  const string cut_off = fault_of_nodes('\0', {kLeader, '\1', '\0'});
+  const string cut_off_one_way = fault_of_nodes('\0', {kLeader, '\1', '\1'});
+  const string lossy = fault_of_nodes('\3', {'\20', '\100', '\100', '\100', '\50'});
+  const string transfer = fault_of_nodes('\5', {kMeta2});
+  add("leaders_crash", fault(500, 700, crash(kLeader, true)) + fault(1500, 500, crash(kLeader, false)));
+  add("leader_cut_off", fault(600, 900, cut_off) + fault(1900, 600, cut_off_one_way));
+  add("power_cut", fault(1000, 300, crash(kAll, true)));
+  add("minority_away", fault(400, 1500, crash(kMinority, true)) + fault(900, 500, crash(kSomeChunk, true)));
+  add("handed_over_in_loss", fault(300, 1500, lossy) + fault(800, 1, transfer));
+  add("paused_leader", fault(700, 800, fault_of_nodes('\4', {kLeader})) + fault(1200, 400, crash(kClient, true)));
+  add("clocks", fault(300, 1800, fault_of_time('\1', {kMeta1, '\377'})) +
+                    fault(900, 1, fault_of_time('\2', {kLeader, '\100', '\0'})));
+  add("damage", fault(600, 800, fault_of_disks('\0', {kChunk1, '\0', '\20'})) +
+                    fault(900, 1, fault_of_disks('\4', {kSomeChunk, '\2'})) +
+                    fault(1200, 1, fault_of_disks('\11', {kSomeChunk, '\7'})));
+  add("full_slow_and_lying", fault(400, 900, fault_of_disks('\5', {kChunk3})) +
+                                 fault(700, 900, fault_of_disks('\6', {kAllMeta, '\40'})) +
+                                 fault(1000, 500, fault_of_disks('\7', {kSomeChunk})));
+  add("emptied_during_loss", fault(500, 1, fault_of_disks('\10', {kChunk3})) + fault(500, 800, lossy) +
+                                 fault(900, 400, crash(kAllChunk, false)));
+}
+
 void add_schedules(const Corpus& corpus) {
   for (const char* target : {"raft_schedule", "raft_hostile", "meta_command", "meta_request", "chunk_request",
                              "chunk_disk", "fault_schedule"}) {
@@ -166,6 +229,7 @@ void add_schedules(const Corpus& corpus) {
     }
   }
   for (const auto& [name, bytes] : raft_schedule_seeds()) corpus.add("raft_schedule", name, bytes);
+  add_fault_schedules(corpus);
 }
 
 void make_all(const Corpus& corpus) {
