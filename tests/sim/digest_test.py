@@ -1,5 +1,4 @@
-"""Runs every scenario with two seeds in each of several builds, and in the first of them twice: all digests of a run must
-be equal (P6).
+"""Runs every scenario in each of several builds, and in the first of them twice: all digests of a run must be equal (P6).
 
 The builds must be of the same sources: `./dev test` has a stage for it, which brings all of them up to date first.
 """
@@ -11,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"
-SEEDS = (1, 2)
+SEEDS = (1,)
 
 
 class Failure(Exception):
