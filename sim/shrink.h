@@ -1,8 +1,10 @@
 // Makes a failing run small: the fewest faults, nodes, clients and operations, and the least time, that still fail in
 // the same way.
 //
-// The faults are delta-debugged (sim/shrink_ddmin.h) as the explicit list that the seed drew; then operations, then
-// everything else is tried smaller. It works because draws are keyed (sim/random.h): what is left behaves as before.
+// Large cuts come first, each tried with a few seeds: what fails by a race often needs much only for its timing, and with
+// another seed less will do. The small scenario names the seed that it fails with. Then the faults are delta-debugged
+// (sim/shrink_ddmin.h) as the explicit list that the seed drew, then operations, then everything else is tried smaller. It
+// works because draws are keyed (sim/random.h): what is left behaves as before.
 // A smaller run counts only if it fails in the same way (sim/failure_kind.h); what fails otherwise is another story.
 #pragma once
 

@@ -109,7 +109,7 @@ Prober::Child Prober::start(const proto::Scenario& scenario, size_t candidate) {
   DOGFS_CHECK(process >= 0);
   if (process == 0) {
     close(ends[0]);
-    probe(scenario, options_.seed, ends[1], log);
+    probe(scenario, scenario.seed(), ends[1], log);
   }
   close(ends[1]);
   return {process, ends[0], log, candidate, now_ms()};

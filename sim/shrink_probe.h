@@ -23,13 +23,14 @@ struct ProbeResult {
 class Prober {
  public:
   struct Options {
-    uint64_t seed = 1;
+    uint64_t seed = 1;  // of the run that shrinking begins with
     uint32_t workers = 1;
     uint64_t limit_ms = 50'000;  // of real time: no run is begun later
   };
 
   explicit Prober(const Options& options);
 
+  // Every scenario names its seed.
   ProbeResult run(const proto::Scenario& scenario);
   // The first candidate whose run fails in the way of `kind` (sim/failure_kind.h). Which it is does not depend on how fast each is;
   // none, once the time is over.
