@@ -32,7 +32,8 @@ struct SnapshotSending {
   uint64_t chunk = 0;                          // the one that was sent last, or is being read
   bool last = false;                           // there is none behind it
   bool reading = true;
-  MonoTime sent_at;  // when the chunk was
+  MonoTime sent_at;     // when the chunk was
+  Duration patience{};  // how long an answer was waited for before it was sent again; 0: it was not
 };
 
 class Progress {

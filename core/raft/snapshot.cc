@@ -99,17 +99,20 @@ void Raft::handle_snapshot_reply(const Message& message) {
   }
   if (message.next_chunk != sending.chunk + 1 || sending.last) return;
   ++sending.chunk;
+  sending.patience = {};
   sending.reading = true;
   effects_.snapshot_reads.push_back(SnapshotRead{message.from, sending.number, sending.chunk});
 }
 
-// The follower lives. What it has not answered for long is sent again: it, or the answer, was lost.
+// The follower lives. What it has not answered for long is sent again: it, or the answer, was lost; or its disk takes its
+// time, and then longer and longer. It is the same part of the same view, also the first: with another one the follower
+// would drop what it is writing, and never come to an answer that counts.
 void Raft::go_on_with_snapshot(NodeId peer) {
   SnapshotSending& sending = *progress_.at(peer).snapshot();
-  if (sending.reading || now_ - sending.sent_at < options_.election_timeout) return;
+  const Duration patience = std::max(2 * sending.patience, options_.election_timeout);
+  if (sending.reading || now_ - sending.sent_at < patience) return;
   DOGFS_COVERAGE_MARK("raft: part of a snapshot sent again");
-  // The first part is of a view of its own.
-  if (sending.chunk == 0) return begin_snapshot(peer);
+  sending.patience = std::min(patience, options_.snapshot_patience / 4);
   sending.reading = true;
   effects_.snapshot_reads.push_back(SnapshotRead{peer, sending.number, sending.chunk});
 }

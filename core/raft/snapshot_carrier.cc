@@ -69,7 +69,7 @@ void SnapshotCarrier::stop() {
 
 void SnapshotCarrier::carry_out(const Effects& effects) {
   for (const SnapshotRead& read : effects.snapshot_reads) {
-    if (read.chunk == 0) {
+    if (read.chunk == 0 && !views_.contains(read.snapshot)) {
       to_open_.push_back(read);
     } else {
       tasks_->spawn(read_part(read));

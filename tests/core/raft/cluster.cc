@@ -269,7 +269,8 @@ void TestCluster::read_snapshots(NodeId id) {
   TestNode& node = nodes_.at(id);
   if (!node.raft) return;
   for (const SnapshotRead& read : std::exchange(node.snapshot_reads, {})) {
-    if (read.chunk == 0 && node.raft->snapshot_opened(read)) node.views[read.snapshot] = node.disk.machine;
+    const bool is_new = read.chunk == 0 && !node.views.contains(read.snapshot);
+    if (is_new && node.raft->snapshot_opened(read)) node.views[read.snapshot] = node.disk.machine;
     const auto view = node.views.find(read.snapshot);
     if (view == node.views.end()) continue;
     const std::vector<Entry>& entries = view->second;

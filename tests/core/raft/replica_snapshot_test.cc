@@ -106,6 +106,16 @@ TEST(ReplicaSnapshot, CommandsAreAnsweredWhileItIsSent) {
   EXPECT_TRUE(group.converge());
 }
 
+// A leader that sent another snapshot each time the first part was not answered at once had it begin anew for ever.
+TEST(ReplicaSnapshot, AFollowerWhoseDiskTakesLongerThanAnElectionTimeoutIsSentOneToo) {
+  LaggingGroup group(12, 100, 10);
+  const sim::DiskTrouble slow{.delay_min = milliseconds(900), .delay_max = milliseconds(900)};
+  group.node(group.lagging()).kv_disk()->begin_trouble(slow);
+  ASSERT_TRUE(group.start(group.lagging()).has_value());
+  const auto is_sent = [&] { return group.log_of(group.lagging()).base().index > LogIndex(50); };
+  EXPECT_TRUE(group.world().run_until(is_sent, seconds(60)));
+}
+
 TEST(ReplicaSnapshot, ANewMemberIsSentTheStateAndGetsItsVote) {
   LaggingGroup group(3, 100, 10);
   const size_t added = group.join();
