@@ -17,6 +17,7 @@ namespace {
 
 constexpr GroupId kGroup{0};
 constexpr uint64_t kEntriesBetweenChecksOfAll = 100;
+constexpr seconds kOrdersUnderWay(5);
 
 bool is_same_shard(const wire::Shard& a, const wire::Shard& b) {
   return a.index() == b.index() && a.server() == b.server() && a.generation() == b.generation();
@@ -99,20 +100,42 @@ void BlockOracle::changed(const wire::BlockRow& before, const wire::BlockRow& af
   }
 }
 
-// Of two good files of a shard, on two disks of a server, one may go.
+// Of two good files of a shard, on two disks of a server, one may go; and one that was replaced, if what took its place is
+// there.
 void BlockOracle::removed(const Node& server, const ShardDisk& disk, const std::string& file) {
   const std::optional<ShardKey> key = parse_shard_file_name(file);
   if (!key || verdict_.failed()) return;
-  const auto block = blocks_.find(key->block.value());
-  if (block == blocks_.end() || block->second.state() != wire::BlockRow::COMMITTED) return;
-  for (const wire::Shard& shard : block->second.shards()) {
-    if (key_of(block->second, shard) != *key || server_of(shard) != &server) continue;
-    const auto holds_it = [&](const auto& each) { return is_good_on(*each.second, block->second, shard); };
-    const auto others = [&](const auto& each) { return each.second.get() != &disk && holds_it(each); };
-    if (std::ranges::any_of(server.shard_disks(), others)) continue;
-    if (is_good_on(disk, block->second, shard))
-      fail(block->second, shard, "is good and listed, and its file is removed");
+  const auto found = blocks_.find(key->block.value());
+  if (found == blocks_.end() || found->second.state() != wire::BlockRow::COMMITTED) return;
+  const wire::BlockRow& block = found->second;
+  const auto listed = std::ranges::find(block.shards(), key->index.value(), &wire::Shard::index);
+  if (listed == block.shards().end()) return;
+  wire::Shard shard = *listed;
+  shard.set_generation(key->generation.value());
+  if (!is_good_on(disk, block, shard)) return;
+  if (key_of(block, *listed) != *key || server_of(*listed) != &server) {
+    if (has_lost_all_of(block, *listed, server))
+      fail(block, shard, "is good, and is removed for one that is not there");
+    return;
   }
+  const auto is_other_copy = [&](const auto& each) {
+    return each.second.get() != &disk && is_good_on(*each.second, block, shard);
+  };
+  if (std::ranges::any_of(server.shard_disks(), is_other_copy)) return;
+  fail(block, shard, "is good and listed, and its file is removed");
+}
+
+// Whether the server of the listed shard has no file of it, and everybody had the time to know: it may be damaged in
+// secret, and orders of an earlier time may still be under way, but a disk that came up empty is seen.
+bool BlockOracle::has_lost_all_of(const wire::BlockRow& block, const wire::Shard& listed, const Node& remover) const {
+  const Node* keeper = server_of(listed);
+  const auto is_settled = [this](const Node& node) {
+    return node.up() && cluster_.world().now() - node.up_since() > kOrdersUnderWay;
+  };
+  if (keeper == nullptr || !is_settled(*keeper) || !is_settled(remover)) return false;
+  const std::string name = shard_file_name(key_of(block, listed));
+  return std::ranges::none_of(keeper->shard_disks(),
+                              [&](const auto& disk) { return disk.second->open(name).has_value(); });
 }
 
 void BlockOracle::check_all() {

@@ -2,8 +2,9 @@
 // back of all programs, in what a power cut would leave.
 //
 // A block is looked at when its row changes, and when a file of it is removed. No listed shard may be bad or absent but
-// by a fault that struck; so a block reads back for as long as faults spare d of its shards. And no change of the row
-// and no removal may leave the block with fewer good shards than it had. From time to time all blocks are looked at.
+// by a fault that struck; so a block reads back for as long as faults spare d of its shards. No change of the row and no
+// removal may leave the block with fewer good shards than it had; and what is not listed any more stays as long as what
+// took its place is not there. From time to time all blocks are looked at.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +40,7 @@ class BlockOracle {
   void take_row(const WriteBatch::Put& row);
   void changed(const wire::BlockRow& before, const wire::BlockRow& after);
   void removed(const Node& server, const ShardDisk& disk, const std::string& file);
+  bool has_lost_all_of(const wire::BlockRow& block, const wire::Shard& listed, const Node& remover) const;
   // Fails the run unless the shard is good, or a fault excuses it.
   void check_shard(const wire::BlockRow& block, const wire::Shard& shard, const char* when);
   void check_nothing_on(const Node& server, const wire::BlockRow& block, LogIndex as_of);

@@ -54,6 +54,7 @@ void Node::boot() {
   world_.trace().line(name_, "boots");
   record(LifeChange::kBoots);
   program_ = std::make_shared<Program>(world_, index_, key_, random_, log_, clock_error_);
+  up_since_ = world_.now();
 }
 
 void Node::record(LifeChange change) const {

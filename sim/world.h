@@ -63,6 +63,8 @@ class Node {
 
   // --- Life and death ---
   bool up() const { return program_ != nullptr; }
+  // When it booted last.
+  VirtualTime up_since() const { return up_since_; }
   // Precondition: down.
   void boot();
   // Nothing of it runs any more; its disks keep what they must. No effect on a node that is down.
@@ -123,6 +125,7 @@ class Node {
   std::map<std::string, std::shared_ptr<KvDisk>> kv_disks_;
   std::map<std::string, std::shared_ptr<ShardDisk>> shard_disks_;
   std::shared_ptr<Program> program_;
+  VirtualTime up_since_{};
   std::optional<Error> fatal_;
   ClockError clock_error_;
   Harms harms_;

@@ -132,6 +132,9 @@ void YearsFleet::say_all(SlotIndex slot) {
   YearsServer& server = servers_[slot];
   wire::HeartbeatRequest message = make_heartbeat(server);
   for (const ShardKey& key : std::exchange(server.deleted, {})) *message.add_deleted() = shard_name_to_wire(key);
+  for (const ShardKey& key : std::exchange(server.to_confirm, {})) {
+    if (server.shards.contains(key) && !server.damaged.contains(key)) *message.add_whole() = shard_name_to_wire(key);
+  }
   for (const auto& [key, outcome] : std::exchange(server.outcomes, {})) *message.add_repairs() = outcome;
   while (!server.unsaid.empty() && message.damaged_size() < kMaxDamagePerHeartbeat) {
     *message.add_damaged() = shard_name_to_wire(*server.unsaid.begin());
@@ -153,6 +156,10 @@ void YearsFleet::take_heartbeat_reply(SlotIndex slot, const Reply& reply) {
   const wire::HeartbeatReply& message = parsed.value().message;
   for (const wire::ShardName& name : message.deletions()) {
     remove(slot, {BlockId(name.block()), ShardIndex(name.index()), ShardGeneration(name.generation())});
+  }
+  for (const wire::ShardName& name : message.confirm()) {
+    servers_[slot].to_confirm.push_back(
+        {BlockId(name.block()), ShardIndex(name.index()), ShardGeneration(name.generation())});
   }
   for (const wire::RepairOrder& order : message.repairs()) workers_.rebuild(slot, order);
 }
@@ -181,6 +188,7 @@ void YearsFleet::stop(SlotIndex slot) {
   server.up = false;
   server.registered = false;
   server.deleted.clear();
+  server.to_confirm.clear();
   server.outcomes.clear();
   server.unsaid.clear();
   workers_.forget(slot);

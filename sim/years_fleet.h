@@ -42,7 +42,8 @@ struct YearsServer {
   // Known to be damaged or gone here, until the metadata has no use for them any more; and those to be said next.
   std::set<ShardKey> damaged;
   std::set<ShardKey> unsaid;
-  std::vector<ShardKey> deleted;  // to be confirmed
+  std::vector<ShardKey> deleted;     // to be confirmed
+  std::vector<ShardKey> to_confirm;  // that they are there, as far as is known
   std::map<ShardKey, wire::RepairOutcome> outcomes;
 };
 

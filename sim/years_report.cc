@@ -151,7 +151,7 @@ std::string years_text(const YearsSum& sum) {
 
 std::string years_table_head() {
   return "| Code | Order | Destruction | Runs x years | Blocks lost | of | Textbook | Measured rates | "
-         "Hours without a spare, a block and year | TB read a year | of it for what was destroyed |\n"
+         "Hours without a spare, a block and year | TB read a year | expected for what was destroyed |\n"
          "|---|---|---|---|---|---|---|---|---|---|---|\n";
 }
 

@@ -83,7 +83,7 @@ Task<Status> BlockReporter::report_bucket_of(uint64_t bucket, uint64_t heard_ind
   message.set_sequence(sequence_);
   message.set_bucket(bucket);
   message.set_heard_index(heard_index);
-  message.set_incomplete(incomplete_);
+  message.set_incomplete(env_.clock.now() < incomplete_until_);
   const MonoTime lately = env_.clock.now() - options_.report_interval;
   auto entry =
       table_.entries().lower_bound(ShardKey{BlockId(bucket * kBlocksPerReportBucket), ShardIndex(), ShardGeneration()});

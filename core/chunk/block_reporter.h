@@ -24,8 +24,9 @@ class BlockReporter {
 
   // The leader's reply to a heartbeat of `incarnation`: who leads, and what it has applied.
   void heard(const Address& leader, uint64_t incarnation, uint64_t applied_index);
-  // A disk could not be read: what is not known may be there.
-  void set_incomplete() { incomplete_ = true; }
+  // A disk could not be read: what is not known may be there. It is said so for one interval between reports, and after
+  // that counts as absent, so that it is rebuilt: the disk may never be read again, and if it is, what it has is found.
+  void set_incomplete() { incomplete_until_ = env_.clock.now() + options_.report_interval; }
 
   // Works until the stop signal.
   Task<void> run();
@@ -44,7 +45,7 @@ class BlockReporter {
   const ShardTable& table_;
   const ShardRemover& remover_;
   StopSignal& stop_;
-  bool incomplete_ = false;
+  MonoTime incomplete_until_;
   Address leader_;
   uint64_t incarnation_ = 0;
   uint64_t heard_index_ = 0;

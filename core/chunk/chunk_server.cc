@@ -97,7 +97,7 @@ ChunkServer::Impl::Impl(Env& env, const std::vector<ChunkDisk>& disks, ChunkOpti
       writers_(env, options_, disks_, table_, turns_, stop_),
       reader_(disks_, table_, options_.max_read_bytes),
       remover_(env, disks_, table_, turns_, writers_, reader_, stop_),
-      recovery_(env, table_, turns_, writers_, remover_, stop_),
+      recovery_(env, disks_, table_, turns_, writers_, remover_, stop_),
       pace_(env.clock, stop_, options_.repair_bytes_per_s),
       repairs_(env, table_, writers_, pace_, stop_, options_.max_repairs),
       scrubber_(env, options_, disks_, table_, turns_, reader_, stop_),

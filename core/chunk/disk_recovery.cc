@@ -5,6 +5,7 @@
 
 #include "core/base/coverage_mark.h"
 #include "core/chunk/piece_sums.h"
+#include "core/chunk/shard_verifier.h"
 #include "core/wire/rpc.h"
 
 namespace dogfs {
@@ -162,14 +163,25 @@ Task<void> DiskRecovery::check_size(Pending pending) {
   table_.set_state(pending.key, ShardState::kDamaged);
 }
 
-// What was found first may be sealed, on its way out, damaged, or nothing.
+// Whether the shard is served, and all of it was read just now.
+Task<bool> DiskRecovery::is_whole(ShardKey key) {
+  const ShardEntry* entry = table_.find(key);
+  if (entry == nullptr || entry->state != ShardState::kSealed) co_return false;
+  const Status verified = co_await verify_shard(env_, disks_[entry->disk].get(), key, *entry);
+  entry = table_.find(key);
+  co_return verified.has_value() && entry != nullptr && entry->state == ShardState::kSealed;
+}
+
+// What was found first may be sealed, on its way out, damaged, or nothing. Its record alone is no reason to give up the
+// second, which may be the better.
 Task<void> DiskRecovery::inspect_second(Pending second, std::string cluster_uuid) {
+  const bool first_is_whole = co_await is_whole(second.key);
   const ShardEntry* entry = table_.find(second.key);
   if (entry == nullptr) {
     table_.put(second.key, {ShardState::kUnverified, second.disk->number(), 0, 0});
     co_return co_await inspect_unrecorded(second, std::move(cluster_uuid));
   }
-  if (entry->state == ShardState::kSealed || entry->state == ShardState::kDeleting) {
+  if (first_is_whole || entry->state == ShardState::kDeleting) {
     DOGFS_COVERAGE_MARK("chunk: a second file of a shard on another disk");
     writers_.adopt_leftover(second.key, {.disk = second.disk->number(), .recorded = second.recorded});
     co_return;

@@ -13,13 +13,14 @@
 //   record marked as going: its removal is finished, as the metadata decided
 //
 // A shard may be on two disks: a seal that failed on one leaves its file there, and maybe its record, and the writer is
-// sent to another. Where both have a record, both files are looked at as if neither had. The first that is whole is
-// served, and what the other disk has of the shard goes as an idle writer's file does. Where none is whole both stay, and
-// go when the metadata has the shard deleted.
+// sent to another. Where both have a record, both files are looked at as if neither had. The first of which all could be
+// read is served, and what the other disk has of the shard goes as an idle writer's file does. Where none is whole both
+// stay, and go when the metadata has the shard deleted.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,9 +59,9 @@ RecoveryPlan plan_recovery(const std::map<ShardKey, wire::ShardRecord>& records,
 class DiskRecovery {
  public:
   // What is passed must outlive this object.
-  DiskRecovery(Env& env, ShardTable& table, KeyTurns& turns, ShardWriters& writers, ShardRemover& remover,
-               StopSignal& stop)
-      : env_(env), table_(table), turns_(turns), writers_(writers), remover_(remover), stop_(stop) {}
+  DiskRecovery(Env& env, const std::vector<std::unique_ptr<ShardDisk>>& disks, ShardTable& table, KeyTurns& turns,
+               ShardWriters& writers, ShardRemover& remover, StopSignal& stop)
+      : env_(env), disks_(disks), table_(table), turns_(turns), writers_(writers), remover_(remover), stop_(stop) {}
 
   // Fills the table from the records of one disk. An error means that nothing is known of the disk.
   Task<Status> load(ShardDisk* disk);
@@ -92,6 +93,7 @@ class DiskRecovery {
   // False, and it is to go, if the shard is on another disk, too.
   bool take_without_file(ShardDisk* disk, const ShardKey& key, ShardState state);
   Task<void> check_size(Pending pending);
+  Task<bool> is_whole(ShardKey key);
   Task<void> inspect_second(Pending second, std::string cluster_uuid);
   Task<void> inspect_unrecorded(Pending pending, std::string cluster_uuid);
   Task<Inspection> examine_twice(Pending pending, std::string cluster_uuid);
@@ -103,6 +105,7 @@ class DiskRecovery {
   Task<void> settle(Pending pending, Inspection found);
 
   Env& env_;
+  const std::vector<std::unique_ptr<ShardDisk>>& disks_;
   ShardTable& table_;
   KeyTurns& turns_;
   ShardWriters& writers_;

@@ -140,6 +140,7 @@ wire::HeartbeatRequest Membership::make_heartbeat(const Said& said) {
   add_damage(message);
   add_disks(load.disks, message);
   add_leaving(message);
+  add_whole(message);
   return message;
 }
 
@@ -163,6 +164,14 @@ void Membership::add_leaving(wire::HeartbeatRequest& message) {
     last_leaving_ = key;
     const bool leaves = entry.state == ShardState::kSealed && workers_.disks[entry.disk]->gives_away(key);
     if (leaves && !workers_.remover.is_requested(key)) *message.add_leaving() = shard_name_to_wire(key);
+  }
+}
+
+void Membership::add_whole(wire::HeartbeatRequest& message) const {
+  for (const ShardKey& key : to_confirm_) {
+    const ShardEntry* entry = workers_.table.find(key);
+    const bool whole = entry != nullptr && entry->state == ShardState::kSealed && !workers_.remover.is_requested(key);
+    if (whole) *message.add_whole() = shard_name_to_wire(key);
   }
 }
 
@@ -223,6 +232,7 @@ void Membership::take_reply(const wire::HeartbeatReply& reply, const Said& said)
   workers_.repairs.reported(said.repairs);
   workers_.remover.request(named_shards(reply.deletions()));
   workers_.scrubber.verify_soon(named_shards(reply.verify()));
+  to_confirm_ = named_shards(reply.confirm());
   workers_.repairs.request({reply.repairs().begin(), reply.repairs().end()}, identity_.cluster_uuid());
 }
 

@@ -68,6 +68,7 @@ class Membership {
   void add_damage(wire::HeartbeatRequest& message);
   void add_disks(const std::vector<wire::DiskInfo>& disks, wire::HeartbeatRequest& message) const;
   void add_leaving(wire::HeartbeatRequest& message);
+  void add_whole(wire::HeartbeatRequest& message) const;
   void take_reply(const wire::HeartbeatReply& reply, const Said& said);
   std::vector<ShardKey> named_shards(const google::protobuf::RepeatedPtrField<wire::ShardName>& names) const;
 
@@ -90,6 +91,8 @@ class Membership {
   ShardKey last_damage_;
   // So are the shards of disks that are to be emptied.
   ShardKey last_leaving_;
+  // What the leader has asked for last.
+  std::vector<ShardKey> to_confirm_;
   bool registered_ = false;
 };
 

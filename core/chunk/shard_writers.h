@@ -6,8 +6,8 @@
 // tried again.
 //
 // A writer that nobody uses is given up after a time, and so is a file without a footer that an earlier run left
-// behind: its client may still be there and begin anew. Both are the only files that a server removes of its own
-// accord.
+// behind: its client may still be there and begin anew. These are the only files that a server removes of its own
+// accord, beside what a second of its disks has of a shard of which it has read all on the first (disk_recovery.h).
 #pragma once
 
 #include <map>

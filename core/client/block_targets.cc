@@ -79,15 +79,16 @@ Status BlockWriter::take_targets(const wire::AllocateBlockResult& allocated, Sha
   return ok();
 }
 
-// Finds another server for one shard, or one at all.
+// Finds another server for one shard, or one at all. What failed lately may be back, and is better than none: but not what
+// has failed this very block, unless the shard has had no server yet.
 Task<Status> BlockWriter::replace(std::shared_ptr<ShardSending> sending, size_t index) {
   const std::vector<ServerId> suspects = context_.health.suspects();
   const bool has_none = !slots_[index].shard.is_stored();
   Status replaced = co_await replace_target(sending, index, suspects);
-  if (code_of(replaced) == ErrorCode::kInsufficientServers && has_none && !suspects.empty()) {
-    replaced = co_await replace_target(sending, index, {});
-  }
-  co_return replaced;
+  if (code_of(replaced) != ErrorCode::kInsufficientServers || suspects.empty()) co_return replaced;
+  std::vector<ServerId> excluded;
+  if (!has_none) excluded = failed_lately();
+  co_return co_await replace_target(sending, index, std::move(excluded));
 }
 
 Task<Status> BlockWriter::replace_target(std::shared_ptr<ShardSending> sending, size_t index,

@@ -52,6 +52,7 @@ void RackRepair::lead() {
 }
 
 void RackRepair::clear() {
+  rate_.clear();
   blocks_.clear();
   schedule_.clear();
   held_ = 0;
@@ -151,6 +152,7 @@ std::vector<wire::BlockRow> RackRepair::take(Found found, const Errand& errand, 
   for (const BlockId block : found.spread) drop(block);
   std::vector<wire::BlockRow> chosen;
   for (wire::BlockRow& block : found.crowded) judge(std::move(block), errand, now, limit, chosen);
+  rate_.note(in_turn(), now);
   // Another leadership, or no rack to go to, has ended the pass meanwhile.
   if (!errand.scan || !passing_ || cursor_ != errand.scan_after) return chosen;
   seen_ += found.rows;
@@ -251,6 +253,9 @@ wire::RackRepair RackRepair::describe() const {
       if (sum.blocks++ == 0) sum.first = block;
     }
   }
+  // A pass may find more.
+  const std::optional<milliseconds> left = described.passing() ? std::nullopt : rate_.time_for(in_turn());
+  described.set_estimate_ms(left ? left->count() : -1);
   for (const auto& [reason, sum] : held) {
     wire::RepairHindrance& hindrance = *described.add_hindrances();
     hindrance.set_reason(reason);

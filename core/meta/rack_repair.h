@@ -20,6 +20,7 @@
 #include "core/base/result.h"
 #include "core/base/time.h"
 #include "core/meta/placed_shard.h"
+#include "core/meta/progress_rate.h"
 #include "core/meta/repair_planner.h"
 #include "core/meta/tables.h"
 #include "core/wire/meta.pb.h"
@@ -126,6 +127,7 @@ class RackRepair {
   Uncounted beyond_;
   Uncounted counting_;
   uint64_t moves_ = 0;
+  ProgressRate rate_;
 };
 
 }  // namespace dogfs

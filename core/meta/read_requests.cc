@@ -18,6 +18,15 @@ constexpr size_t kSummaryStepRows = 4096;
 // How long a leader tries to prove that it leads before it reports what it knows.
 constexpr Duration kStatusBarrierLimit = seconds(1);
 
+// The server that is at the address of `info` now, if that is another one; or 0.
+uint64_t supplanter_of(const wire::ChunkServerInfo& info, const std::vector<wire::ChunkServerRow>& rows) {
+  if (info.alive() || info.state() == wire::REMOVED) return 0;
+  const auto later = std::ranges::find_if(rows, [&](const wire::ChunkServerRow& row) {
+    return row.server() > info.server() && row.state() != wire::REMOVED && row.address() == info.address();
+  });
+  return later == rows.end() ? 0 : later->server();
+}
+
 int64_t count_ms(Duration duration) {
   return std::chrono::floor<milliseconds>(duration).count();
 }
@@ -238,6 +247,7 @@ void ReadRequests::add_servers(const std::vector<wire::ChunkServerRow>& rows, in
     info.set_alive(silent <= parts_.options.server_silence_limit);
     info.set_last_heartbeat_ms(count_ms(silent));
   }
+  for (wire::ChunkServerInfo& info : *reply.mutable_servers()) info.set_supplanted_by(supplanter_of(info, rows));
 }
 
 }  // namespace dogfs

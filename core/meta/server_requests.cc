@@ -17,13 +17,15 @@ namespace {
 // Rows of garbage that are looked at for one heartbeat.
 constexpr size_t kMaxGarbageLookedAt = 20'000;
 
-// Who has the index of a replaced shard now: nullopt where that is not known to be whole. None: the block is gone.
-Result<std::optional<ServerId>> successor_of(const MetaTables& tables, const GarbageShard& shard) {
-  DOGFS_TRY(const std::optional<wire::BlockRow> block, tables.block(shard.block));
-  const wire::Shard* listed = block ? find_shard(*block, shard.index.value()) : nullptr;
-  if (listed == nullptr) return std::optional<ServerId>(ServerId());
-  if (!is_intact(*listed)) return std::optional<ServerId>();
-  return std::optional<ServerId>(ServerId(listed->server()));
+// What has the index of a replaced shard now. False where that is not known to be whole, and so the other may be the last
+// good one; where the block is gone, there is no successor and need be none.
+Result<bool> find_successor(const MetaTables& tables, DueGarbage& garbage) {
+  DOGFS_TRY(const std::optional<wire::BlockRow> block, tables.block(garbage.shard.block));
+  const wire::Shard* listed = block ? find_shard(*block, garbage.shard.index.value()) : nullptr;
+  if (listed == nullptr) return true;
+  if (!is_intact(*listed)) return false;
+  garbage.successor = placed_shard(garbage.shard.block, *listed);
+  return true;
 }
 
 Error registered_again(ServerId server) {
@@ -49,11 +51,12 @@ Result<GarbagePart> due_garbage(const MetaTables& tables, ServerId server, int64
         return true;
       }));
   for (const auto& [shard, replaced] : aged) {
-    std::optional<ServerId> successor = ServerId();
+    DueGarbage garbage{.shard = shard, .successor = {}};
+    bool due = true;
     if (replaced) {
-      DOGFS_TRY(successor, successor_of(tables, shard));
+      DOGFS_TRY(due, find_successor(tables, garbage));
     }
-    if (successor) part.due.push_back({.shard = shard, .successor = *successor});
+    if (due) part.due.push_back(garbage);
   }
   return part;
 }
@@ -80,7 +83,7 @@ Task<Reply> ServerRequests::heartbeat(Request request, MonoTime deadline) {
   });
   if (too_many_suspects || message.deleted_size() > kMaxShardsPerHeartbeat ||
       message.repairs_size() > kMaxShardsPerHeartbeat || message.damaged_size() > kMaxShardsPerHeartbeat ||
-      message.leaving_size() > kMaxShardsPerHeartbeat) {
+      message.leaving_size() > kMaxShardsPerHeartbeat || message.whole_size() > kMaxShardsPerHeartbeat) {
     co_return error_reply(Error(ErrorCode::kLimitExceeded, "too many shards in one heartbeat"));
   }
   const bool fits = message.disks_size() <= kMaxDisksPerServer &&
@@ -114,6 +117,8 @@ Task<Reply> ServerRequests::heartbeat(Request request, MonoTime deadline) {
   }
   repairs_.hear(message);
   repairs_.tell(server, reply);
+  successors_.hear(message);
+  successors_.tell(server, reply);
   reply.set_applied_index(parts_.replica.applied().value());
   const Status added = co_await add_deletions(server, reply);
   if (!added) co_return error_reply(added.error());
@@ -250,14 +255,18 @@ Task<Status> ServerRequests::add_deletions(ServerId server, wire::HeartbeatReply
   co_return ok();
 }
 
-// The server of what took a shard's place must be there now, as far as this leader has heard.
-bool ServerRequests::may_delete(const DueGarbage& garbage) const {
-  if (garbage.successor.is_none()) return true;
-  const ServerRegistry::Server* server = parts_.registry.find(garbage.successor);
+// The server of what took a shard's place must be there now, as far as this leader has heard, and must have said that it
+// has it.
+bool ServerRequests::may_delete(const DueGarbage& garbage) {
+  if (!garbage.successor) return true;
+  const ServerRegistry::Server* server = parts_.registry.find(garbage.successor->server);
   const bool present = server != nullptr && server->last_heartbeat &&
                        parts_.env.clock.now() - *server->last_heartbeat <= parts_.options.server_silence_limit;
-  if (!present) DOGFS_COVERAGE_MARK("meta: a deletion waits for the successor's server");
-  return present;
+  if (!present) {
+    DOGFS_COVERAGE_MARK("meta: a deletion waits for the successor's server");
+    return false;
+  }
+  return successors_.is_confirmed(*garbage.successor, server->incarnation);
 }
 
 }  // namespace dogfs

@@ -10,6 +10,7 @@
 #include "core/base/limits.h"
 #include "core/meta/parts.h"
 #include "core/meta/repairs.h"
+#include "core/meta/successors.h"
 #include "core/wire/meta.pb.h"
 
 namespace dogfs {
@@ -17,8 +18,8 @@ namespace dogfs {
 // A shard that may be deleted now.
 struct DueGarbage {
   GarbageShard shard;
-  // It was replaced by the shard of this server; none: nothing took its place.
-  ServerId successor;
+  // It was replaced by this one; none: nothing took its place.
+  std::optional<PlacedShard> successor;
 };
 
 // A part of a server's garbage. All parts in turn are all of it: what cannot be deleted now, because its successor is
@@ -58,11 +59,12 @@ class ServerRequests {
   Task<Result<bool>> learn(ServerId server, uint64_t incarnation);
   Task<Status> learn_cluster_uuid();
   Task<Status> add_deletions(ServerId server, wire::HeartbeatReply& reply);
-  bool may_delete(const DueGarbage& garbage) const;
+  bool may_delete(const DueGarbage& garbage);
   Status check_reporter(uint64_t server, uint64_t incarnation) const;
 
   MetaParts& parts_;
   Repairs& repairs_;
+  Successors successors_;
   // Where the next part of each server's garbage begins, where that is not the beginning.
   std::map<ServerId, std::string> garbage_from_;
 };

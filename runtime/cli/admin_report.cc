@@ -135,7 +135,7 @@ std::string describe_servers(const wire::AdminReport& report) {
   text += fmt::format(fmt::runtime(kServerRow), "ID", "ADDRESS", "RACK", "STATE", "HEARD", "SHARDS", "DAMAGED", "SPACE",
                       "USED", "FREE", "USED %", "SCRUBBED");
   for (const wire::ChunkServerInfo& server : report.status().servers()) {
-    if (server.state() != wire::REMOVED) text += describe_server(server);
+    if (server.state() != wire::REMOVED) text += describe_server(server) + describe_supplanted(server);
   }
   return text;
 }
@@ -172,7 +172,8 @@ wire::AdminReport sum_up(wire::ClusterStatusReply status, wire::MembershipReply 
     count_state(server.state(), report);
     if (server.state() == wire::REMOVED) continue;
     const auto alarms = std::ranges::count_if(server.disks(), [](const auto& disk) { return !disk.alarm().empty(); });
-    report.set_disk_alarms(report.disk_alarms() + static_cast<uint64_t>(alarms));
+    const uint64_t supplanted = server.supplanted_by() == 0 ? 0 : 1;
+    report.set_disk_alarms(report.disk_alarms() + static_cast<uint64_t>(alarms) + supplanted);
     if (!server.alive()) {
       report.set_silent(report.silent() + 1);
       continue;

@@ -51,6 +51,7 @@ std::string describe_rack_repair(const wire::RackRepair& racks) {
   std::string text =
       fmt::format("{} shards are moving to other racks, {} blocks wait for their turn; {} shards moved so far",
                   racks.moving(), racks.waiting(), racks.moves());
+  if (racks.moving() + racks.waiting() > 0) text += ", " + describe_estimate(racks.estimate_ms());
   if (racks.passing()) text += fmt::format("; {} blocks seen in a pass over all", racks.blocks_seen());
   return text;
 }

@@ -138,6 +138,7 @@ void print_servers(const wire::ClusterStatusReply& status) {
     print(fmt::format("  {:>3}  {:<24} {:<12} {:>8} shards  {:>6} free of {:>6}  {}\n", server.server(),
                       server.address(), server.rack(), server.shards(), human_bytes(server.free_bytes()),
                       human_bytes(server.total_bytes()), state + describe_last_heartbeat(server)));
+    print(describe_supplanted(server));
     for (const wire::DiskInfo& disk : server.disks()) {
       if (!disk.alarm().empty()) {
         print(fmt::format("       ALARM: {}: {}\n", printable(disk.name()), printable(disk.alarm())));
@@ -171,6 +172,12 @@ std::string describe_last_heartbeat(const wire::ChunkServerInfo& server) {
                                  static_cast<double>(server.last_heartbeat_ms()) / 1000);
   if (server.damaged_shards() > 0) text += fmt::format(", {} shards damaged", server.damaged_shards());
   return text;
+}
+
+std::string describe_supplanted(const wire::ChunkServerInfo& server) {
+  if (server.supplanted_by() == 0) return "";
+  return fmt::format("       ALARM: server {} began at its address with empty disks: are those of this one mounted?\n",
+                     server.supplanted_by());
 }
 
 std::string_view server_state_name(wire::ServerState state) {

@@ -36,5 +36,7 @@ std::string_view disk_state_name(wire::DiskInfo::State state);
 std::string describe_metadata_room(const wire::ClusterStatusReply& status);
 // "alive, heard 0.3 s ago"
 std::string describe_last_heartbeat(const wire::ChunkServerInfo& server);
+// A line, or nothing where no other server has come to its address.
+std::string describe_supplanted(const wire::ChunkServerInfo& server);
 
 }  // namespace dogfs::cli

@@ -179,6 +179,7 @@ class FakeMeta final : public RequestHandler {
   std::map<std::string, uint64_t> servers;  // by uuid
   std::vector<wire::RegisterServerRequest> registrations;
   std::vector<wire::HeartbeatRequest> heartbeats;
+  std::set<ShardKey> to_confirm;
   std::set<ShardKey> deletions;  // asked for until they are confirmed
   std::set<ShardKey> deleted;
   std::vector<wire::RepairOrder> repairs;  // ordered until their outcomes are heard
@@ -242,6 +243,7 @@ class FakeMeta final : public RequestHandler {
     for (const wire::RepairOrder& order : repairs) *reply.add_repairs() = order;
     for (const ShardKey& key : suspects) *reply.add_verify() = shard_name_to_wire(key);
     suspects.clear();
+    for (const ShardKey& key : to_confirm) *reply.add_confirm() = shard_name_to_wire(key);
     return make_reply(reply);
   }
   void take_outcomes(const wire::HeartbeatRequest& heartbeat) {

@@ -344,6 +344,23 @@ TEST_F(Disks, OfWhatIsRecordedOnTwoDisksTheOneThatIsWholeIsKept) {
 }
 
 // Neither is known to be of no use, and one deletion is for both.
+// That only one of them has a record says nothing of which is the better.
+TEST_F(Disks, WhatIsWholeOnADiskThatHasNoRecordOfItIsKeptWhereTheOtherIsDamaged) {
+  const ShardKey key = *on(0).begin();
+  w_.crash(sim::CrashKind::kProcess);
+  copy(0, 1, key);
+  WriteBatch forget;
+  forget.erase(shard_record_key(key));
+  sim::KvDisk& rows = *w_.node.kv_disk("disk1");
+  rows.apply(forget);
+  rows.mark_durable(rows.sequence());
+  w_.node.shard_disk("disk0")->open(shard_file_name(key)).value()->seen.flip(kShardHeaderBytes, 1);
+  start_again();
+  wait_until_none_is_on_both(kShards);
+  EXPECT_TRUE(on(1).contains(key));
+  expect_readable({key});
+}
+
 TEST_F(Disks, WhatIsDamagedOnTwoDisksStaysAndNothingIsLeftOfItWhenItIsDeleted) {
   const ShardKey key = *on(1).begin();
   w_.crash(sim::CrashKind::kProcess);
@@ -494,6 +511,20 @@ TEST_F(Disks, OneThatCannotBeReadAtTheStartKeepsTheOtherFromNothing) {
   w_.crash(sim::CrashKind::kPower);
   start_again();
   expect_readable(away);
+}
+
+TEST_F(Disks, WhatOneHadThatCannotBeReadAtTheStartCountsAsGoneAfterAWhile) {
+  w_.crash(sim::CrashKind::kPower);
+  fail(1, {"list"});
+  w_.options().report_interval = seconds(60);
+  w_.meta.differing = {0};
+  start_again();
+  w_.world.run_for(seconds(50));
+  ASSERT_FALSE(w_.meta.shard_reports.empty());
+  EXPECT_TRUE(w_.meta.shard_reports.back().incomplete());
+  w_.world.run_for(seconds(60));
+  EXPECT_FALSE(w_.meta.shard_reports.back().incomplete());
+  EXPECT_EQ(w_.disk_info(1).state(), wire::DiskInfo::UNREADABLE);
 }
 
 // Whether its identity or its shards' records: the server goes on with the other, and reports what it has as incomplete.

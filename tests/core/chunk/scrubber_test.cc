@@ -132,6 +132,15 @@ TEST_F(ScrubberTest, AShardThatCannotBeReadIsReportedAndStillTried) {
   EXPECT_EQ(w_.meta.heartbeats.back().damaged_shards(), 0u);
 }
 
+TEST_F(ScrubberTest, WhatIsConfirmedIsThereAndNotDamaged) {
+  lose_sectors(ChunkWorld::key(3));
+  ASSERT_TRUE(wait_for_damage());
+  w_.meta.to_confirm = {ChunkWorld::key(2), ChunkWorld::key(3), ChunkWorld::key(77)};
+  ASSERT_TRUE(w_.world.run_until([this] { return !w_.meta.heartbeats.back().whole().empty(); }, kPatience));
+  ASSERT_EQ(w_.meta.heartbeats.back().whole_size(), 1);
+  EXPECT_EQ(shard_key_from_wire(w_.meta.heartbeats.back().whole(0)).value(), ChunkWorld::key(2));
+}
+
 TEST_F(ScrubberTest, ReportsDoNotVouchForWhatCannotBeRead) {
   lose_sectors(ChunkWorld::key(3));
   ASSERT_TRUE(wait_for_damage());

@@ -538,6 +538,11 @@ class FullClusterTest : public WriteFailureTest {
   FullClusterTest() : WriteFailureTest(5) {}
 };
 
+class SixServersTest : public WriteFailureTest {
+ protected:
+  SixServersTest() : WriteFailureTest(6) {}
+};
+
 TEST_F(FullClusterTest, RefusesTheFirstBlockOfAFileAtOnce) {
   cluster_.full = {1, 2, 3, 4, 5};
   EXPECT_EQ(code_of(write("/f", pattern(kBlock))), ErrorCode::kNoSpace);
@@ -577,6 +582,21 @@ TEST_F(FullClusterTest, AServerThatFailedLatelyAndHasRoomIsBetterThanNone) {
   cluster_.restart(5);
   cluster_.full = {1};
   EXPECT_EQ(write("/g", pattern(kBlock)).value().blocks_short, 1u) << "of five, four";
+}
+
+// Of six servers one has failed another block just now, and is back: it stands in for another that fails.
+TEST_F(SixServersTest, AServerThatFailedAnotherBlockLatelyStandsInWhereNoOtherIsLeft) {
+  cluster_.fail(5, MessageType::kOpenShard, ErrorCode::kIoError);
+  EXPECT_EQ(write("/f", pattern(kBlock)).value().blocks_short, 0u);
+  cluster_.restart(5);
+  const std::unique_ptr<FileWriter> writer = create("/g");
+  const std::string data = pattern(kBlock);
+  ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(data.substr(0, kBlock / 2)))).has_value());
+  world_.run_for(milliseconds(200));
+  cluster_.fail(2, MessageType::kAppendShard, ErrorCode::kIoError);
+  ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(data.substr(kBlock / 2)))).has_value());
+  EXPECT_EQ(world_.run(writer->close()).value().blocks_short, 0u);
+  expect_reads_back("/g", data);
 }
 
 TEST_F(FullClusterTest, ABlockThatIsUnderWayGoesShortOfWhatFindsNoRoom) {

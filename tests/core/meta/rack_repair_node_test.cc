@@ -74,6 +74,30 @@ TEST_F(RackRepairNode, ARackThatComesIsUsedWithoutAnOperator) {
   EXPECT_THAT(racks_of_block(), testing::ElementsAre("/a", "/a", "/b", "/b", "/c"));
 }
 
+// The map calls it intact, but its disk may have come up empty since.
+TEST_F(RackRepairNode, WhatWasMovedIsDeletedOnceTheServerOfItsSuccessorHasConfirmedThatOne) {
+  ASSERT_TRUE(is_held());
+  cluster.add_server(5);
+  ASSERT_TRUE(run([this] { return told().moving() == 1; }));
+  const wire::RepairOrder order = ordered(5).repairs(0);
+  finish(5, order);
+  ASSERT_TRUE(run([this] { return told().moving() == 0; }));
+  const size_t from = order.sources(0).server() - 1;
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_EQ(ordered(from).deletions_size(), 0);
+    cluster.world_.run_for(seconds(1));
+    cluster.beat();
+  }
+  EXPECT_EQ(ordered(from).deletions_size(), 0) << "asks for the successor";
+  wire::HeartbeatRequest whole = cluster.heartbeat_of(cluster.servers_[5]);
+  const auto asked = cluster.ask_for<wire::HeartbeatReply>(MessageType::kHeartbeat, whole);
+  ASSERT_EQ(asked.confirm_size(), 1);
+  EXPECT_EQ(asked.confirm(0).block(), order.shard().block());
+  *whole.mutable_whole() = asked.confirm();
+  cluster.ask(MessageType::kHeartbeat, whole);
+  EXPECT_EQ(ordered(from).deletions_size(), 1);
+}
+
 TEST_F(RackRepairNode, ANewLeaderFindsWhatTheOneBeforeHadSeen) {
   ASSERT_TRUE(is_held());
   cluster.metas_[cluster.leader()]->crash(sim::CrashKind::kPower);

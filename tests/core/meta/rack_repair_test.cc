@@ -125,6 +125,26 @@ TEST_F(Racks, APassIsForAServerThatTakesShardsAnewAndForNoOther) {
   EXPECT_TRUE(scanned) << "it stands in another rack";
 }
 
+TEST_F(Racks, HowLongItTakesIsToldOnceSomeHaveMoved) {
+  stand_in(kThreeRacks);
+  constexpr uint64_t kBlocks = 40;
+  for (uint64_t id = 1; id <= kBlocks; ++id) put(block_on(id, {1, 2, 3, 4, 5}));
+  racks.lead();
+  round();
+  EXPECT_EQ(racks.describe().estimate_ms(), -1);
+  for (uint64_t id = 1; id <= kBlocks / 2; ++id) {
+    put(block_on(id, {1, 2, 4, 5, 7}));
+    now += kHeldLookInterval;
+    round();
+  }
+  const wire::RackRepair described = racks.describe();
+  EXPECT_EQ(described.waiting(), kBlocks / 2);
+  const auto expected = std::chrono::duration_cast<milliseconds>(kHeldLookInterval * (kBlocks / 2)).count();
+  EXPECT_NEAR(static_cast<double>(described.estimate_ms()), static_cast<double>(expected), 0.2 * expected);
+  racks.lead();
+  EXPECT_EQ(racks.describe().estimate_ms(), -1);
+}
+
 TEST_F(Racks, ARoundOfAPassReadsSoManyRows) {
   stand_in(kThreeRacks);
   for (uint64_t id = 1; id <= 2 * kRackRowsPerRound + 1; ++id) put(block_on(id, {1, 2, 4, 5, 7}));
