@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
@@ -21,8 +22,11 @@ const std::vector<MutantEntry>& all_mutants() {
 }
 
 Status arm_mutant(const std::string& name) {
-  if (name.empty()) return ok();
 #ifdef DOGFS_MUTANTS
+  if (name.empty()) {
+    set_active_mutant(Mutant::kNone);
+    return ok();
+  }
 #define X(mutant, spelling, scenario, text, origin) \
   if (name == (spelling)) {                         \
     set_active_mutant(Mutant::mutant);              \
@@ -32,13 +36,30 @@ Status arm_mutant(const std::string& name) {
 #undef X
   return Error(ErrorCode::kInvalidArgument, "no mutant " + name + " (dogfs-sim list shows them)");
 #else
+  if (name.empty()) return ok();
   return Error(ErrorCode::kUnsupported, "this build has no mutants: use the preset mutants");
 #endif
 }
 
+namespace {
+
+// The same run, now that no mutant is planted. One that fails as well has caught nothing: what broke it is in the code,
+// or in the scenario.
+bool passes_control(const std::vector<NamedScenario>& scenarios, const SwarmFailure& failure) {
+  const auto named = std::ranges::find(scenarios, failure.scenario, &NamedScenario::name);
+  // A swarm of one, so that a run that ends its process does not end this one.
+  return run_swarm({*named}, {.first_seed = failure.seed, .last_seed = failure.seed, .mutant = {}}).failures.empty();
+}
+
+void print_end(const MutantHunt& hunt) {
+  if (hunt.fails_without) std::printf("That run fails WITHOUT the mutant, too: it proves nothing of the mutant\n");
+  std::printf("%s after %llu runs\n", hunt.caught ? "caught" : "SURVIVED", static_cast<unsigned long long>(hunt.runs));
+}
+
+}  // namespace
+
 Result<MutantHunt> hunt_mutant(const MutantEntry& mutant, const std::string& directory,
                                std::vector<NamedScenario> scenarios, SwarmOptions options) {
-  DOGFS_TRYV(arm_mutant(mutant.name));
   if (scenarios.empty()) {
     DOGFS_TRY(proto::Scenario own, load_scenario(directory, mutant.scenario));
     scenarios.push_back({mutant.scenario, std::move(own)});
@@ -46,10 +67,15 @@ Result<MutantHunt> hunt_mutant(const MutantEntry& mutant, const std::string& dir
   std::printf("=== %s: %s\n", mutant.name.c_str(), mutant.text.c_str());
   options.mutant = mutant.name;
   options.most_failures = 1;
+  DOGFS_TRYV(arm_mutant(mutant.name));
   SwarmResult result = run_swarm(scenarios, options);
+  DOGFS_TRYV(arm_mutant(""));
   MutantHunt hunt{mutant, result.runs, std::nullopt};
-  if (!result.failures.empty()) hunt.caught = std::move(result.failures.front());
-  std::printf("%s after %llu runs\n", hunt.caught ? "caught" : "SURVIVED", static_cast<unsigned long long>(hunt.runs));
+  if (!result.failures.empty()) {
+    hunt.fails_without = !passes_control(scenarios, result.failures.front());
+    if (!hunt.fails_without) hunt.caught = std::move(result.failures.front());
+  }
+  print_end(hunt);
   return hunt;
 }
 

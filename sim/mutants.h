@@ -20,17 +20,21 @@ struct MutantEntry {
 
 const std::vector<MutantEntry>& all_mutants();
 
-// Plants the bug of that name in this process; an empty name is none. kUnsupported in a build without mutants.
+// Plants the bug of that name in this process, in place of any other; an empty name is none. kUnsupported in a build
+// without mutants.
 Status arm_mutant(const std::string& name);
 
 struct MutantHunt {
   MutantEntry mutant;
   uint64_t runs = 0;
-  // The first run that failed; none: the mutant survived.
+  // The first run that failed, and passes without the mutant; none: the mutant survived.
   std::optional<SwarmFailure> caught;
+  // The first run that failed does so without the mutant, too: the hunt has ended there, and proves nothing.
+  bool fails_without = false;
 };
 
-// Runs the mutant's own scenario, or else all of `scenarios`, with each seed until one run fails. Prints as it goes.
+// Runs the mutant's own scenario, or else all of `scenarios`, with each seed until one run fails; then that run without
+// the mutant. Prints as it goes, and leaves none planted.
 // Precondition: the build has mutants. Fails when the mutant's scenario does not load.
 Result<MutantHunt> hunt_mutant(const MutantEntry& mutant, const std::string& directory,
                                std::vector<NamedScenario> scenarios, SwarmOptions options);
