@@ -401,7 +401,9 @@ int main(int argc, char** argv) {
       "kind of fault was planned and never struck");
   swarm->add_option("--report", flags.report, "Write what it came to, as JSON (sim/swarm_report.proto)");
   swarm->add_option("--run-seconds", flags.run_seconds, "A run that takes longer has failed. None: no limit");
-  swarm->add_option("--most-failures", flags.most_failures, "End after so many")->capture_default_str();
+  swarm->add_option("--most-failures", flags.most_failures, "End after so many")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
 
   CLI::App* mutants = app.add_subcommand("mutants", "Plants each known bug in turn; exits with 1 if one is not found.");
   mutants->add_option("SCENARIO", flags.scenarios, "Which scenarios; none: each mutant's own");

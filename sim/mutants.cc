@@ -72,6 +72,8 @@ Result<MutantHunt> hunt_mutant(const MutantEntry& mutant, const std::string& dir
   DOGFS_TRYV(arm_mutant(""));
   MutantHunt hunt{mutant, result.runs, std::nullopt};
   if (!result.failures.empty()) {
+    // Not those that other workers have begun behind it: the table does not depend on how many there are.
+    hunt.runs = result.failures.front().run + 1;
     hunt.fails_without = !passes_control(scenarios, result.failures.front());
     if (!hunt.fails_without) hunt.caught = std::move(result.failures.front());
   }

@@ -26,7 +26,7 @@ Status arm_mutant(const std::string& name);
 
 struct MutantHunt {
   MutantEntry mutant;
-  uint64_t runs = 0;
+  uint64_t runs = 0;  // up to the one that failed, with it
   // The first run that failed, and passes without the mutant; none: the mutant survived.
   std::optional<SwarmFailure> caught;
   // The first run that failed does so without the mutant, too: the hunt has ended there, and proves nothing.

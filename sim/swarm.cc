@@ -135,8 +135,9 @@ class Swarm {
       workers_[i].next_job = i;
       start(workers_[i], jobs_);
     }
-    while (!stopped_ && wait_for_reports()) {
+    while (wait_for_reports()) {
     }
+    for (const SwarmFailure& failure : result_.failures) ++runs_of(failure.run).failed;
     return std::move(result_);
   }
 
@@ -151,7 +152,8 @@ class Swarm {
     }
     if (waits.empty()) return false;
     poll(waits.data(), waits.size(), jobs_.options.longest_run_ms == 0 ? -1 : kPollMs);
-    for (size_t i = 0; i < waits.size() && !stopped_; ++i) {
+    for (size_t i = 0; i < waits.size(); ++i) {
+      if (waiting[i]->pipe < 0) continue;  // ended by the report of another
       if (waits[i].revents == 0) {
         kill_if_overdue(*waiting[i]);
       } else {
@@ -176,6 +178,7 @@ class Swarm {
     worker.last_heard = RealClock::now();
     if (!report.done) {
       worker.running = report.job;
+      if (is_beyond(report.job)) end(worker);
       return;
     }
     worker.running.reset();
@@ -196,7 +199,7 @@ class Swarm {
       count_run(*job);
       fail(*job, how);
     }
-    if (worker.next_job < jobs_.count() && !stopped_) start(worker, jobs_);
+    if (worker.next_job < jobs_.count() && !is_beyond(worker.next_job)) start(worker, jobs_);
   }
 
   std::string how_it_ended(Worker& worker, int status) const {
@@ -228,31 +231,35 @@ class Swarm {
   }
 
   void fail(uint64_t job, const std::string& what) {
-    const SwarmFailure failure{jobs_.scenario(job).name, jobs_.seed(job), what};
+    const SwarmFailure failure{jobs_.scenario(job).name, jobs_.seed(job), what, job};
     std::printf("FAILED %s seed %llu: %s\n  %s\n", failure.scenario.c_str(),
                 static_cast<unsigned long long>(failure.seed), what.c_str(),
                 reproduce_command(failure.scenario, failure.seed, jobs_.options.mutant).c_str());
     std::fflush(stdout);
-    result_.failures.push_back(failure);
-    ++runs_of(job).failed;
-    if (result_.failures.size() >= jobs_.options.most_failures) stop();
+    std::vector<SwarmFailure>& failures = result_.failures;
+    failures.insert(std::ranges::upper_bound(failures, job, {}, &SwarmFailure::run), failure);
+    if (failures.size() > jobs_.options.most_failures) failures.pop_back();
+    for (Worker& worker : workers_) {
+      if (worker.running && is_beyond(*worker.running)) end(worker);
+    }
   }
 
-  void stop() {
-    stopped_ = true;
-    for (Worker& worker : workers_) {
-      if (worker.pipe < 0) continue;
-      kill(worker.process, SIGTERM);
-      close(worker.pipe);
-      worker.pipe = -1;
-      waitpid(worker.process, nullptr, 0);
-    }
+  // Whether as many runs before this one have failed as may.
+  bool is_beyond(uint64_t job) const {
+    return result_.failures.size() >= jobs_.options.most_failures && job > result_.failures.back().run;
+  }
+
+  static void end(Worker& worker) {
+    if (worker.pipe < 0) return;
+    kill(worker.process, SIGTERM);
+    close(worker.pipe);
+    worker.pipe = -1;
+    waitpid(worker.process, nullptr, 0);
   }
 
   Jobs jobs_;
   std::vector<Worker> workers_;
   SwarmResult result_;
-  bool stopped_ = false;
 };
 
 }  // namespace
@@ -274,7 +281,7 @@ std::string reproduce_command(const std::string& scenario, uint64_t seed, const 
 }
 
 SwarmResult run_swarm(const std::vector<NamedScenario>& scenarios, const SwarmOptions& options) {
-  DOGFS_CHECK(options.workers > 0 && options.first_seed <= options.last_seed);
+  DOGFS_CHECK(options.workers > 0 && options.first_seed <= options.last_seed && options.most_failures > 0);
   const RealClock::time_point begin = RealClock::now();
   const uint64_t cpu_begin = cpu_ms();
   SwarmResult result = Swarm(Jobs{scenarios, options}).run();

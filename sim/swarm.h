@@ -21,13 +21,16 @@ struct SwarmOptions {
   uint32_t workers = 1;
   std::string mutant;           // for the commands that are printed
   uint64_t longest_run_ms = 0;  // of real time: one that takes longer is ended, and has failed. 0: no limit
-  uint64_t most_failures = 10;  // of all scenarios together; then what is left is not run
+  // Of all scenarios together. The first in the order of the runs count, whichever worker fails first: what lies before
+  // them is run to its end, what lies behind is not.
+  uint64_t most_failures = 10;
 };
 
 struct SwarmFailure {
   std::string scenario;
   uint64_t seed = 0;
   std::string what;
+  uint64_t run = 0;  // from 0, in the order of the runs: every scenario with the first seed, with the second, ...
 };
 
 struct ScenarioRuns {
@@ -47,7 +50,7 @@ struct SwarmResult {
   uint64_t cpu_ms = 0;  // of all workers
   // Of the runs that came to their end: what a process had passed when it broke off is not known.
   Coverage coverage;
-  std::vector<SwarmFailure> failures;
+  std::vector<SwarmFailure> failures;   // in the order of the runs
   std::vector<ScenarioRuns> scenarios;  // all that were given, in their order
 };
 
