@@ -50,46 +50,47 @@ DiskTrouble trouble_of(const proto::Fault& fault) {
 
 }  // namespace
 
-std::optional<Harm> disk_harm_of(const proto::Fault& fault) {
+std::vector<Harm> disk_harms_of(const proto::Fault& fault) {
   switch (fault.kind_case()) {
     case proto::Fault::kDiskReadErrors:
-      return fault.disk_read_errors().rows() ? Harm::kRowReadError : Harm::kReadError;
+      return {fault.disk_read_errors().rows() ? Harm::kRowReadError : Harm::kReadError};
     case proto::Fault::kDiskWriteErrors:
-      return fault.disk_write_errors().rows() ? Harm::kRowWriteError : Harm::kWriteError;
+      return {fault.disk_write_errors().rows() ? Harm::kRowWriteError : Harm::kWriteError};
     case proto::Fault::kMisdirectedReads:
-      return Harm::kMisdirectedRead;
+      return {Harm::kMisdirectedRead};
     case proto::Fault::kMisdirectedWrites:
-      return Harm::kMisdirectedWrite;
+      return {Harm::kMisdirectedWrite};
     case proto::Fault::kDiskFull:
-      return harm_of_full(fault.disk_full());
+      return {harm_of_full(fault.disk_full())};
     case proto::Fault::kDiskReadOnly:
-      return Harm::kReadOnly;
+      return {Harm::kReadOnly};
     case proto::Fault::kSlowDisk:
-      return Harm::kDelay;
+      return {Harm::kDelay, Harm::kRowDelay};
     case proto::Fault::kSyncFailure:
-      return Harm::kFailedSync;
+      return {Harm::kFailedSync, Harm::kRowFailedSync};
     default:
-      return std::nullopt;
+      return {};
   }
 }
 
 void DiskStrike::begin(const proto::Fault& fault, const std::vector<Node*>& nodes, RandomStream& draws) {
-  harm_ = *disk_harm_of(fault);
+  kind_ = fault.kind_case();
+  harms_ = disk_harms_of(fault);
   trouble_ = trouble_of(fault);
   nodes_ = nodes;
   for (Node* node : nodes) {
-    if (harm_ == Harm::kFailedSync) {
+    if (kind_ == proto::Fault::kSyncFailure) {
       arm_sync_failure(*node, draws);
       continue;
     }
-    if (harm_ == Harm::kReadOnly) {
+    if (kind_ == proto::Fault::kDiskReadOnly) {
       take_last_disk(*node);
       continue;
     }
     for (const auto& [name, disk] : node->shard_disks()) shard_disks_.push_back(disk);
     for (const auto& [name, disk] : node->kv_disks()) kv_disks_.push_back(disk);
   }
-  harms_before_ = harms();
+  harms_before_ = harms_so_far();
   for (const auto& disk : shard_disks_) disk->begin_trouble(trouble_);
   for (const auto& disk : kv_disks_) disk->begin_trouble(trouble_);
 }
@@ -117,17 +118,19 @@ void DiskStrike::arm_sync_failure(Node& node, RandomStream& draws) {
 }
 
 void DiskStrike::end() {
-  struck_ = harms() > harms_before_;
+  struck_ = harms_so_far() > harms_before_;
   for (const auto& disk : shard_disks_) disk->end_trouble(trouble_);
   for (const auto& disk : kv_disks_) disk->end_trouble(trouble_);
-  if (harm_ != Harm::kFailedSync) return;
+  if (kind_ != proto::Fault::kSyncFailure) return;
   for (const auto& disk : shard_disks_) disk->set_sync_failure(false);
   for (const auto& disk : kv_disks_) disk->set_sync_failure(false);
 }
 
-uint64_t DiskStrike::harms() const {
+uint64_t DiskStrike::harms_so_far() const {
   uint64_t sum = 0;
-  for (const Node* node : nodes_) sum += node->harms(harm_);
+  for (const Node* node : nodes_) {
+    for (const Harm harm : harms_) sum += node->harms(harm);
+  }
   return sum;
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "sim/atlas.h"
@@ -11,8 +10,8 @@
 
 namespace dogfs::sim {
 
-// What is counted where the fault strikes; nullopt for a fault that is not one of these.
-std::optional<Harm> disk_harm_of(const proto::Fault& fault);
+// What is counted where the fault strikes, on shard files and on rows; none for a fault that is not one of these.
+std::vector<Harm> disk_harms_of(const proto::Fault& fault);
 
 // The trouble of some nodes' disks, from begin() until end().
 class DiskStrike {
@@ -25,9 +24,10 @@ class DiskStrike {
  private:
   void take_last_disk(Node& node);
   void arm_sync_failure(Node& node, RandomStream& draws);
-  uint64_t harms() const;
+  uint64_t harms_so_far() const;
 
-  Harm harm_{};
+  proto::Fault::KindCase kind_{};
+  std::vector<Harm> harms_;
   DiskTrouble trouble_;
   std::vector<Node*> nodes_;
   // As they were at the beginning: a node may make more of them meanwhile.

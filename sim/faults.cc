@@ -191,7 +191,7 @@ void FaultInjector::begin(const StrikePtr& strike) {
       strike->who = names_of(strike->nodes);
       break;
     default:
-      if (disk_harm_of(fault)) begin_disk_trouble(*strike);
+      if (!disk_harms_of(fault).empty()) begin_disk_trouble(*strike);
       break;
   }
   count(*strike);
@@ -206,7 +206,7 @@ void FaultInjector::end(const StrikePtr& strike) {
   end_partition(*strike);
   if (fault.has_crash() || fault.has_disk_emptied() || fault.has_meta_disk_emptied()) end_crash(*strike);
   if (fault.has_network()) set_network(scenario_.network());
-  if (disk_harm_of(fault)) end_disk_trouble(*strike);
+  if (!disk_harms_of(fault).empty()) end_disk_trouble(*strike);
   end_hold_up(*strike);
   for (const Node* node : strike->disturbed) atlas_.calm(*node);
   trace("ends " + describe_fault(fault));
@@ -219,8 +219,8 @@ void FaultInjector::end(const StrikePtr& strike) {
 // A fault that found nobody (no leader, say, or only nodes that were down already) has not struck.
 void FaultInjector::count(const Strike& strike) {
   const proto::Fault& fault = strike.planned.fault;
-  if (disk_harm_of(fault)) return;  // it strikes with an operation of the disk: end_disk_trouble()
-  if (is_order(fault)) return;      // when it is done: order()
+  if (!disk_harms_of(fault).empty()) return;  // it strikes with an operation of the disk: end_disk_trouble()
+  if (is_order(fault)) return;                // when it is done: order()
   const bool cuts = fault.has_partition() || fault.has_flap();
   const bool hit = fault.has_network() || (cuts ? !strike.blocked.empty() : !strike.nodes.empty());
   if (hit) ++struck_by_kind_[fault_kind_of(fault)];

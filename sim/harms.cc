@@ -63,9 +63,13 @@ std::string harm_name(Harm harm) {
     case Harm::kReadOnly:
       return "write to a read-only disk";
     case Harm::kDelay:
-      return "slow operation of a disk";
+      return "slow operation on a shard file";
+    case Harm::kRowDelay:
+      return "slow sync of rows";
     case Harm::kFailedSync:
-      return "failed sync";
+      return "failed sync of a shard file";
+    case Harm::kRowFailedSync:
+      return "failed sync of rows";
     case Harm::kUnsyncedLost:
       return "unsynced write lost";
     case Harm::kUnsyncedReordered:

@@ -45,7 +45,9 @@ enum class Harm : uint8_t {
   kRowsNearlyFull,  // a disk told that little of it is left
   kReadOnly,
   kDelay,
+  kRowDelay,
   kFailedSync,
+  kRowFailedSync,
   kUnsyncedLost,       // a write to a file, whole, at a power cut
   kUnsyncedReordered,  // a write that outlived an earlier one of the same file
   kTornWrite,          // some of its sectors

@@ -211,7 +211,7 @@ void KvDisk::wipe() {
 
 bool KvDisk::take_sync_failure() {
   if (!std::exchange(fail_next_sync_, false)) return false;
-  harms_.count(Harm::kFailedSync);
+  harms_.count(Harm::kRowFailedSync);
   return true;
 }
 
@@ -301,7 +301,7 @@ void SimKvStore::start_sync() {
 Duration SimKvStore::trouble_delay() {
   const DiskTrouble& trouble = disk_->trouble();
   if (trouble.delay_max == Duration::zero()) return Duration::zero();
-  disk_->harms().count(Harm::kDelay);
+  disk_->harms().count(Harm::kRowDelay);
   return trouble_draws_.between(trouble.delay_min, trouble.delay_max);
 }
 

@@ -161,7 +161,7 @@ uint64_t Node::harms(Harm harm) const {
 
 uint64_t Node::disk_errors() const {
   return harms(Harm::kReadError) + harms(Harm::kWriteError) + harms(Harm::kFailedSync) + harms(Harm::kRowReadError) +
-         harms(Harm::kRowWriteError) + harms(Harm::kRowsFull);
+         harms(Harm::kRowWriteError) + harms(Harm::kRowFailedSync) + harms(Harm::kRowsFull);
 }
 
 Harms Node::all_harms() const {

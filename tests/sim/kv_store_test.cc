@@ -162,6 +162,8 @@ TEST(SimKvStore, ASlowDiskDelaysSyncs) {
   EXPECT_EQ(world.run(node, put(node.kv(), "a", Durability::kSynced), milliseconds(900)), std::nullopt);
   EXPECT_TRUE(world.run(node, put(node.kv(), "b", Durability::kBuffered), milliseconds(900)).has_value());
   node.kv_disk()->end_trouble(slow);
+  EXPECT_EQ(node.harms(Harm::kRowDelay), 1U);
+  EXPECT_EQ(node.harms(Harm::kDelay), 0U);
   world.run_for(seconds(3));
   EXPECT_TRUE(world.run(node, put(node.kv(), "c", Durability::kSynced), milliseconds(900)).has_value());
 }
@@ -173,6 +175,8 @@ TEST(SimKvStore, AfterAFailedSyncEveryWriteFails) {
   EXPECT_EQ(code_of(*world.run(node, put(node.kv(), "a", Durability::kSynced), seconds(1))), ErrorCode::kIoError);
   EXPECT_EQ(code_of(*world.run(node, put(node.kv(), "b", Durability::kSynced), seconds(1))), ErrorCode::kIoError);
   EXPECT_EQ(code_of(*world.run(node, put(node.kv(), "c", Durability::kBuffered), seconds(1))), ErrorCode::kIoError);
+  EXPECT_EQ(node.harms(Harm::kRowFailedSync), 1U);
+  EXPECT_EQ(node.harms(Harm::kFailedSync), 0U);
 }
 
 // The same for a write that fails and one that finds no room, once the trouble is over, too; the next process writes.

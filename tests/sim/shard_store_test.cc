@@ -148,6 +148,8 @@ TEST_F(SimShardStoreTest, WhatAFailedSyncWasToWriteIsGoneAlthoughTheNextSucceeds
     node_->shard_disk()->set_sync_failure(true);
     EXPECT_EQ(code_of(run(file->sync())), ErrorCode::kIoError);
     ASSERT_TRUE(run(file->sync()).has_value());
+    EXPECT_EQ(node_->harms(Harm::kFailedSync), 1U);
+    EXPECT_EQ(node_->harms(Harm::kRowFailedSync), 0U);
     seen.insert(content("f"));
     power_cycle();
     EXPECT_EQ(content("f"), "");
@@ -183,6 +185,8 @@ TEST_F(SimShardStoreTest, TroublesAddUpAndEnd) {
   disk.end_trouble({.full = 1});
   EXPECT_EQ(code_of(run(file->write(0, bytes("hello")))), ErrorCode::kOk);
   EXPECT_EQ(node_->harms(Harm::kFull), 2U);
+  EXPECT_GT(node_->harms(Harm::kDelay), 0U);
+  EXPECT_EQ(node_->harms(Harm::kRowDelay), 0U);
 }
 
 // What a power cut left of a file says what it did to it.
