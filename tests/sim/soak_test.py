@@ -16,6 +16,11 @@ import unittest
 from pathlib import Path
 
 SOAK = Path(__file__).resolve().parents[1] / "tools" / "soak.py"
+sys.path.insert(0, str(SOAK.parent))
+sys.dont_write_bytecode = True
+import soak_state  # noqa: E402
+from soak_summary import summary  # noqa: E402
+
 PROGRAM = Path()
 HAS_MUTANTS = False  # and coverage marks
 
@@ -176,6 +181,23 @@ class Soak(unittest.TestCase):
             for text in (failure["what"], command, "FAILED: ", state["build"]):
                 self.assertIn(text, note)
 
+    def test_records_every_seed_that_fails(self):
+        haste = self.haste()
+        self.soak(haste, "--rounds", 1, code=1)
+        said = self.soak(haste, "--rounds", 1, code=1)
+        further = self.state()["further"]
+        self.assertEqual([failure["seed"] for failure in further],
+                         [SEED + n for n in range(MOST_KEPT, 2 * SEEDS_A_ROUND)])  # fmt: skip
+        self.assertIn(f"\n{len(further)} more; the commands", said)
+        for failure in further:
+            self.assertEqual(failure["command"], f"dogfs-sim run {haste} --seed {failure['seed']}")
+            self.assertIn("latency: ", failure["what"])
+            self.assertIn(f"\n  haste-{failure['seed']}: {failure['what']}\n", said + "\n")
+            self.assertEqual(failure["outcome"], "")
+        kept = (self.directory / "state" / "failures").iterdir()
+        self.assertEqual({path.stem for path in kept}, {f"haste-{SEED + n}" for n in range(MOST_KEPT)})
+        self.assertNotIn("only counted", said)
+
     def test_shrinks_later_what_it_could_not_when_it_was_stopped(self):
         haste = self.haste()
         with self.start(haste, "--rounds", 1) as process:
@@ -265,6 +287,47 @@ class Soak(unittest.TestCase):
             wait_for(lambda: processes(f"\0{SEED + SEEDS_A_ROUND}.."))
             self.assertIn("another soak is at work", self.soak("election", code=2))
             process.kill()
+
+
+class Failures(unittest.TestCase):
+    """What a state makes of the failures of reports, without a simulator."""
+
+    def setUp(self):
+        self.directory = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        self.state = soak_state.State("build", "commit", "begun", [], "", 1, 1)
+
+    def add_round(self, seeds: range, scenarios: tuple[str, ...], what: str = "oracle: no {}\nmore"):
+        failures = [{"scenario": name, "seed": str(seed), "what": what.format(seed), "command": f"run {name} {seed}"}
+                    for name in scenarios for seed in reversed(seeds)]  # fmt: skip
+        runs = [{"scenario": name, "runs": str(len(seeds)), "failed": str(len(seeds))} for name in scenarios]
+        report = {name: str(len(failures)) for name in soak_state.TOTALS}
+        report |= {"faults": [], "harms": [], "marks": [], "has_marks": False, "scenarios": runs, "failures": failures}
+        self.state.add_round(report, seeds.stop)
+
+    def test_are_recorded_of_each_scenario_up_to_a_limit(self):
+        most, over = soak_state.MOST_RECORDED_A_SCENARIO, 7
+        for first in range(0, most, 500):
+            self.add_round(range(first, first + 500), ("many", "few") if first == 0 else ("many",))
+        self.add_round(range(most, most + over), ("many",))
+        recorded = {name: [failure.seed for failure in self.state.further if failure.scenario == name]
+                    for name in ("many", "few")}  # fmt: skip
+        self.assertEqual(recorded, {"many": list(range(MOST_KEPT, most)), "few": list(range(MOST_KEPT, 500))})
+        self.assertEqual([(kept.scenario, kept.seed) for kept in self.state.failures],
+                         [(name, seed) for seed in range(MOST_KEPT) for name in ("few", "many")])  # fmt: skip
+        said = summary(self.state, self.directory)
+        self.assertIn("\n  few-499: oracle: no 499\n", said, "a line each")
+        self.assertIn(f"\n{over} more of many are only counted.", said)
+        self.assertNotIn("more of few", said)
+
+    def test_have_texts_up_to_a_limit(self):
+        self.add_round(range(MOST_KEPT + 1), ("wordy",), "x" * (soak_state.MOST_TEXT_RECORDED + 1))
+        self.assertEqual(self.state.further[0].what, "x" * soak_state.MOST_TEXT_RECORDED)
+
+    def test_are_in_the_file(self):
+        self.add_round(range(10), ("calm",))
+        soak_state.save(self.directory, self.state)
+        self.assertEqual(soak_state.load(self.directory), self.state)
+        self.assertEqual(len(self.state.further), 10 - MOST_KEPT)
 
 
 if __name__ == "__main__":

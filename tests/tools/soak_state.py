@@ -8,12 +8,15 @@ import os
 from collections import Counter
 from pathlib import Path
 
-FORMAT = 2
+FORMAT = 3
 FILE = "state.json"
 FAILURES = "failures"
-# Later failures of a scenario are counted, but neither kept nor shrunk: one bug that is found all the time must not
+# Later failures of a scenario are recorded, but neither kept nor shrunk: one bug that is found all the time must not
 # take the night.
 MOST_KEPT_A_SCENARIO = 3
+# With those that are kept; later ones are only counted. The state is written anew after each round.
+MOST_RECORDED_A_SCENARIO = 1_000
+MOST_TEXT_RECORDED = 2_000
 
 TOTALS = ("runs", "failed", "events", "virtual_ms", "operations", "failed_operations", "cpu_ms", "wall_ms")
 
@@ -52,7 +55,8 @@ class State:
     harms: dict[str, int] = dataclasses.field(default_factory=dict)
     has_marks: bool = False
     marks: dict[str, int] = dataclasses.field(default_factory=dict)
-    failures: list[Failure] = dataclasses.field(default_factory=list)
+    failures: list[Failure] = dataclasses.field(default_factory=list)  # that are kept
+    further: list[Failure] = dataclasses.field(default_factory=list)  # that are recorded: another bug may be among them
 
     def add_round(self, report: dict, next_seed: int) -> None:
         """Adds the report of a swarm (sim/swarm_report.proto). Its 64-bit numbers are strings."""
@@ -68,11 +72,24 @@ class State:
         for scenario in report["scenarios"]:
             runs, failed = self.scenarios.get(scenario["scenario"], [0, 0])
             self.scenarios[scenario["scenario"]] = [runs + int(scenario["runs"]), failed + int(scenario["failed"])]
+        self.add_failures(report["failures"])
+
+    def add_failures(self, found: list[dict]) -> None:
         # Which failures are found first depends on how fast each worker is; which are kept must not.
-        for failure in sorted(report["failures"], key=lambda failure: (int(failure["seed"]), failure["scenario"])):
-            scenario, seed = failure["scenario"], int(failure["seed"])
-            if sum(kept.scenario == scenario for kept in self.failures) < MOST_KEPT_A_SCENARIO:
-                self.failures.append(Failure(scenario, seed, failure["what"], failure["command"]))
+        ordered = sorted(found, key=lambda failure: (int(failure["seed"]), failure["scenario"]))
+        recorded = self.recorded()
+        for failure in ordered:
+            scenario, what = failure["scenario"], failure["what"]
+            recorded[scenario] += 1
+            if recorded[scenario] <= MOST_KEPT_A_SCENARIO:
+                self.failures.append(Failure(scenario, int(failure["seed"]), what, failure["command"]))
+            elif recorded[scenario] <= MOST_RECORDED_A_SCENARIO:
+                what = what[:MOST_TEXT_RECORDED]
+                self.further.append(Failure(scenario, int(failure["seed"]), what, failure["command"]))
+
+    def recorded(self) -> Counter[str]:
+        """How many failures of each scenario are known by their seeds."""
+        return Counter(failure.scenario for failure in self.failures + self.further)
 
 
 def add(sums: dict[str, int], more: dict[str, str]) -> dict[str, int]:
@@ -114,6 +131,7 @@ def load(directory: Path) -> State | None:
             raise ValueError("its checksum does not fit")
         state = State(**content["state"])
         state.failures = [Failure(**failure) for failure in content["state"]["failures"]]
+        state.further = [Failure(**failure) for failure in content["state"]["further"]]
     except (ValueError, KeyError, TypeError) as error:
         raise SoakError(f"{path} is damaged ({error}): begin a new soak with --anew, which keeps this file") from error
     return state

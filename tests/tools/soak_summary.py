@@ -60,6 +60,19 @@ def failures(state: State, directory: Path) -> list[str]:
     for failure in state.failures:
         lines += [f"  {failure.name()}: {failure.what}", f"    {failure.command}"]
         lines.append(f"    {failure.outcome or 'not shrunk yet: the next ./dev soak does it'}")
+    return lines + further_failures(state)
+
+
+def further_failures(state: State) -> list[str]:
+    """By a line each: all of their texts are in the state."""
+    lines = []
+    if state.further:
+        lines.append(f"{len(state.further)} more; the commands are those above, with their seeds:")
+        lines += [f"  {failure.name()}: {(failure.what.splitlines() or [''])[0]}" for failure in state.further]
+    recorded = state.recorded()
+    for name, (_, failed) in state.scenarios.items():
+        if failed > recorded[name]:
+            lines.append(f"{failed - recorded[name]} more of {Path(name).stem} are only counted.")
     return lines
 
 
