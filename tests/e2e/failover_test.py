@@ -16,63 +16,14 @@ import time
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-from cluster import Cluster, Miss, expect, find_program, wait_for  # noqa: E402
+from cluster import Cluster, Miss, expect, wait_for  # noqa: E402
+from history_tool import HistoryTool  # noqa: E402
 
-CLIENTS = 4
 ENTRIES_A_ROUND = 50
 ELECTION_TIMEOUT_MS = 300  # what dogfsd has by default
 # Election timeouts, at the median.
 FAILOVER_LIMIT = 1.5
 FAILOVER_LIMIT_OF_FEW = 3  # rounds, beside whatever else the machine does
-
-
-class HistoryTool:
-    """Runs history_tool: the load, the log of nodes that are down, the check."""
-
-    def __init__(self, build, cluster):
-        self.program = find_program(build, "history_tool")
-        self.cluster = cluster
-        self.history = cluster.directory / "history"
-        self.log = cluster.directory / "log"
-        self.kills = cluster.directory / "kills"
-        self.last_index = 0
-        self.load = None
-
-    def start_load(self):
-        self.load = subprocess.Popen([self.program, "load", "--meta", self.cluster.meta_list,
-                                      "--clients", str(CLIENTS), "--history", self.history])  # fmt: skip
-
-    def stop_load(self):
-        self.load.terminate()
-        expect(self.load.wait(60) == 0, "the load did not end well")
-
-    def end(self):
-        if self.load and self.load.poll() is None:
-            self.load.kill()
-            self.load.wait()
-
-    def take_log(self, node):
-        """Adds what the node, which is down, has applied to what is known of the log. In portions, because nodes drop
-        the beginning of a log that grows long."""
-        done = subprocess.run([self.program, "log", "--store", self.cluster.directory / node.name / "store",
-                               "--after", str(self.last_index)], capture_output=True, check=False)  # fmt: skip
-        expect(done.returncode == 0, done.stderr.decode(errors="replace"))
-        with open(self.log, "ab") as log:
-            log.write(done.stdout)
-        for line in done.stdout.splitlines():
-            if line.startswith(b"  index: "):
-                self.last_index = int(line.split()[1])
-
-    def note_kill(self, moment_ns):
-        with open(self.kills, "a", encoding="ascii") as kills:
-            kills.write(f"{moment_ns}\n")
-
-    def check(self):
-        """The lines that the check prints; a violation is a Miss."""
-        done = subprocess.run([self.program, "check", "--history", self.history, "--log", self.log,
-                               "--kills", self.kills], capture_output=True, check=False)  # fmt: skip
-        expect(done.returncode == 0, done.stderr.decode(errors="replace"))
-        return done.stdout.decode().splitlines()
 
 
 def leader_status(cluster):
