@@ -499,7 +499,7 @@ TEST_F(Disks, OneThatCannotBeReadAtTheStartKeepsTheOtherFromNothing) {
   const std::set<ShardKey> away = on(1);
   w_.crash(sim::CrashKind::kPower);
   fail(1, {"list"});
-  w_.options().report_interval = seconds(4);
+  w_.options().report_interval = seconds(40);
   w_.meta.differing = {0};
   start_again();
   EXPECT_EQ(w_.disk_info(1).state(), wire::DiskInfo::UNREADABLE);

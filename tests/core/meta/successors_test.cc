@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/base/limits.h"
+
 namespace dogfs {
 namespace {
 
@@ -68,7 +70,7 @@ TEST_F(SuccessorsTest, AreConfirmedNoMoreOnceTheyAreDamaged) {
 }
 
 TEST_F(SuccessorsTest, AreAskedForInPortions) {
-  for (uint64_t block = 1; block <= kMaxShardsPerHeartbeat + 10; ++block) EXPECT_FALSE(is_confirmed(block));
+  for (uint64_t block = 1; block <= uint64_t{kMaxShardsPerHeartbeat} + 10; ++block) EXPECT_FALSE(is_confirmed(block));
   EXPECT_EQ(asked(), kMaxShardsPerHeartbeat);
   EXPECT_EQ(asked(), 10);
 }
