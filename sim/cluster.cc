@@ -202,6 +202,8 @@ void Cluster::start_meta(Node& node) {
     options.log.hold.max_entries = kHeldPerKept * options_.log_entries;
   }
   if (options_.snapshot_part_bytes > 0) options.snapshot_part_bytes = options_.snapshot_part_bytes;
+  if (options_.max_changes_under_way > 0) options.max_changes_under_way = options_.max_changes_under_way;
+  if (options_.max_uncommitted_bytes > 0) options.max_uncommitted_bytes = options_.max_uncommitted_bytes;
   const std::function<void(Error)> end = end_by_itself(node);
   MetaNode& meta = node.make<MetaNode>(node.env(), node.kv(), options, end);
   programs_[node.index()].meta = &meta;

@@ -34,6 +34,9 @@ struct ClusterOptions {
   // Of a snapshot of a metadata node's state; 0: as large as by default.
   uint32_t snapshot_part_bytes = 0;
   std::optional<Duration> lease_drift_bound = std::nullopt;  // MetaOptions::lease_drift_bound
+  // What a metadata leader has under way at most; 0: as much as by default.
+  uint32_t max_changes_under_way = 0;
+  uint32_t max_uncommitted_bytes = 0;
 };
 
 class Cluster {

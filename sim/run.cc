@@ -47,7 +47,9 @@ ClusterOptions cluster_options(const proto::Scenario& scenario) {
           .block_bytes = scenario.policy().block_bytes(),
           .log_entries = scenario.meta_disk().log_entries(),
           .snapshot_part_bytes = scenario.meta_disk().snapshot_part_bytes(),
-          .lease_drift_bound = lease_drift_bound(scenario)};
+          .lease_drift_bound = lease_drift_bound(scenario),
+          .max_changes_under_way = scenario.max_changes_under_way(),
+          .max_uncommitted_bytes = scenario.max_uncommitted_bytes()};
 }
 
 bool has_bad_disk(const ChunkServer& server) {

@@ -35,6 +35,7 @@ ReplicaOptions replica_options(const MetaOptions& options) {
   replica.election_timeout = options.election_timeout;
   replica.log = options.log;
   replica.snapshot_part_bytes = options.snapshot_part_bytes;
+  replica.max_uncommitted_bytes = options.max_uncommitted_bytes;
   return replica;
 }
 

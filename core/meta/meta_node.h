@@ -21,6 +21,9 @@ namespace dogfs {
 class MetaTables;
 class Repairs;
 
+// Commands that one leader may have under way.
+inline constexpr size_t kMaxProposalsInFlight = 4096;
+
 struct MetaOptions {
   NodeId self;
   // All metadata nodes of a new cluster, this one included. Afterwards the log knows who they are.
@@ -35,6 +38,10 @@ struct MetaOptions {
   // are in which they are sent the state; see ReplicaOptions.
   raft::CompactionLimits log;
   size_t snapshot_part_bytes = kSnapshotChunkBytes;
+  // What a leader has under way at most: changes, and bytes of commands (see ReplicaOptions). More are refused with
+  // kOverloaded, so that memory and waiting times stay bounded however many clients there are.
+  size_t max_changes_under_way = kMaxProposalsInFlight;
+  size_t max_uncommitted_bytes = kMaxUncommittedBytes;
   // A chunk server that has not been heard of for this long gets no new shards.
   Duration server_silence_limit = seconds(3);
   // A write lease that was not renewed for this long is taken away.

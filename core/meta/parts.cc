@@ -25,7 +25,8 @@ Error StoreReader::judge(Error error) {
 }
 
 Task<Result<wire::CommandReply>> Proposer::propose(wire::Command command, MonoTime deadline) {
-  if (in_flight_ >= kMaxProposalsInFlight) {
+  if (in_flight_ >= most_) {
+    DOGFS_COVERAGE_MARK("meta: a change refused, since too many are under way");
     co_return Error(ErrorCode::kOverloaded, fmt::format("{} changes are under way", in_flight_));
   }
   stamp(command);

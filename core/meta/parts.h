@@ -20,10 +20,6 @@
 
 namespace dogfs {
 
-// Commands that one leader may have under way; more are refused with kOverloaded, so that memory and waiting times
-// stay bounded however many clients there are.
-inline constexpr size_t kMaxProposalsInFlight = 4096;
-
 // So many rows that are missing are named in the log of a node, each once.
 inline constexpr size_t kMaxMissingRowsLogged = 100;
 
@@ -72,7 +68,9 @@ class StoreReader {
 // Puts commands into the log, with the times that apply must not find out for itself.
 class Proposer {
  public:
-  Proposer(Env& env, Replica& replica) : env_(env), replica_(replica), last_stamp_(env.clock.now()) {}
+  // `most` proposals may be in flight.
+  Proposer(Env& env, Replica& replica, size_t most)
+      : env_(env), replica_(replica), most_(most), last_stamp_(env.clock.now()) {}
 
   // The log time of this leader begins to run now.
   void lead() { last_stamp_ = env_.clock.now(); }
@@ -88,6 +86,7 @@ class Proposer {
 
   Env& env_;
   Replica& replica_;
+  const size_t most_;
   MonoTime last_stamp_;
   size_t in_flight_ = 0;
 };
@@ -98,7 +97,7 @@ struct MetaParts {
         options(the_options),
         replica(the_replica),
         reader(the_env, store, the_replica, group),
-        proposer(the_env, the_replica),
+        proposer(the_env, the_replica, the_options.max_changes_under_way),
         registry(the_env.clock.now(), the_options.server_silence_limit / 2),
         reclaim_wanted(the_env.clock) {}
 

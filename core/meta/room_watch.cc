@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/base/coverage_mark.h"
 #include "core/base/limits.h"
 
 namespace dogfs {
@@ -46,6 +47,7 @@ void RoomWatch::request_stop() {
 
 Status RoomWatch::admit(const wire::Mutation& mutation) const {
   if (!low_ || !takes_room(mutation.operation_case())) return ok();
+  DOGFS_COVERAGE_MARK("meta: a change refused, since the disk is nearly full");
   return Error(ErrorCode::kNoSpace,
                fmt::format("the disk of the metadata leader has {} MiB left", space_->free_bytes / kMiB));
 }

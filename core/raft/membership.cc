@@ -43,6 +43,7 @@ Status Raft::check_caught_up(const std::vector<NodeId>& promoted) const {
     const Progress& progress = progress_.at(node);
     const LogIndex last = log_.last_index();
     if (progress.catch_up().is_caught_up(progress.match(), last, now_, options_.election_timeout)) continue;
+    DOGFS_COVERAGE_MARK("raft: a node not promoted that has to catch up");
     return Error(ErrorCode::kBusy, fmt::format("node {} has the log up to entry {} of {} and must catch up first", node,
                                                progress.match(), last));
   }

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "core/base/check.h"
-#include "core/base/limits.h"
+#include "core/base/coverage_mark.h"
 
 namespace dogfs::raft {
 namespace {
@@ -19,7 +19,7 @@ bool is_certain(const Raft& raft, LogIndex proposed, Term term) {
 // --- Callers --------------------------------------------------------------------------------------------------------
 
 bool PendingCalls::has_room_for(size_t command_bytes) const {
-  return queued_bytes_ + command_bytes <= kMaxUncommittedBytes;
+  return queued_bytes_ + command_bytes <= max_queued_bytes_;
 }
 
 Task<Result<std::string>> PendingCalls::propose(std::string command, MonoTime deadline) {
@@ -89,6 +89,7 @@ void PendingCalls::submit_proposals(Raft& raft) {
     if (i < accepted) {
       proposed_.emplace(LogIndex(proposed.value().first.value() + i), std::move(queued[i].call));
     } else {
+      if (proposed) DOGFS_COVERAGE_MARK("raft: the end of a batch of proposals refused");
       queued[i].call->complete(proposed ? Error(ErrorCode::kOverloaded) : proposed.error());
     }
   }

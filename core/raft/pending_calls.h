@@ -26,11 +26,13 @@ namespace dogfs::raft {
 
 class PendingCalls {
  public:
-  explicit PendingCalls(Clock& clock) : clock_(clock), all_ended_(clock) {}
+  // Commands of `max_queued_bytes` may wait to be submitted.
+  PendingCalls(Clock& clock, size_t max_queued_bytes)
+      : clock_(clock), max_queued_bytes_(max_queued_bytes), all_ended_(clock) {}
 
   // --- Callers: each is queued, or watched, by the time that this suspends ---
 
-  // Whether the queue takes a command of so many bytes beside those that wait already (kMaxUncommittedBytes).
+  // Whether the queue takes a command of so many bytes beside those that wait already.
   bool has_room_for(size_t command_bytes) const;
   // Resumes with the state machine's reply, with what the step machine refused it for, or with kOutcomeUnknown.
   Task<Result<std::string>> propose(std::string command, MonoTime deadline);
@@ -87,6 +89,7 @@ class PendingCalls {
   void wait_ended();
 
   Clock& clock_;
+  const size_t max_queued_bytes_;
 
   // For the next turn.
   std::vector<QueuedProposal> queued_;

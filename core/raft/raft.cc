@@ -177,6 +177,7 @@ Result<Proposed> Raft::propose(std::vector<Command> commands) {
     ++proposed.accepted;
   }
   if (proposed.accepted == 0 && !commands.empty()) {
+    DOGFS_COVERAGE_MARK("raft: proposals refused, since too much is uncommitted");
     return Error(ErrorCode::kOverloaded, "too many bytes of proposals are not committed yet");
   }
   broadcast_appends();

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/coverage_mark.h"
 #include "core/env/sync.h"
 #include "core/raft/address_book.h"
 #include "core/raft/codec.h"
@@ -61,7 +62,7 @@ class Replica::Impl {
         snapshots_(
             env, store, machine, {options_.group, options_.snapshot_part_bytes}, [this] { go_on(); },
             [this](Error error) { fail_store(std::move(error)); }),
-        calls_(env.clock),
+        calls_(env.clock, options_.max_uncommitted_bytes),
         tasks_(env.executor, env.clock) {}
 
   Task<Status> start();
@@ -151,6 +152,7 @@ raft::Options Replica::Impl::raft_options() {
   options.lease_drift_bound = options_.lease_drift_bound;
   options.election_seed = env_.random.draw("raft.election");
   options.append.max_bytes = options_.max_append_bytes;
+  options.max_uncommitted_bytes = options_.max_uncommitted_bytes;
   options.compaction = options_.log;
   return options;
 }
@@ -228,6 +230,7 @@ Task<void> Replica::Impl::stop() {
 
 void Replica::Impl::fail_store(Error error) {
   if (ended_) return;
+  DOGFS_COVERAGE_MARK("raft: a store that failed ends its replica");
   ended_ = true;
   snapshots_.stop();
   env_.log.error("raft", "group {} node {}: {}", options_.group, options_.self, error.to_string());
@@ -420,7 +423,10 @@ Task<Result<std::string>> Replica::Impl::propose(std::string command, MonoTime d
   if (!running()) co_return Error(ErrorCode::kShuttingDown);
   if (raft_->role() != RaftRole::kLeader) co_return Error(ErrorCode::kNotLeader);
   if (command.size() > kMaxCommandBytes) co_return Error(ErrorCode::kLimitExceeded, "the command is too large");
-  if (!calls_.has_room_for(command.size())) co_return Error(ErrorCode::kOverloaded);
+  if (!calls_.has_room_for(command.size())) {
+    DOGFS_COVERAGE_MARK("raft: a command refused, since too many wait");
+    co_return Error(ErrorCode::kOverloaded);
+  }
   main_wake_->notify();
   co_return co_await calls_.propose(std::move(command), deadline);
 }

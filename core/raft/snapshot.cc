@@ -162,7 +162,10 @@ bool Raft::is_for_another_store(const SnapshotChunk& chunk) const {
 }
 
 void Raft::handle_snapshot(const Message& message) {
-  if (is_for_another_store(*message.chunk)) return;
+  if (is_for_another_store(*message.chunk)) {
+    DOGFS_COVERAGE_MARK("raft: a snapshot for the store that this node has lost ignored");
+    return;
+  }
   const SnapshotId snapshot{message.from, message.term, message.snapshot, message.log};
   if (message.log.index <= commit_ || log_.contains(message.log)) {
     DOGFS_COVERAGE_MARK("raft: snapshot not needed");
