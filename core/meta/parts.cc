@@ -30,10 +30,18 @@ Task<Result<wire::CommandReply>> Proposer::propose(wire::Command command, MonoTi
     co_return Error(ErrorCode::kOverloaded, fmt::format("{} changes are under way", in_flight_));
   }
   stamp(command);
+  const milliseconds elapsed(command.elapsed_ms());
+  const uint64_t leadership = leaderships_;
   ++in_flight_;
   Result<std::string> reply = co_await replica_.propose(command.SerializeAsString(), deadline);
   --in_flight_;
-  if (!reply) co_return std::move(reply).error();
+  if (!reply) {
+    // It never comes into the log, and the next one adds its time: where all that come are refused, the log's time must
+    // not stand still.
+    const bool refused = reply.error().code != ErrorCode::kOutcomeUnknown;
+    if (refused && leadership == leaderships_) last_stamp_ -= elapsed;
+    co_return std::move(reply).error();
+  }
   co_return parse_message<wire::CommandReply>(reply.value());
 }
 

@@ -73,7 +73,10 @@ class Proposer {
       : env_(env), replica_(replica), most_(most), last_stamp_(env.clock.now()) {}
 
   // The log time of this leader begins to run now.
-  void lead() { last_stamp_ = env_.clock.now(); }
+  void lead() {
+    ++leaderships_;
+    last_stamp_ = env_.clock.now();
+  }
 
   // By how much the next command will move the log time.
   int64_t unstamped_ms() const;
@@ -88,6 +91,7 @@ class Proposer {
   Replica& replica_;
   const size_t most_;
   MonoTime last_stamp_;
+  uint64_t leaderships_ = 0;
   size_t in_flight_ = 0;
 };
 
