@@ -169,6 +169,7 @@ void Membership::add_leaving(wire::HeartbeatRequest& message) {
 
 void Membership::add_whole(wire::HeartbeatRequest& message) const {
   for (const ShardKey& key : to_confirm_) {
+    if (message.whole_size() == kMaxShardsPerHeartbeat) break;
     const ShardEntry* entry = workers_.table.find(key);
     const bool whole = entry != nullptr && entry->state == ShardState::kSealed && !workers_.remover.is_requested(key);
     if (whole) *message.add_whole() = shard_name_to_wire(key);
