@@ -137,20 +137,34 @@ TEST(AdminReport, BlocksThatLieCrowdedInARackAreSpokenOf) {
   racks.set_moving(3);
   racks.set_waiting(12);
   racks.set_moves(40);
+  racks.set_estimate_ms(90'000);
   EXPECT_THAT(
       describe_report(sum_up(status, {})),
       HasSubstr("racks        3 shards are moving to other racks, 12 blocks wait for their turn; 40 shards moved "
-                "so far\n"));
+                "so far, about 1:30 at the rate of late\n"));
   racks.set_passing(true);
+  racks.set_estimate_ms(-1);
   racks.set_blocks_seen(5000);
   wire::RepairHindrance& hindrance = *racks.add_hindrances();
   hindrance.set_reason(wire::RepairHindrance::TOO_FEW_RACKS);
   hindrance.set_shards(2);
   hindrance.set_block(9);
-  EXPECT_THAT(
-      describe_report(sum_up(status, {})),
-      HasSubstr("so far; 5000 blocks seen in a pass over all\n  held up    2 shards, as of block 9: no other rack "
-                "has a server that could take them: add racks\n"));
+  EXPECT_THAT(describe_report(sum_up(status, {})),
+              HasSubstr("so far, for how long is not known yet; 5000 blocks seen in a pass over all\n  held up    2 "
+                        "shards, as of block 9: no other rack "
+                        "has a server that could take them: add racks\n"));
+}
+
+// A server of a single disk that was not mounted begins as a new one.
+TEST(AdminReport, AServerThatBeganWithEmptyDisksAtTheAddressOfAnotherIsAnAlarm) {
+  wire::ClusterStatusReply status;
+  wire::ChunkServerInfo& server = *status.add_servers();
+  server.set_server(3);
+  server.set_state(wire::DEAD);
+  EXPECT_EQ(sum_up(status, {}).disk_alarms(), 0u);
+  server.set_supplanted_by(12);
+  EXPECT_EQ(sum_up(status, {}).disk_alarms(), 1u);
+  EXPECT_THAT(describe_report(sum_up(status, {})), HasSubstr("ALARM: server 12 began at its address"));
 }
 
 TEST(AdminReport, TheRepairQueueIsEstimated) {
