@@ -155,11 +155,10 @@ void YearsFleet::take_heartbeat_reply(SlotIndex slot, const Reply& reply) {
   DOGFS_CHECK(parsed.has_value(), parsed ? "" : parsed.error().to_string());
   const wire::HeartbeatReply& message = parsed.value().message;
   for (const wire::ShardName& name : message.deletions()) {
-    remove(slot, {BlockId(name.block()), ShardIndex(name.index()), ShardGeneration(name.generation())});
+    remove(slot, shard_key_from_wire(name).value());
   }
   for (const wire::ShardName& name : message.confirm()) {
-    servers_[slot].to_confirm.push_back(
-        {BlockId(name.block()), ShardIndex(name.index()), ShardGeneration(name.generation())});
+    servers_[slot].to_confirm.push_back(shard_key_from_wire(name).value());
   }
   for (const wire::RepairOrder& order : message.repairs()) workers_.rebuild(slot, order);
 }
