@@ -80,9 +80,11 @@ class Node:
         self.argv = [str(word) for word in argv]
         self.log_path = log_path
         self.process = None
+        self.started_at = None
 
     def start(self):
         expect(not self.alive(), f"{self.name} runs already")
+        self.started_at = time.monotonic()
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             start_new_session=True, preexec_fn=die_with_parent)
@@ -165,10 +167,19 @@ class Cluster:
             for node in self.nodes():
                 died = node.process is not None and node.process.poll() not in (None, -signal.SIGKILL)
                 expect(not died, f"{node.name} ended by itself: {tail(node.log_path)}")
+            asked = time.monotonic()
             status = self.status()
-            return status and self.leader_of(status) and sum(s["alive"] for s in status["servers"]) >= wanted
+            return status and self.leader_of(status) and self.heard_of(status, asked) >= wanted
 
         wait_for(f"a leader with {wanted} chunk servers", ready, timeout_s)
+
+    def heard_of(self, status, asked):
+        """How many chunk servers the leader has heard of as they are now: a server that was killed and started again
+        counts as alive for a while by what it had said before."""
+        started = {node.address: node.started_at for node in self.chunks if node.alive()}
+        return sum(server["alive"] and server["address"] in started
+                   and int(server["last_heartbeat_ms"]) < (asked - started[server["address"]]) * 1000
+                   for server in status["servers"])  # fmt: skip
 
     def environment(self):
         return {**os.environ, "DOGFS_META": self.meta_list}
