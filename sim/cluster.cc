@@ -25,7 +25,6 @@ constexpr milliseconds kRepairGrace(4000);
 constexpr milliseconds kMassWait(10'000);
 constexpr milliseconds kRepairValidity(4000);
 constexpr seconds kScrubInterval(30);
-constexpr seconds kReportInterval(8);
 // Of the log: entries that a leader holds for followers that are behind.
 constexpr size_t kHeldPerKept = 2;
 constexpr uint64_t kScrubBytesPerSecond = 16 * kMiB;
@@ -226,7 +225,7 @@ void Cluster::start_chunk(Node& node) {
   const auto number = std::ranges::find(chunk_nodes_, &node) - chunk_nodes_.begin();
   if (options_.racks > 0) options.rack = fmt::format("/rack-{}", number % options_.racks);
   options.scrub_interval = kScrubInterval;
-  options.report_interval = kReportInterval;
+  options.report_interval = options_.report_interval;
   options.scrub_bytes_per_s = kScrubBytesPerSecond;
   std::vector<ChunkDisk> disks;
   for (const DiskNames& names : disk_names()) {

@@ -20,6 +20,8 @@
 
 namespace dogfs::sim {
 
+inline constexpr Duration kReportInterval = std::chrono::seconds(8);
+
 struct ClusterOptions {
   uint32_t meta_nodes = 3;
   uint32_t spare_meta_nodes = 0;
@@ -27,6 +29,7 @@ struct ClusterOptions {
   uint32_t clients = 1;
   uint32_t racks = 0;  // none: every server says that it is in the default one
   uint32_t disks = 1;  // of each chunk server
+  Duration report_interval = kReportInterval;
   // A block of the policy that the clients' directories have: it sizes their buffers.
   uint64_t block_bytes = 96 * kKiB;
   // Of Raft's log that metadata nodes keep; 0: as many as by default.

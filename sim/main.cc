@@ -237,7 +237,7 @@ int shrink_one(const Flags& flags) {
   if (!found.has_value()) return complain(found.error().detail);
   const uint64_t seed = found.value();
   Result<ShrinkResult> shrunk =
-      shrink(scenario.value(), {.seed = seed, .workers = flags.workers, .limit_ms = flags.seconds * 1000});
+      shrink(scenario.value(), seed, {.workers = flags.workers, .limit_ms = flags.seconds * 1000});
   if (!shrunk.has_value()) return complain(shrunk.error().detail);
   ShrinkResult& result = shrunk.value();
   result.scenario.set_shows(flags.mutant.empty() ? "what was left of " + flags.scenario

@@ -33,6 +33,12 @@ std::string_view kind_name(MessageKind kind) {
   return "";
 }
 
+Fate fate_of(const Envelope& header, bool refused, bool late) {
+  if (refused) return Fate::kRefused;
+  if (header.corrupt) return Fate::kDamaged;
+  return late ? Fate::kLate : Fate::kDelivered;
+}
+
 }  // namespace
 
 Envelope Envelope::header() const {
@@ -178,12 +184,12 @@ void Network::hand_over(Envelope envelope, bool late) {
   const Taken taken = endpoint == nullptr ? Taken::kRefused : endpoint->arrive(std::move(envelope));
   if (taken == Taken::kUnreadable) {
     DOGFS_CHECK(header.corrupt, "what was not damaged on the wire decodes");
-    record_end(recorded, Fate::kLost);
+    record_end(recorded, Fate::kDamaged);
     break_connection(header.from, header.to);
     drop(header, "does not decode", draws_of(link(header.from, header.to), header));
     return;
   }
-  record_end(recorded, taken == Taken::kRefused ? Fate::kRefused : late ? Fate::kLate : Fate::kDelivered);
+  record_end(recorded, fate_of(header, taken == Taken::kRefused, late));
   if (taken == Taken::kRefused && header.kind == MessageKind::kRequest) answer(header, MessageKind::kRefused);
 }
 

@@ -37,6 +37,10 @@ std::optional<Duration> lease_drift_bound(const proto::Scenario& scenario) {
   return milliseconds(scenario.lease_drift_bound_ms());
 }
 
+Duration report_interval(const proto::Scenario& scenario) {
+  return scenario.report_interval_ms() == 0 ? kReportInterval : milliseconds(scenario.report_interval_ms());
+}
+
 ClusterOptions cluster_options(const proto::Scenario& scenario) {
   return {.meta_nodes = scenario.meta_nodes(),
           .spare_meta_nodes = scenario.spare_meta_nodes(),
@@ -44,6 +48,7 @@ ClusterOptions cluster_options(const proto::Scenario& scenario) {
           .clients = scenario.clients(),
           .racks = scenario.racks(),
           .disks = std::max(scenario.disks(), 1U),
+          .report_interval = report_interval(scenario),
           .block_bytes = scenario.policy().block_bytes(),
           .log_entries = scenario.meta_disk().log_entries(),
           .snapshot_part_bytes = scenario.meta_disk().snapshot_part_bytes(),

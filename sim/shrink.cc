@@ -336,9 +336,9 @@ Result<ShrinkResult> Shrinker::run() {
 
 }  // namespace
 
-Result<ShrinkResult> shrink(const proto::Scenario& scenario, const Prober::Options& options) {
-  proto::Scenario explicit_one = with_explicit_faults(draw_profile(scenario, options.seed), options.seed);
-  explicit_one.set_seed(options.seed);
+Result<ShrinkResult> shrink(const proto::Scenario& scenario, uint64_t seed, const Prober::Options& options) {
+  proto::Scenario explicit_one = with_explicit_faults(draw_profile(scenario, seed), seed);
+  explicit_one.set_seed(seed);
   return Shrinker(std::move(explicit_one), options).run();
 }
 

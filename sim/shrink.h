@@ -27,6 +27,6 @@ struct ShrinkResult {
 };
 
 // kInvalidArgument if the run does not fail. `scenario` is one that parse_scenario() gave.
-Result<ShrinkResult> shrink(const proto::Scenario& scenario, const Prober::Options& options);
+Result<ShrinkResult> shrink(const proto::Scenario& scenario, uint64_t seed, const Prober::Options& options);
 
 }  // namespace dogfs::sim

@@ -23,7 +23,6 @@ struct ProbeResult {
 class Prober {
  public:
   struct Options {
-    uint64_t seed = 1;  // of the run that shrinking begins with
     uint32_t workers = 1;
     uint64_t limit_ms = 50'000;  // of real time: no run is begun later
   };

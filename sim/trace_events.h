@@ -34,6 +34,7 @@ enum class Fate : uint8_t {
   kCut,      // by a partition
   kRefused,  // nobody was there to take it
   kDropped,  // the link's queue was full
+  kDamaged,  // it arrived with a bit flipped, of which a checksum tells
 };
 
 struct MessageEvent {

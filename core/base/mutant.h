@@ -42,6 +42,7 @@ namespace dogfs {
   X(kPublishUnchecked, "publish-unchecked-repair", "servers_die_for_good", "a shard rebuilt as another index is published unchecked (three places at once: the rebuild, the check at its seal, the check at its publication)", "HDFS-15240") \
   X(kDecodeStaleGeneration, "decode-stale-generation", "bit_rot", "a repair takes whatever attempt at a shard a server has, spoilt or given up, and publishes what it makes of that (six checks are off at once: the name, the known damage, the CRC and the checksums of what is read, the CRC at the seal, the CRC at publication)", "SeaweedFS #6445; P2") \
   X(kPurgeUnreachable, "purge-unreachable", "servers_unreachable", "good shards of a block are deleted since others are unreachable", "MinIO #14053") \
+  X(kDeleteUnconfirmed, "delete-unconfirmed", "emptied_successors", "what was replaced is deleted on the word of the map, without asking the server of what took its place", "HDFS-16420; P2") \
   X(kFinishStaleRepair, "finish-stale-repair", "second_failure_during_repair", "a repair is published that was given up and started anew", "HDFS-15240") \
   X(kRemovedNodeDisrupts, "removed-node-disrupts", "removed_while_away", "candidates ask nobody beforehand and voters do not stick to a leader: a removed node that was not told unseats one after the other", "LogCabin #56; thesis 4.2.3")
 // clang-format on

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <compare>
+#include <set>
 
 #include "core/base/ids.h"
+#include "core/base/limits.h"
 #include "core/wire/meta.pb.h"
 
 namespace dogfs {
@@ -57,6 +59,16 @@ inline wire::ShardName shard_name(const PlacedShard& shard) {
   name.set_index(shard.index.value());
   name.set_generation(shard.generation.value());
   return name;
+}
+
+// Moves shards of `server` to `names`, until those are as many as a heartbeat may name: each is told once.
+inline void tell_once(ServerId server, std::set<PlacedShard>& shards,
+                      google::protobuf::RepeatedPtrField<wire::ShardName>& names) {
+  auto shard = shards.lower_bound(PlacedShard{.server = server, .block = {}, .index = {}, .generation = {}});
+  while (shard != shards.end() && shard->server == server && names.size() < kMaxShardsPerHeartbeat) {
+    *names.Add() = shard_name(*shard);
+    shard = shards.erase(shard);
+  }
 }
 
 }  // namespace dogfs

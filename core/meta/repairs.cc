@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/base/limits.h"
 #include "core/base/mutant.h"
 #include "core/ec/policy_wire.h"
 #include "core/meta/repair_commands.h"
@@ -164,11 +163,7 @@ void Repairs::tell(ServerId server, wire::HeartbeatReply& reply) {
   const std::vector<wire::RepairOrder>& orders = orders_[server];
   for (size_t i = 0; i < std::min(orders.size(), kMaxOrdersPerHeartbeat); ++i) *reply.add_repairs() = orders[i];
   // Each is told once: a reader that finds the damage again says so again.
-  auto suspect = suspects_.lower_bound(PlacedShard{.server = server, .block = {}, .index = {}, .generation = {}});
-  while (suspect != suspects_.end() && suspect->server == server && reply.verify_size() < kMaxShardsPerHeartbeat) {
-    *reply.add_verify() = shard_name(*suspect);
-    suspect = suspects_.erase(suspect);
-  }
+  tell_once(server, suspects_, *reply.mutable_verify());
 }
 
 void Repairs::take_digests(ServerId server, ReportNumber number, const std::vector<uint64_t>& differing) {

@@ -1,7 +1,6 @@
 #include "core/meta/successors.h"
 
 #include "core/base/coverage_mark.h"
-#include "core/base/limits.h"
 
 namespace dogfs {
 namespace {
@@ -33,11 +32,7 @@ void Successors::hear(const wire::HeartbeatRequest& heartbeat) {
 }
 
 void Successors::tell(ServerId server, wire::HeartbeatReply& reply) {
-  auto shard = asked_.lower_bound(PlacedShard{.server = server, .block = {}, .index = {}, .generation = {}});
-  while (shard != asked_.end() && shard->server == server && reply.confirm_size() < kMaxShardsPerHeartbeat) {
-    *reply.add_confirm() = shard_name(*shard);
-    shard = asked_.erase(shard);
-  }
+  tell_once(server, asked_, *reply.mutable_confirm());
 }
 
 }  // namespace dogfs

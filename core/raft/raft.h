@@ -117,8 +117,8 @@ struct PersistBatch {
 struct SnapshotRead {
   NodeId peer;
   uint64_t snapshot = 0;
-  uint64_t chunk =
-      0;  // 0: of a new view of the state, for which snapshot_opened() is called first, or of the same again
+  // 0: of a new view of the state, for which snapshot_opened() is called first, or of the same again.
+  uint64_t chunk = 0;
 };
 
 // A part of a snapshot that is to be made durable beside the state, behind the parts before it, then confirmed by

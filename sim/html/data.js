@@ -5,7 +5,7 @@ const RUN = JSON.parse(document.getElementById("run").textContent);
 const TEXT = RUN.texts;
 const ROLES = ["follower", "asks for a pre-vote", "candidate", "leader"];
 const ROLE = { FOLLOWER: 0, PRE: 1, CANDIDATE: 2, LEADER: 3 };
-const FATE = { UNDER_WAY: 0, DELIVERED: 1, LATE: 2, LOST: 3, CUT: 4, REFUSED: 5, DROPPED: 6 };
+const FATE = { UNDER_WAY: 0, DELIVERED: 1, LATE: 2, LOST: 3, CUT: 4, REFUSED: 5, DROPPED: 6, DAMAGED: 7 };
 const FATES = [
   ["under way", "had not arrived when the run ended"],
   ["delivered", "arrived"],
@@ -14,6 +14,7 @@ const FATES = [
   ["cut", "sent into a partition: it never arrived"],
   ["refused", "nobody was there to take it: the node was down, or not serving"],
   ["dropped", "the link's queue was full"],
+  ["damaged", "it arrived with a bit flipped: a checksum tells, and nobody takes what it says"],
 ];
 const OUTCOMES = ["unfinished", "succeeded", "failed"];
 const LIFE = { BOOT: 0, KILLED: 1, POWER: 2 };

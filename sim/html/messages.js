@@ -12,12 +12,12 @@ function arrowOf(i) {
   if (fate === FATE.LOST || fate === FATE.DROPPED) return { x0, y0, x1: x0 + 7, y1: y0 + (y1 - y0) * 0.4, stops: true };
   const x1 = xOf(message.end[i]);
   if (fate === FATE.CUT) return { x0, y0, x1: x0 + (x1 - x0) * 0.55, y1: y0 + (y1 - y0) * 0.55, stops: true };
-  return { x0, y0, x1, y1, stops: fate === FATE.REFUSED };
+  return { x0, y0, x1, y1, stops: fate === FATE.REFUSED || fate === FATE.DAMAGED };
 }
 
 function messageColor(i) {
   const fate = message.fate[i];
-  if (fate === FATE.CUT || fate === FATE.LOST || fate === FATE.DROPPED) return colors["--bad"];
+  if ([FATE.CUT, FATE.LOST, FATE.DROPPED, FATE.DAMAGED].includes(fate)) return colors["--bad"];
   if (fate === FATE.REFUSED) return colors["--refused"];
   return colors[CATEGORIES[message.category[i]].color];
 }

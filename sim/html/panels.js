@@ -145,6 +145,7 @@ const LEGEND = [
   ["late: others may overtake it", (c) => arrow(c, colors["--append"], { dash: [5, 3] })],
   ["lost by chance, or cut off by a partition", (c) => arrow(c, colors["--bad"], { part: 0.55 })],
   ["refused: nobody was there", (c) => arrow(c, colors["--refused"], { part: 1 })],
+  ["damaged: a bit flipped on the way", (c) => arrow(c, colors["--bad"], { part: 1 })],
   ["Faults", null],
   ["when it lasts; the lanes of those whom it strikes are shaded", (c) => fill(c, colors["--bad"], 6, 12)],
   ["a line that a node logged", (c) => { c.fillStyle = colors["--faint"]; c.beginPath(); c.arc(32, 12, 3, 0, 7); c.fill(); }],

@@ -83,7 +83,7 @@ std::optional<std::string> failure_of(const proto::Scenario& scenario, uint64_t 
 
 TEST(Shrink, LeavesOnlyTheFaultThatMatters) {
   const proto::Scenario scenario = parse_scenario(kNoisy).value();
-  const Result<ShrinkResult> shrunk = shrink(scenario, {.seed = 4, .workers = 2, .limit_ms = 600'000});
+  const Result<ShrinkResult> shrunk = shrink(scenario, 4, {.workers = 2, .limit_ms = 600'000});
   ASSERT_TRUE(shrunk.has_value()) << shrunk.error().detail;
   const ShrinkResult& result = shrunk.value();
   EXPECT_TRUE(result.complete);
@@ -103,7 +103,7 @@ TEST(Shrink, LeavesOnlyTheFaultThatMatters) {
 
 TEST(Shrink, WhatItWritesFailsAgain) {
   const proto::Scenario scenario = parse_scenario(kNoisy).value();
-  const ShrinkResult result = shrink(scenario, {.seed = 4, .workers = 2, .limit_ms = 600'000}).value();
+  const ShrinkResult result = shrink(scenario, 4, {.workers = 2, .limit_ms = 600'000}).value();
   const std::string text = scenario_text(result.scenario, "A comment\nof two lines.");
   EXPECT_TRUE(text.starts_with("# A comment\n# of two lines.\n")) << text;
   const Result<proto::Scenario> read = parse_scenario(text);
@@ -123,7 +123,7 @@ proto::Scenario aborting() {
 }
 
 TEST(Shrink, ARunThatEndsItsProcessIsMadeSmallToo) {
-  const Result<ShrinkResult> shrunk = shrink(aborting(), {.seed = 4, .workers = 2, .limit_ms = 600'000});
+  const Result<ShrinkResult> shrunk = shrink(aborting(), 4, {.workers = 2, .limit_ms = 600'000});
   ASSERT_TRUE(shrunk.has_value()) << shrunk.error().detail;
   const ShrinkResult& result = shrunk.value();
   EXPECT_TRUE(result.complete);
@@ -148,7 +148,7 @@ TEST(Shrink, WhatFailsInAnotherWayIsPassedOver) {
               faults { at_ms: 100 for_ms: 2000 crash { nodes: "meta" } })"),
       aborting(),
   };
-  Prober prober({.seed = 4});
+  Prober prober(Prober::Options{});
   std::set<std::string> kinds;
   for (size_t i = 1; i < candidates.size(); ++i) {
     const std::string kind = failure_kind(prober.run(candidates[i]).failure);
@@ -160,14 +160,14 @@ TEST(Shrink, WhatFailsInAnotherWayIsPassedOver) {
 
 TEST(Shrink, ARunThatPassesIsRefused) {
   const proto::Scenario scenario = parse_scenario("work { for_ms: 500 }").value();
-  const Result<ShrinkResult> shrunk = shrink(scenario, {.seed = 1});
+  const Result<ShrinkResult> shrunk = shrink(scenario, 1, {});
   ASSERT_FALSE(shrunk.has_value());
   EXPECT_EQ(shrunk.error().code, ErrorCode::kInvalidArgument);
 }
 
 TEST(Shrink, OutOfTimeItGivesWhatItHas) {
   const proto::Scenario scenario = parse_scenario(kNoisy).value();
-  const Result<ShrinkResult> shrunk = shrink(scenario, {.seed = 4, .limit_ms = 0});
+  const Result<ShrinkResult> shrunk = shrink(scenario, 4, {.limit_ms = 0});
   ASSERT_TRUE(shrunk.has_value());
   EXPECT_FALSE(shrunk.value().complete);
   EXPECT_EQ(failure_kind(shrunk.value().failure), "availability");

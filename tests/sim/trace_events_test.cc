@@ -13,7 +13,7 @@
 namespace dogfs::sim {
 namespace {
 
-// Every fate that a message can have.
+// Nearly every fate that a message can have.
 const char* const kRough = R"(
   work { for_ms: 4000 }
   network { delay_min_us: 100 delay_max_us: 2000 loss_per_million: 5000 duplicate_per_million: 20000
@@ -58,6 +58,18 @@ TEST(Recording, TellsWhatBecameOfEachMessage) {
     EXPECT_TRUE(fates.contains(fate)) << static_cast<int>(fate);
   }
   EXPECT_TRUE(doubled);
+}
+
+TEST(Recording, TellsWhichMessagesWereDamaged) {
+  const auto recorded = record(R"(
+    work { for_ms: 2000 }
+    faults { at_ms: 500 for_ms: 1000 network { delay_min_us: 100 delay_max_us: 2000 corrupt_per_million: 20000 } }
+  )",
+                               3);
+  const std::vector<MessageEvent>& messages = recorded->recording.messages();
+  const auto damaged = std::ranges::count(messages, Fate::kDamaged, &MessageEvent::fate);
+  EXPECT_GT(damaged, 0);
+  EXPECT_LT(damaged, static_cast<std::ptrdiff_t>(messages.size() / 10));
 }
 
 TEST(Recording, TellsRolesFaultsLivesAndSyncs) {
