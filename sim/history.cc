@@ -20,6 +20,7 @@ bool is_recorded(MessageType type) {
     case MessageType::kRenewLeases:
     case MessageType::kListTrash:
     case MessageType::kGetQuotas:
+    case MessageType::kSummary:
       return true;
     default:
       return false;

@@ -38,12 +38,14 @@ struct Read {
   wire::RenewLeasesRequest leases;
   wire::ListTrashRequest trash;
   wire::GetQuotasRequest quotas;
+  wire::SummaryRequest summary;
   wire::StatReply stat_reply;
   wire::ListReply list_reply;
   wire::GetBlocksReply blocks_reply;
   wire::RenewLeasesReply leases_reply;
   wire::ListTrashReply trash_reply;
   wire::GetQuotasReply quotas_reply;
+  wire::SummaryReply summary_reply;
   uint64_t first = 0;  // the positions that real time leaves it
   uint64_t last = 0;
   bool placed = false;
@@ -77,6 +79,8 @@ const google::protobuf::Message& request_of(const Read& read) {
       return read.trash;
     case MessageType::kGetQuotas:
       return read.quotas;
+    case MessageType::kSummary:
+      return read.summary;
     default:
       return read.leases;
   }
@@ -185,6 +189,10 @@ class Checker {
       case MessageType::kGetQuotas:
         parse(read.quotas, operation.request);
         if (good) parse(read.quotas_reply, reply);
+        return;
+      case MessageType::kSummary:
+        parse(read.summary, operation.request);
+        if (good) parse(read.summary_reply, reply);
         return;
       default:
         reads_.pop_back();
@@ -403,6 +411,8 @@ class Checker {
         return model.check_trash(read.trash, code, read.trash_reply);
       case MessageType::kGetQuotas:
         return model.check_quotas(read.quotas, code, read.quotas_reply);
+      case MessageType::kSummary:
+        return model.check_summary(read.summary, code, read.summary_reply);
       default:
         return model.check_leases(read.leases, code, read.leases_reply);
     }

@@ -60,6 +60,8 @@ class MetadataModel {
   Mismatch check_list(const wire::ListRequest& request, ErrorCode code, const wire::ListReply& reply) const;
   Mismatch check_blocks(const wire::GetBlocksRequest& request, ErrorCode code, const wire::GetBlocksReply& reply) const;
   Mismatch check_quotas(const wire::GetQuotasRequest& request, ErrorCode code, const wire::GetQuotasReply& reply) const;
+  // Which shards are there is not followed: of what is stored, the most that it can be.
+  Mismatch check_summary(const wire::SummaryRequest& request, ErrorCode code, const wire::SummaryReply& reply) const;
   Mismatch check_trash(const wire::ListTrashRequest& request, ErrorCode code, const wire::ListTrashReply& reply) const;
   Mismatch check_leases(const wire::RenewLeasesRequest& request, ErrorCode code,
                         const wire::RenewLeasesReply& reply) const;
@@ -227,6 +229,7 @@ class MetadataModel {
   Mismatch check_trash_entry(const Inode& inode, const wire::TrashEntry& seen) const;
   Mismatch check_block_list(const Inode& file, const wire::GetBlocksRequest& request,
                             const wire::GetBlocksReply& reply) const;
+  void add_up(const Inode& top, wire::SummaryReply& sum) const;
   void describe(const Inode& inode, const std::string& path, std::vector<std::string>& lines) const;
 
   std::map<uint64_t, Inode> inodes_;

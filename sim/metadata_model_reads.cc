@@ -119,6 +119,35 @@ MetadataModel::Mismatch MetadataModel::check_blocks(const wire::GetBlocksRequest
   return check_block_list(file->second, request, reply);
 }
 
+void MetadataModel::add_up(const Inode& top, wire::SummaryReply& sum) const {
+  if (top.directory) {
+    sum.set_directories(sum.directories() + 1);
+  } else {
+    sum.set_files(sum.files() + 1);
+    sum.set_bytes(sum.bytes() + top.length);
+    sum.set_blocks(sum.blocks() + top.blocks.size());
+    sum.set_stored_bytes(sum.stored_bytes() + top.tail.size());
+    for (const CommittedBlock& block : top.blocks) sum.set_stored_bytes(sum.stored_bytes() + block.stored_bytes);
+  }
+  for (const auto& [name, child] : top.children) add_up(inodes_.at(child), sum);
+}
+
+MetadataModel::Mismatch MetadataModel::check_summary(const wire::SummaryRequest& request, ErrorCode code,
+                                                     const wire::SummaryReply& reply) const {
+  const Lookup lookup = look_up(request.path());
+  if (lookup.code != ErrorCode::kOk) return wrong_code(code, lookup.code);
+  if (lookup.missing() > 0) return wrong_code(code, ErrorCode::kNotFound);
+  if (code != ErrorCode::kOk) return wrong_code(code, ErrorCode::kOk);
+  wire::SummaryReply expected;
+  add_up(inodes_.at(lookup.names.empty() ? kRootId : lookup.inode), expected);
+  if (reply.files() == expected.files() && reply.directories() == expected.directories() &&
+      reply.bytes() == expected.bytes() && reply.blocks() == expected.blocks() &&
+      reply.stored_bytes() <= expected.stored_bytes() && reply.blocks_short() <= expected.blocks()) {
+    return std::nullopt;
+  }
+  return fmt::format("{{{}}} instead of {{{}}}", reply.ShortDebugString(), expected.ShortDebugString());
+}
+
 MetadataModel::Mismatch MetadataModel::check_leases(const wire::RenewLeasesRequest& request, ErrorCode code,
                                                     const wire::RenewLeasesReply& reply) const {
   if (code != ErrorCode::kOk) return wrong_code(code, ErrorCode::kOk);

@@ -148,7 +148,8 @@ Status validate(const proto::Scenario& scenario) {
   }
   for (const uint32_t part :
        {work.trash_operations_per_hundred(), work.quota_operations_per_hundred(), work.lease_recoveries_per_hundred(),
-        work.policy_changes_per_hundred(), work.range_reads_per_hundred(), work.pauses_per_hundred()}) {
+        work.policy_changes_per_hundred(), work.range_reads_per_hundred(), work.summaries_per_hundred(),
+        work.pauses_per_hundred()}) {
     if (part > 100) return invalid("work: more than a hundred in a hundred");
   }
   if (work.longest_pause_ms() > kMaxPauseMs) return invalid("work: longest_pause_ms is too long");

@@ -192,6 +192,7 @@ Task<std::optional<Status>> Workload::operate_as_asked(uint64_t number, RandomSt
       {"leases", work.lease_recoveries_per_hundred(), &Workload::recover_lease},
       {"policy", work.policy_changes_per_hundred(), &Workload::change_policy},
       {"ranges", work.range_reads_per_hundred(), &Workload::read_ranges},
+      {"summaries", work.summaries_per_hundred(), &Workload::add_up},
   };
   for (const AskedOperations& asked : all) {
     if (asked.per_hundred == 0) continue;

@@ -113,6 +113,7 @@ class Workload {
   Task<Status> set_quota(RandomStream& draws);
   Task<Status> clear_quota(std::string path);
   Task<Status> show_quotas(RandomStream& draws);
+  Task<Status> add_up(RandomStream& draws);
   // On the trash (workload_trash.cc).
   Task<Status> operate_on_trash(RandomStream& draws);
   Task<Status> set_up_trash();

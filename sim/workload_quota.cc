@@ -1,4 +1,5 @@
-// What clients do with quotas: each limits its own directories, to about what is in them, and goes on working.
+// What clients do with quotas: each limits its own directories, to about what is in them, and goes on working. And what
+// they ask of all that is in a directory.
 #include <utility>
 
 #include "sim/workload.h"
@@ -56,6 +57,15 @@ Task<Status> Workload::show_quotas(RandomStream& draws) {
   record_what("show the quotas of", path);
   const Result<wire::GetQuotasReply> shown = co_await client_.quotas(path);
   if (!shown.has_value()) co_return judge("quotas of " + path, shown.error());
+  co_return ok();
+}
+
+// HistoryOracle knows what it must come to.
+Task<Status> Workload::add_up(RandomStream& draws) {
+  const std::string path = draws.below(2) == 0 ? "/" : pick(state_.model.directories(), draws);
+  record_what("add up", path);
+  const Result<wire::SummaryReply> sum = co_await client_.summary(path);
+  if (!sum.has_value()) co_return judge("summary of " + path, sum.error());
   co_return ok();
 }
 

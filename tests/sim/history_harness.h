@@ -85,6 +85,16 @@ class HistoryHarness {
     request.set_path(path);
     return read(MessageType::kGetQuotas, request, query_quotas(tables(), request), times);
   }
+  size_t summary(const std::string& path, Times times) {
+    wire::SummaryRequest request;
+    request.set_path(path);
+    SummaryWalk walk(machine.rows, GroupId());
+    const Status started = walk.start(request);
+    while (started && !walk.step(100).value()) {
+    }
+    return read(MessageType::kSummary, request, started ? Result<wire::SummaryReply>(walk.sum()) : started.error(),
+                times);
+  }
   size_t blocks(const std::string& path, Times times) {
     wire::GetBlocksRequest request;
     request.set_path(path);

@@ -153,6 +153,38 @@ TEST(Linearizability, AQuotaThatIsChargedWrongIsFound) {
   EXPECT_THAT(harness.violation(), HasSubstr("must answer QuotaExceeded"));
 }
 
+TEST(Linearizability, ASummaryThatIsAddedUpWrongIsFound) {
+  HistoryHarness harness;
+  harness.make_directory("/a", {1, 2});
+  harness.make_directory("/a/b", {3, 4});
+  harness.create("/a/f", {5, 6});
+  const size_t sum = harness.summary("/", {7, 8});
+  harness.summary("/none", {9, 10});
+  EXPECT_EQ(harness.violation(), "");
+  EXPECT_EQ(check_linearizability(harness.history, harness.machine.log).reads, 2u);
+  wire::SummaryReply reply;
+  ASSERT_TRUE(reply.ParseFromString(harness.history[sum].reply));
+  EXPECT_EQ(reply.directories(), 3U) << "the root, too";
+  const auto violation_of = [&](const wire::SummaryReply& falsified) {
+    harness.history[sum].reply = falsified.SerializeAsString();
+    return harness.violation();
+  };
+  wire::SummaryReply one_file_more = reply;
+  one_file_more.set_files(2);
+  EXPECT_THAT(violation_of(one_file_more), HasSubstr("instead of"));
+  wire::SummaryReply too_much = reply;
+  too_much.set_stored_bytes(1);
+  EXPECT_THAT(violation_of(too_much), HasSubstr("instead of"));
+  EXPECT_EQ(violation_of(reply), "");
+}
+
+TEST(Linearizability, ASummaryOfTheStateBeforeIsFound) {
+  HistoryHarness harness;
+  harness.summary("/", {5, 6});
+  harness.make_directory("/a", {1, 2});
+  EXPECT_THAT(harness.violation(), HasSubstr("fits nowhere"));
+}
+
 TEST(Linearizability, AWrongListingIsFound) {
   HistoryHarness harness;
   harness.make_directory("/a", {1, 2});
