@@ -65,7 +65,9 @@ void BlockOracle::applied_on(const KvDisk& disk, const WriteBatch& batch) {
     if (const auto* put = std::get_if<WriteBatch::Put>(&operation)) {
       if (blocks.contains(put->key)) take_row(*put);
     } else if (const auto* erase = std::get_if<WriteBatch::Erase>(&operation)) {
-      if (blocks.contains(erase->key)) blocks_.erase(last_id(erase->key));
+      if (!blocks.contains(erase->key)) continue;
+      blocks_.erase(last_id(erase->key));
+      listed_.erase(last_id(erase->key));
     }
   }
   if (applied_ < next_check_of_all_) return;
@@ -78,6 +80,19 @@ void BlockOracle::take_row(const WriteBatch::Put& row) {
   wire::BlockRow& known = blocks_[after.block()];
   if (after.state() == wire::BlockRow::COMMITTED) changed(known, after);
   known = after;
+  note_listed(after);
+}
+
+void BlockOracle::note_listed(const wire::BlockRow& block) {
+  if (block.state() != wire::BlockRow::COMMITTED) return;
+  for (const wire::Shard& shard : block.shards()) {
+    if (shard.server() != 0) listed_[block.block()].insert(key_of(block, shard));
+  }
+}
+
+bool BlockOracle::was_listed(const ShardKey& key) const {
+  const auto of_block = listed_.find(key.block.value());
+  return of_block != listed_.end() && of_block->second.contains(key);
 }
 
 // `before` is empty, or a row that need not be committed.
@@ -114,8 +129,9 @@ void BlockOracle::removed(const Node& server, const ShardDisk& disk, const std::
   shard.set_generation(key->generation.value());
   if (!is_good_on(disk, block, shard)) return;
   if (key_of(block, *listed) != *key || server_of(*listed) != &server) {
-    if (has_lost_all_of(block, *listed, server))
+    if (was_listed(*key) && has_lost_all_of(block, *listed, server)) {
       fail(block, shard, "is good, and is removed for one that is not there");
+    }
     return;
   }
   const auto is_other_copy = [&](const auto& each) {

@@ -3,12 +3,13 @@
 //
 // A block is looked at when its row changes, and when a file of it is removed. No listed shard may be bad or absent but
 // by a fault that struck; so a block reads back for as long as faults spare d of its shards. No change of the row and no
-// removal may leave the block with fewer good shards than it had; and what is not listed any more stays as long as what
-// took its place is not there. From time to time all blocks are looked at.
+// removal may leave the block with fewer good shards than it had; and what was listed once, and is not any more, stays as
+// long as what took its place is not there. From time to time all blocks are looked at.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 
 #include "core/chunk/shard_key.h"
@@ -38,6 +39,8 @@ class BlockOracle {
  private:
   void applied_on(const KvDisk& disk, const WriteBatch& batch);
   void take_row(const WriteBatch::Put& row);
+  void note_listed(const wire::BlockRow& block);
+  bool was_listed(const ShardKey& key) const;
   void changed(const wire::BlockRow& before, const wire::BlockRow& after);
   void removed(const Node& server, const ShardDisk& disk, const std::string& file);
   bool has_lost_all_of(const wire::BlockRow& block, const wire::Shard& listed, const Node& remover) const;
@@ -60,6 +63,8 @@ class BlockOracle {
   LogIndex applied_;
   std::map<uint64_t, std::string> servers_;  // addresses
   std::map<uint64_t, wire::BlockRow> blocks_;
+  // All that a block lists and has listed. A repair that was given up was never among that, although it may be good.
+  std::map<uint64_t, std::set<ShardKey>> listed_;
   LogIndex next_check_of_all_;
   uint64_t shards_checked_ = 0;
 };
