@@ -196,6 +196,9 @@ Task<void> Membership::send_heartbeat(Address node) {
   const MonoTime deadline = env_.clock.now() + std::max<Duration>(options_.heartbeat_interval, kMinHeartbeatTimeout);
   Result<Reply> reply = co_await env_.transport.call(node, std::move(request), deadline);
   if (!reply.has_value() || stop_.stopping()) co_return;
+  // A process that was stopped for a while finds a reply that waited for it. What that orders need not be right any more:
+  // what a deletion relies on may have gone meanwhile.
+  if (env_.clock.now() > deadline) co_return;
   const auto typed = parse_reply<wire::HeartbeatReply>(std::move(reply).value());
   if (typed.has_value()) {
     const wire::HeartbeatReply& message = typed.value().message;

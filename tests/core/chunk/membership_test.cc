@@ -299,6 +299,22 @@ TEST_F(Deletion, OnlyTheLeadersAnswerCounts) {
   EXPECT_EQ(w_.files().size(), 1U);
 }
 
+// The answer waits for a server that is stopped, and is not meant any more when it goes on.
+TEST_F(Deletion, WhatWasOrderedLongAgoIsNotDone) {
+  ASSERT_EQ(w_.write(sealed_, kData), ErrorCode::kOk);
+  w_.meta.deletions = {sealed_};
+  const size_t before = w_.meta.heartbeats.size();
+  ASSERT_TRUE(w_.world.run_until([&] { return w_.meta.heartbeats.size() > before; }, kPatience));
+  const sim::Incarnation server = w_.node.executor().incarnation();
+  w_.world.simulator().pause(server);
+  w_.world.run_for(seconds(5));
+  w_.meta.deletions.clear();
+  w_.world.simulator().go_on(server);
+  w_.world.run_for(seconds(5));
+  EXPECT_GT(w_.meta.heartbeats.size(), before + 1);
+  EXPECT_EQ(w_.files().size(), 1U);
+}
+
 TEST_F(Deletion, ManyAreDoneTogether) {
   std::set<ShardKey> keys;
   for (uint64_t block = 1; block <= 40; ++block) {
