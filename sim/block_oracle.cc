@@ -80,14 +80,6 @@ void BlockOracle::take_row(const WriteBatch::Put& row) {
   wire::BlockRow& known = blocks_[after.block()];
   if (after.state() == wire::BlockRow::COMMITTED) changed(known, after);
   known = after;
-  note_listed(after);
-}
-
-void BlockOracle::note_listed(const wire::BlockRow& block) {
-  if (block.state() != wire::BlockRow::COMMITTED) return;
-  for (const wire::Shard& shard : block.shards()) {
-    if (shard.server() != 0) listed_[block.block()].insert(key_of(block, shard));
-  }
 }
 
 bool BlockOracle::was_listed(const ShardKey& key) const {
@@ -98,10 +90,12 @@ bool BlockOracle::was_listed(const ShardKey& key) const {
 // `before` is empty, or a row that need not be committed.
 void BlockOracle::changed(const wire::BlockRow& before, const wire::BlockRow& after) {
   for (const wire::Shard& shard : after.shards()) {
-    const bool was_listed =
+    const bool stays =
         before.state() == wire::BlockRow::COMMITTED &&
         std::ranges::any_of(before.shards(), [&](const wire::Shard& each) { return is_same_shard(each, shard); });
-    if (shard.server() != 0 && !was_listed) check_shard(after, shard, "listed");
+    if (shard.server() == 0 || stays) continue;
+    listed_[after.block()].insert(key_of(after, shard));
+    check_shard(after, shard, "listed");
   }
   if (before.state() != wire::BlockRow::COMMITTED) return;
   for (const wire::Shard& shard : before.shards()) {

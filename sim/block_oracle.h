@@ -39,7 +39,6 @@ class BlockOracle {
  private:
   void applied_on(const KvDisk& disk, const WriteBatch& batch);
   void take_row(const WriteBatch::Put& row);
-  void note_listed(const wire::BlockRow& block);
   bool was_listed(const ShardKey& key) const;
   void changed(const wire::BlockRow& before, const wire::BlockRow& after);
   void removed(const Node& server, const ShardDisk& disk, const std::string& file);

@@ -206,6 +206,8 @@ class MetadataModel {
   bool has_room_for(const Inode& top, const Charges& from, const Charges& to) const {
     return has_room_for(top, from, to, Amount());
   }
+  // The inode at the path, or why there is none.
+  Result<uint64_t> find_existing(std::string_view path) const;
   // The inode of the file at the path, or what is wrong with that.
   Result<uint64_t> find_file(std::string_view path) const;
   void revoke(Inode& file);

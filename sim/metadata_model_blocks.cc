@@ -32,12 +32,9 @@ void MetadataModel::revoke(Inode& file) {
 }
 
 Result<uint64_t> MetadataModel::find_file(std::string_view path) const {
-  const Lookup lookup = look_up(path);
-  if (lookup.code != ErrorCode::kOk) return Error(lookup.code);
-  if (lookup.names.empty()) return Error(ErrorCode::kIsADirectory);
-  if (lookup.inode == 0) return Error(ErrorCode::kNotFound);
-  if (inodes_.at(lookup.inode).directory) return Error(ErrorCode::kIsADirectory);
-  return lookup.inode;
+  DOGFS_TRY(const uint64_t found, find_existing(path));
+  if (inodes_.at(found).directory) return Error(ErrorCode::kIsADirectory);
+  return found;
 }
 
 ModelAnswer MetadataModel::recover_lease(const wire::RecoverLease& operation) {

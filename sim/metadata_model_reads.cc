@@ -17,6 +17,13 @@ MetadataModel::Mismatch wrong_code(ErrorCode seen, ErrorCode expected) {
 
 }  // namespace
 
+Result<uint64_t> MetadataModel::find_existing(std::string_view path) const {
+  const Lookup lookup = look_up(path);
+  if (lookup.code != ErrorCode::kOk) return Error(lookup.code);
+  if (lookup.missing() > 0) return Error(ErrorCode::kNotFound);
+  return lookup.names.empty() ? kRootId : lookup.inode;
+}
+
 wire::FileStatus MetadataModel::status_of(const Inode& inode) const {
   wire::FileStatus status;
   status.set_inode(inode.id);
@@ -44,19 +51,16 @@ MetadataModel::Mismatch MetadataModel::check_status(const Inode& inode, const wi
 
 MetadataModel::Mismatch MetadataModel::check_stat(const wire::StatRequest& request, ErrorCode code,
                                                   const wire::StatReply& reply) const {
-  const Lookup lookup = look_up(request.path());
-  if (lookup.code != ErrorCode::kOk) return wrong_code(code, lookup.code);
-  if (lookup.missing() > 0) return wrong_code(code, ErrorCode::kNotFound);
-  if (code != ErrorCode::kOk) return wrong_code(code, ErrorCode::kOk);
-  return check_status(inodes_.at(lookup.names.empty() ? kRootId : lookup.inode), reply.status());
+  const Result<uint64_t> found = find_existing(request.path());
+  if (!found || code != ErrorCode::kOk) return wrong_code(code, code_of(found));
+  return check_status(inodes_.at(found.value()), reply.status());
 }
 
 MetadataModel::Mismatch MetadataModel::check_list(const wire::ListRequest& request, ErrorCode code,
                                                   const wire::ListReply& reply) const {
-  const Lookup lookup = look_up(request.path());
-  if (lookup.code != ErrorCode::kOk) return wrong_code(code, lookup.code);
-  if (lookup.missing() > 0) return wrong_code(code, ErrorCode::kNotFound);
-  const Inode& directory = inodes_.at(lookup.names.empty() ? kRootId : lookup.inode);
+  const Result<uint64_t> found = find_existing(request.path());
+  if (!found) return wrong_code(code, code_of(found));
+  const Inode& directory = inodes_.at(found.value());
   if (!directory.directory) return wrong_code(code, ErrorCode::kNotADirectory);
   if (code != ErrorCode::kOk) return wrong_code(code, ErrorCode::kOk);
   const size_t page =
@@ -104,10 +108,9 @@ MetadataModel::Mismatch MetadataModel::check_blocks(const wire::GetBlocksRequest
                                                     const wire::GetBlocksReply& reply) const {
   uint64_t id = request.inode();
   if (id == 0) {
-    const Lookup lookup = look_up(request.path());
-    if (lookup.code != ErrorCode::kOk) return wrong_code(code, lookup.code);
-    if (lookup.missing() > 0) return wrong_code(code, ErrorCode::kNotFound);
-    id = lookup.names.empty() ? kRootId : lookup.inode;
+    const Result<uint64_t> found = find_existing(request.path());
+    if (!found) return wrong_code(code, code_of(found));
+    id = found.value();
   }
   const auto file = inodes_.find(id);
   if (file == inodes_.end()) return wrong_code(code, ErrorCode::kNotFound);
@@ -134,12 +137,10 @@ void MetadataModel::add_up(const Inode& top, wire::SummaryReply& sum) const {
 
 MetadataModel::Mismatch MetadataModel::check_summary(const wire::SummaryRequest& request, ErrorCode code,
                                                      const wire::SummaryReply& reply) const {
-  const Lookup lookup = look_up(request.path());
-  if (lookup.code != ErrorCode::kOk) return wrong_code(code, lookup.code);
-  if (lookup.missing() > 0) return wrong_code(code, ErrorCode::kNotFound);
-  if (code != ErrorCode::kOk) return wrong_code(code, ErrorCode::kOk);
+  const Result<uint64_t> found = find_existing(request.path());
+  if (!found || code != ErrorCode::kOk) return wrong_code(code, code_of(found));
   wire::SummaryReply expected;
-  add_up(inodes_.at(lookup.names.empty() ? kRootId : lookup.inode), expected);
+  add_up(inodes_.at(found.value()), expected);
   if (reply.files() == expected.files() && reply.directories() == expected.directories() &&
       reply.bytes() == expected.bytes() && reply.blocks() == expected.blocks() &&
       reply.stored_bytes() <= expected.stored_bytes() && reply.blocks_short() <= expected.blocks()) {
