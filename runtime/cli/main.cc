@@ -27,7 +27,8 @@ constexpr const char* kAbout = "Works with the files of a DogFS cluster.";
 
 constexpr const char* kFooter = R"(
 Which cluster: --meta (or DOGFS_META) names its metadata nodes, any or all of them; --cluster (or DOGFS_CLUSTER)
-names a file that lists them, such as DIR/cluster of `dogfsd dev --dir DIR`.
+names a file that lists them, such as DIR/cluster of `dogfsd dev --dir DIR`. What the command line says comes before
+the environment, and there DOGFS_META before DOGFS_CLUSTER.
 
 Paths in DogFS begin with '/'. Names are any bytes but '/' and NUL, 255 at most; on a terminal odd names are quoted
 so that a shell takes them back, in pipes they are raw.
@@ -53,7 +54,8 @@ Examples:
 
 Exit codes:
     0  done
-    1  an operation failed, and would fail again (no such file, too few chunk servers, ...)
+    1  an operation failed, and would fail again (no such file, too few chunk servers, ...); or, where it says
+       "outcome unknown", it may have been done
     2  the command line is wrong
    74  data is damaged: fewer intact shards than it takes
    75  the cluster cannot serve now: no leader, or no answer; try again later
@@ -65,6 +67,11 @@ struct CommandLine {
   bool verbose = false;
   Command command;
 };
+
+std::string from_environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : value;
+}
 
 CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& description, const char* example) {
   CLI::App* command = app.add_subcommand(name, description);
@@ -446,8 +453,11 @@ int run(int argc, char** argv) {
   app.footer(kFooter);
   app.require_subcommand(1);
   app.fallthrough();
-  app.add_option("--meta", line.meta, "Metadata nodes, as host:port,host:port,...")->envname("DOGFS_META");
-  app.add_option("--cluster", line.cluster_file, "File that lists the metadata nodes")->envname("DOGFS_CLUSTER");
+  CLI::Option* meta =
+      app.add_option("--meta", line.meta, "Metadata nodes, as host:port,host:port,... (Env:DOGFS_META)");
+  CLI::Option* cluster =
+      app.add_option("--cluster", line.cluster_file, "File that lists the metadata nodes (Env:DOGFS_CLUSTER)");
+  meta->excludes(cluster);
   app.add_flag("-v,--verbose", line.verbose, "Say more of what happens, on standard error");
   add_namespace_commands(app, line);
   add_quota_commands(app, line);
@@ -460,6 +470,11 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::kUsage);
+  }
+  // Not by CLI11, which would let DOGFS_META come before --cluster.
+  if (meta->count() == 0 && cluster->count() == 0) {
+    line.meta = from_environment("DOGFS_META");
+    if (line.meta.empty()) line.cluster_file = from_environment("DOGFS_CLUSTER");
   }
   const Result<std::vector<Address>> nodes = find_meta_nodes(line);
   if (!nodes) {

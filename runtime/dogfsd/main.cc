@@ -36,7 +36,9 @@ then use it with the command dogfs.
 
 constexpr char kFooter[] = R"(
 SIGTERM or Ctrl-C stops in good order; kill -9 loses nothing that was acknowledged either.
-Exit codes: 0 stopped in good order, 1 could not start, 2 bad flags, 3 a disk failed.
+Exit codes: 0 stopped in good order, 1 could not start, 2 bad flags, 3 a disk failed, 4 the cluster does not take this
+node (it was removed for good, or is another cluster's), 5 a second signal came, or 10 seconds passed, before it had
+stopped in good order.
 Every flag may also stand in a file given by --config, as NAME=VALUE under [meta], [chunk] or [dev], or in the
 environment, as shown with each.)";
 

@@ -117,10 +117,12 @@ Task<void> NodeHost::live(const std::function<void()>& on_serving) {
 
 std::function<void(Error)> NodeHost::on_fatal() {
   return [&log = ports_->log()](const Error& error) {
-    log.error("dogfsd", "storage has failed, this process ends: {}", error.to_string());
+    const bool refused = error.code == ErrorCode::kConflict || error.code == ErrorCode::kWrongCluster;
+    log.error("dogfsd", "{}, this process ends: {}",
+              refused ? "the cluster does not take this node" : "storage has failed", error.to_string());
     std::fflush(stderr);
-    // No orderly end: it would write to the store that has failed.
-    std::_Exit(static_cast<int>(ExitCode::kStorageFailed));
+    // No orderly end: it would write to a store that has failed.
+    std::_Exit(static_cast<int>(refused ? ExitCode::kRefused : ExitCode::kStorageFailed));
   };
 }
 

@@ -13,7 +13,7 @@ namespace {
 constexpr unsigned kOrderlyEndSeconds = 10;
 
 [[noreturn]] void end_at_once(int /*signal*/) {
-  ::_exit(static_cast<int>(ExitCode::kCannotStart));
+  ::_exit(static_cast<int>(ExitCode::kStopCutShort));
 }
 
 }  // namespace

@@ -199,22 +199,43 @@ def check_definitions(sources: dict[str, str]) -> list[Finding]:
     return findings
 
 
-def check_cmake(path: str, text: str) -> list[Finding]:
-    """All that is wrong with the libraries that one CMakeLists.txt declares: they link along the edges only."""
+# The targets that one call of CMake names: the first is the one that it is about.
+CMAKE_CALL = re.compile(r"\b(dogfs_library|dogfs_proto_library|target_link_libraries)\(([^)]*)\)")
+
+
+def cmake_calls(text: str) -> Iterator[tuple[str, list[str], int]]:
+    """Of each call that declares or links a library: what is called, the names in it, and the line."""
+    text = re.sub(r"#[^\n]*", "", text)
+    for match in CMAKE_CALL.finditer(text):
+        yield match[1], re.findall(r"[\w-]+", match[2]), text.count("\n", 0, match.start()) + 1
+
+
+def libraries_declared(texts: dict[str, str]) -> dict[str, str]:
+    """The folder of each library; `texts` is what each CMakeLists.txt says."""
+    folders = {}
+    for path, text in texts.items():
+        for call, names, _ in cmake_calls(text):
+            if call != "target_link_libraries":
+                folders[names[0]] = folder_of(path)
+    return folders
+
+
+def check_cmake(path: str, text: str, libraries: dict[str, str]) -> list[Finding]:
+    """All that is wrong with what one CMakeLists.txt links: along the edges only. `libraries`: by libraries_declared()."""
     folder = folder_of(path)
     findings = []
-    for match in re.finditer(r"dogfs_library\(([^)]*)\)", re.sub(r"#[^\n]*", "", text)):
-        line = text.count("\n", 0, match.start()) + 1
-        for target in re.findall(r"\bdogfs_(\w+)", match.group(1))[1:]:
-            linked = f"core/{target}" if f"core/{target}" in EDGES else target
-            if linked in EDGES and linked != folder and linked not in EDGES.get(folder, ()):
-                findings.append(Finding(path, line, f"{folder} may not link {linked} (dogfs_{target})"))
+    for _, names, line in cmake_calls(text):
+        for target in names[1:]:
+            linked = libraries.get(target, folder)
+            if linked != folder and linked not in EDGES.get(folder, ()):
+                findings.append(Finding(path, line, f"{folder} may not link {linked} ({target})"))
     return findings
 
 
 def check_tree(root: Path) -> list[Finding]:
     findings = []
     sources = {}
+    builds = {}
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
         if name.split("/")[0] in ("build", ".git", ".cache") or not path.is_file():
@@ -223,5 +244,8 @@ def check_tree(root: Path) -> list[Finding]:
             sources[name] = path.read_text()
             findings += check_source(name, sources[name])
         elif path.name == "CMakeLists.txt" and "/" in name:
-            findings += check_cmake(name, path.read_text())
+            builds[name] = path.read_text()
+    libraries = libraries_declared(builds)
+    for name, text in builds.items():
+        findings += check_cmake(name, text, libraries)
     return findings + check_definitions(sources)

@@ -59,10 +59,22 @@ class AnEdge(unittest.TestCase):
         self.assertEqual(len(findings("core/raft/x.cc", '#include "log.h"\n')), 1)
 
     def test_in_cmake_is_found(self):
-        bad = "dogfs_library(dogfs_raft\n  SOURCES raft.cc\n  DEPENDS dogfs_env dogfs_sim)\n"
-        self.assertEqual([f.line for f in rules.check_cmake("core/raft/CMakeLists.txt", bad)], [1])
-        good = "dogfs_library(dogfs_raft SOURCES raft.cc DEPENDS dogfs_env dogfs_wire)\n"
-        self.assertEqual(rules.check_cmake("core/raft/CMakeLists.txt", good), [])
+        def findings_of(raft):
+            builds = {
+                "core/env/CMakeLists.txt": "dogfs_library(dogfs_env SOURCES sync.cc)\n",
+                "sim/CMakeLists.txt": "# Two.\ndogfs_library(dogfs_sim_ports SOURCES clock.cc DEPENDS dogfs_env)\n"
+                "dogfs_proto_library(dogfs_sim_proto scenario.proto)\n",
+                "core/raft/CMakeLists.txt": raft,
+            }
+            libraries = rules.libraries_declared(builds)
+            return [(f.path, f.line) for path, text in builds.items() for f in rules.check_cmake(path, text, libraries)]
+
+        raft = "core/raft/CMakeLists.txt"
+        good = "dogfs_library(dogfs_raft SOURCES raft.cc DEPENDS dogfs_env Threads::Threads)\n"
+        self.assertEqual(findings_of(good), [])
+        for target in ("dogfs_sim_ports", "dogfs_sim_proto"):
+            self.assertEqual(findings_of(good.replace("dogfs_env", f"dogfs_env\n  {target}")), [(raft, 1)])
+            self.assertEqual(findings_of(f"{good}target_link_libraries(dogfs_raft PRIVATE {target})\n"), [(raft, 2)])
 
 
 class Impurity(unittest.TestCase):

@@ -411,6 +411,9 @@ class CliTest(unittest.TestCase):
         environment = {"PATH": os.environ["PATH"], "DOGFS_CLUSTER": str(self.local / "cluster")}
         subprocess.run([self.cluster.dogfs_program, "ls"], env=environment, check=True, capture_output=True)
         self.assertRaises(Miss, self.dogfs, "--meta", "nonsense", "ls")
+        # dogfs() itself names the cluster by DOGFS_META.
+        self.dogfs("--cluster", str(self.local / "missing"), "ls", code=EXIT_USAGE)
+        self.dogfs("--cluster", str(self.local / "cluster"), "--meta", "127.0.0.1:1", "ls", code=EXIT_USAGE)
 
 
 if __name__ == "__main__":

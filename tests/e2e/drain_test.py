@@ -7,7 +7,7 @@ import sys
 import unittest
 
 sys.dont_write_bytecode = True
-from cluster import EXIT_FAILED, EXIT_USAGE, Cluster, wait_for  # noqa: E402
+from cluster import EXIT_FAILED, EXIT_REFUSED, EXIT_USAGE, Cluster, wait_for  # noqa: E402
 
 DEAD_AFTER_S = 4
 MOVE_S = 120
@@ -52,6 +52,7 @@ class Drain(unittest.TestCase):
         self.assertIn("removed for good", node(cluster, "remove", victim.address))
         wait_for("the removed server to end", lambda: not victim.alive(), MOVE_S)
         self.assertIn("removed for good", victim.log_path.read_text())
+        self.assertEqual(victim.process.wait(), EXIT_REFUSED)
         self.read_all(cluster)
 
     # Nine are left, and RS(6,3) needs nine.

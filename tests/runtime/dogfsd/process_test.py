@@ -88,6 +88,13 @@ class DogfsdTest(unittest.TestCase):
             process, _ = self.start_chunk()
             self.assertEqual(process.end(number), 0, process.output())
 
+    def test_a_second_signal_cuts_the_stop_short(self):
+        process, _ = self.start_chunk()
+        # Both are there when it goes on: the first alone might be done with before the second comes.
+        for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGINT):
+            process.child.send_signal(number)
+        self.assertEqual(process.end(signal.SIGCONT), 5, process.output())
+
     def test_port_is_told_once_it_serves(self):
         process, address = self.start_chunk()
         self.assertRegex(address, r"^127\.0\.0\.1:[1-9][0-9]*$")
