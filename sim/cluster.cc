@@ -200,6 +200,7 @@ void Cluster::start_meta(Node& node) {
     options.log.keep.max_entries = options_.log_entries;
     options.log.hold.max_entries = kHeldPerKept * options_.log_entries;
   }
+  if (options_.log_cache_bytes > 0) options.max_cached_log_bytes = options_.log_cache_bytes;
   if (options_.snapshot_part_bytes > 0) options.snapshot_part_bytes = options_.snapshot_part_bytes;
   if (options_.max_changes_under_way > 0) options.max_changes_under_way = options_.max_changes_under_way;
   if (options_.max_uncommitted_bytes > 0) options.max_uncommitted_bytes = options_.max_uncommitted_bytes;

@@ -34,6 +34,8 @@ struct ClusterOptions {
   uint64_t block_bytes = 96 * kKiB;
   // Of Raft's log that metadata nodes keep; 0: as many as by default.
   uint32_t log_entries = 0;
+  // And of those in memory; 0: as many as by default.
+  uint32_t log_cache_bytes = 0;
   // Of a snapshot of a metadata node's state; 0: as large as by default.
   uint32_t snapshot_part_bytes = 0;
   std::optional<Duration> lease_drift_bound = std::nullopt;  // MetaOptions::lease_drift_bound

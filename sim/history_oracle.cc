@@ -9,6 +9,7 @@
 #include "core/meta/keys.h"
 #include "core/meta/tables.h"
 #include "core/raft/raft.h"
+#include "core/raft/raft_store.h"
 
 namespace dogfs::sim {
 namespace {
@@ -54,6 +55,17 @@ std::string first_difference(const std::vector<Line>& seen, const std::vector<Li
   return fmt::format("{} instead of {}", text(at, seen.end()), text(model, expected.end()));
 }
 
+// From `first` to what is committed, or to where those in memory begin: what is not there any more is on the disk.
+std::vector<raft::Entry> committed_entries(const raft::Raft& raft, LogIndex first, const KvReader& disk) {
+  const raft::EntryLimits all{std::numeric_limits<size_t>::max(), std::numeric_limits<size_t>::max()};
+  const LogIndex first_cached = raft.log().first_cached();
+  if (first_cached <= first) return raft.log().cached(first, raft.commit(), all);
+  const LogIndex last = std::min(raft.commit(), first_cached.previous());
+  Result<std::vector<raft::Entry>> entries = raft::read_entries(disk, kGroup, {NodeId(), first, last, all});
+  DOGFS_CHECK(entries.has_value());
+  return std::move(entries).value();
+}
+
 }  // namespace
 
 std::vector<std::string> describe_rows(const KvReader& store) {
@@ -93,10 +105,9 @@ void HistoryOracle::after_event(const Node& node) {
   const raft::Raft* raft = cluster_.raft(node);
   if (raft == nullptr || raft->commit().value() <= log_.size()) return;
   const LogIndex next(log_.size() + 1);
-  // A node that is behind its own cache comes by later, or another one does.
-  if (raft->log().first_cached() > next) return;
-  const raft::EntryLimits all{std::numeric_limits<size_t>::max(), std::numeric_limits<size_t>::max()};
-  for (const raft::Entry& entry : raft->log().cached(next, raft->commit(), all)) {
+  // A node that has dropped it comes by later, or another one does.
+  if (raft->log().first_index() > next) return;
+  for (const raft::Entry& entry : committed_entries(*raft, next, *node.kv_disks().at("state"))) {
     const bool command = entry.type == raft::EntryType::kCommand;
     log_.push_back({entry.index, entry.term, command ? std::string(entry.text()) : std::string()});
   }

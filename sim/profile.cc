@@ -105,6 +105,7 @@ class ProfileDraw {
     if (!given_cluster_) draw_cluster();
     draw_network();
     if (!only_data_) draw_log();
+    if (!only_data_) draw_log_cache();
     draw_work();
     draw_pace();
     for (const Candidate& candidate : kCandidates) {
@@ -114,6 +115,7 @@ class ProfileDraw {
     if (!only_data_) draw_replacements();
     if (!only_data_) draw_lost_metadata();
     if (!only_data_) draw_looks();
+    if (!only_data_) draw_shared_names();
     if (!only_data_) draw_leases();
     draw_departures();
     draw_trash();
@@ -164,6 +166,13 @@ class ProfileDraw {
     if (draws.below(2) == 0) return;
     drawn_.mutable_meta_disk()->set_log_entries(static_cast<uint32_t>(draws.between(uint64_t{2}, 40)));
     drawn_.mutable_meta_disk()->set_snapshot_part_bytes(static_cast<uint32_t>(draws.between(uint64_t{200}, 8192)));
+  }
+
+  // Half of the clusters have next to nothing of the log in memory, and read it back.
+  void draw_log_cache() {
+    RandomStream draws = stream("log cache");
+    if (draws.below(2) == 0) return;
+    drawn_.mutable_meta_disk()->set_log_cache_bytes(static_cast<uint32_t>(draws.between(uint64_t{1}, 4000)));
   }
 
   void draw_work() {
@@ -254,6 +263,13 @@ class ProfileDraw {
     RandomStream draws = stream("looks");
     if (draws.below(2) == 0) return;
     drawn_.mutable_work()->set_looks_at_others_max_ms(static_cast<uint32_t>(draws.between(uint64_t{20}, 500)) * pace_);
+  }
+
+  // Half of the draws have clients that race for the same names.
+  void draw_shared_names() {
+    RandomStream draws = stream("shared names");
+    if (draws.below(2) == 0) return;
+    drawn_.mutable_work()->set_shared_names_per_hundred(static_cast<uint32_t>(draws.between(uint64_t{5}, 40)));
   }
 
   // A third of the clusters read under leases. Their clocks keep to the bound: drifts of one class do not add up, and

@@ -51,6 +51,7 @@ ClusterOptions cluster_options(const proto::Scenario& scenario) {
           .report_interval = report_interval(scenario),
           .block_bytes = scenario.policy().block_bytes(),
           .log_entries = scenario.meta_disk().log_entries(),
+          .log_cache_bytes = scenario.meta_disk().log_cache_bytes(),
           .snapshot_part_bytes = scenario.meta_disk().snapshot_part_bytes(),
           .lease_drift_bound = lease_drift_bound(scenario),
           .max_changes_under_way = scenario.max_changes_under_way(),

@@ -122,6 +122,8 @@ Task<void> Workload::prepare() {
     co_return;
   }
   state_.model.made_directory(state_.root);
+  const Status shared = co_await make_shared_directory(policy);
+  if (!shared.has_value()) fail("prepare", shared.error().to_string());
   const Status kept = co_await set_up_trash();
   if (!kept.has_value()) fail("prepare", kept.error().to_string());
   RandomStream draws(state_.key.with("prepare"));
@@ -193,6 +195,7 @@ Task<std::optional<Status>> Workload::operate_as_asked(uint64_t number, RandomSt
       {"policy", work.policy_changes_per_hundred(), &Workload::change_policy},
       {"ranges", work.range_reads_per_hundred(), &Workload::read_ranges},
       {"summaries", work.summaries_per_hundred(), &Workload::add_up},
+      {"shared names", work.shared_names_per_hundred(), &Workload::operate_on_shared_names},
   };
   for (const AskedOperations& asked : all) {
     if (asked.per_hundred == 0) continue;

@@ -114,6 +114,14 @@ class Workload {
   Task<Status> clear_quota(std::string path);
   Task<Status> show_quotas(RandomStream& draws);
   Task<Status> add_up(RandomStream& draws);
+  // On names that all clients use (workload_shared.cc).
+  Task<Status> make_shared_directory(const wire::EcPolicy& policy);
+  Task<Status> operate_on_shared_names(RandomStream& draws);
+  Task<Status> write_shared(RandomStream& draws);
+  Task<Status> make_shared(RandomStream& draws);
+  Task<Status> rename_shared(RandomStream& draws);
+  Task<Status> remove_shared(RandomStream& draws);
+  Task<Status> look_at_shared(RandomStream& draws);
   // On the trash (workload_trash.cc).
   Task<Status> operate_on_trash(RandomStream& draws);
   Task<Status> set_up_trash();

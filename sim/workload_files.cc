@@ -54,6 +54,9 @@ Task<Status> Workload::write_to(std::string path, ModelFile file, RandomStream& 
   if (!filled.has_value()) co_return judge("write of " + path, std::move(filled).error());
   if (outcome.bytes != file.length)
     wrong(fmt::format("{}: {} bytes were written of {}", path, outcome.bytes, file.length));
+  if (outcome.blocks_short > 0 && context_.scenario.blocks_must_be_whole()) {
+    fail("availability", fmt::format("{}: {} blocks were committed short of shards", path, outcome.blocks_short));
+  }
   if (outcome.blocks > 0) file.least_spares = outcome.least_spares;
   state_.model.written(path, file);
   state_.bytes_written += file.length;

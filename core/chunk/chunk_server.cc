@@ -107,6 +107,7 @@ ChunkServer::Impl::Impl(Env& env, const std::vector<ChunkDisk>& disks, ChunkOpti
           env, options_, identity_, {remover_, repairs_, scrubber_, reporter_, table_, disks_}, stop_,
           [this] { return load(); }, [this](const Error& error) { end(error); }),
       request_ended_(env.clock) {
+  repairs_.on_outcome([this] { membership_.wake(); });
   reader_.on_io_error([this](const ShardKey& key) { scrubber_.verify_soon({key}); });
 }
 
@@ -165,6 +166,7 @@ Task<void> ChunkServer::Impl::run_space_refresh() {
 Task<void> ChunkServer::Impl::stop() {
   env_.transport.stop_serving();
   stop_.stop();
+  membership_.wake();
   remover_.stop();
   while (active_requests_ > 0) co_await request_ended_.wait();
   co_await tasks_.join();

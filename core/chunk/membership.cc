@@ -11,6 +11,8 @@ namespace {
 
 constexpr Duration kRegisterTimeout = seconds(5);
 constexpr Duration kMinHeartbeatTimeout = seconds(1);
+// To the leader, while repairs end here.
+constexpr Duration kRepairHeartbeat = milliseconds(100);
 // How many redirections are followed before the nodes are asked in turn again.
 constexpr int kMaxRedirects = 4;
 constexpr size_t kDamagePerHeartbeat = 100;
@@ -33,7 +35,8 @@ Membership::Membership(Env& env, const ChunkOptions& options, Identity& identity
       workers_(workers),
       stop_(stop),
       load_(std::move(load)),
-      on_fatal_(std::move(on_fatal)) {}
+      on_fatal_(std::move(on_fatal)),
+      woken_(env.clock) {}
 
 void Membership::start(TaskGroup& tasks, std::function<void()> on_registered) {
   tasks.spawn(run_registration(tasks, std::move(on_registered)));
@@ -116,11 +119,21 @@ Task<Status> Membership::register_at(Address node) {
 
 Task<void> Membership::run_heartbeats(Address node) {
   while (!stop_.stopping() && nodes_.contains(node)) {
-    const MonoTime next = env_.clock.now() + options_.heartbeat_interval;
+    const MonoTime last = env_.clock.now();
     if (registered_) co_await send_heartbeat(node);
-    co_await stop_.sleep(std::max<Duration>(next - env_.clock.now(), Duration(0)));
+    while (!stop_.stopping() && env_.clock.now() < next_heartbeat(node, last)) {
+      co_await woken_.wait_until(next_heartbeat(node, last));
+    }
   }
   tended_.erase(node);
+}
+
+// What came of a repair goes to the leader at once, and for a while it is asked for more: so small shards are rebuilt one
+// after the other, and not as many as the leader orders at once in each interval.
+MonoTime Membership::next_heartbeat(const Address& node, MonoTime last) const {
+  const Duration interval = options_.heartbeat_interval;
+  const bool repairs = node == leader_ && workers_.repairs.last_outcome() >= last - interval;
+  return last + (repairs ? std::min<Duration>(interval, kRepairHeartbeat) : interval);
 }
 
 wire::HeartbeatRequest Membership::make_heartbeat(const Said& said) {
@@ -202,7 +215,10 @@ Task<void> Membership::send_heartbeat(Address node) {
   const auto typed = parse_reply<wire::HeartbeatReply>(std::move(reply).value());
   if (typed.has_value()) {
     const wire::HeartbeatReply& message = typed.value().message;
-    if (message.leader()) workers_.reporter.heard(node, incarnation, message.applied_index());
+    if (message.leader()) {
+      leader_ = node;
+      workers_.reporter.heard(node, incarnation, message.applied_index());
+    }
     take_reply(message, said);
     co_return;
   }

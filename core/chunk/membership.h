@@ -50,6 +50,9 @@ class Membership {
   // kInvalidArgument: more than there can be, or no addresses.
   Status hear_of(const google::protobuf::RepeatedPtrField<std::string>& nodes);
 
+  // Has it look again whether a heartbeat is due: a repair has ended, or the stop signal was given.
+  void wake() { woken_.notify_all(); }
+
  private:
   Task<void> run_registration(TaskGroup& tasks, std::function<void()> on_registered);
   Task<Status> try_to_register();
@@ -57,6 +60,7 @@ class Membership {
   Task<Status> register_at(Address node);
   void send_heartbeats_to(const Address& node);
   Task<void> run_heartbeats(Address node);
+  MonoTime next_heartbeat(const Address& node, MonoTime last) const;
   void learn_nodes(const wire::HeartbeatReply& reply);
   Task<void> send_heartbeat(Address node);
   // What a heartbeat said that is to be forgotten once the leader has heard it.
@@ -82,6 +86,7 @@ class Membership {
   // Who led when last heard of; empty: unknown.
   Address leader_;
   size_t next_node_ = 0;
+  Notifier woken_;
   // The metadata nodes that heartbeats go to, and those that a task of *tasks_ still runs for.
   std::set<Address> nodes_;
   std::set<Address> tended_;

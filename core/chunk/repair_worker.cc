@@ -77,6 +77,8 @@ void RepairWorker::conclude(const ShardKey& key, const Status& status, wire::Rep
     env_.log.warning("chunk", "{} was not rebuilt: {}", to_string(key), status.error().to_string());
   }
   outcomes_[key] = std::move(outcome);
+  last_outcome_ = env_.clock.now();
+  on_outcome_();
 }
 
 std::vector<wire::RepairOutcome> RepairWorker::outcomes(size_t limit) const {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <set>
 #include <vector>
@@ -33,6 +34,10 @@ class RepairWorker {
   // What came of orders and was not reported yet, at most `limit`. They stay until reported() takes them out.
   std::vector<wire::RepairOutcome> outcomes(size_t limit) const;
   void reported(const std::vector<wire::RepairOutcome>& outcomes);
+
+  // When an outcome was last added, and who is told of each. None yet: MonoTime::min().
+  MonoTime last_outcome() const { return last_outcome_; }
+  void on_outcome(std::function<void()> told) { on_outcome_ = std::move(told); }
 
   // Ends when no rebuild is under way. Call after the stop signal.
   Task<void> join() { return tasks_.join(); }
@@ -62,6 +67,8 @@ class RepairWorker {
   std::set<ShardKey> known_;  // queued or under way
   uint32_t running_ = 0;
   std::map<ShardKey, wire::RepairOutcome> outcomes_;
+  MonoTime last_outcome_ = MonoTime::min();
+  std::function<void()> on_outcome_ = [] {};
 };
 
 }  // namespace dogfs

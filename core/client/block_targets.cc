@@ -10,6 +10,8 @@
 namespace dogfs {
 namespace {
 
+constexpr int kMostPlacements = 4;
+
 bool is_reachable(const Shard& target) {
   return target.is_stored() && !target.address.value.empty();
 }
@@ -76,6 +78,10 @@ Status BlockWriter::take_targets(const wire::AllocateBlockResult& allocated, Sha
     slot->state = begun;
   }
   if (is_stuck(progress())) return insufficient_servers();
+  // Of the others nobody has said yet that there is no server for them: what failed lately was not asked for.
+  for (Slot& slot : slots_) {
+    if (!slot.shard.is_stored()) slot.state = ShardState::kTrying;
+  }
   return ok();
 }
 
@@ -85,6 +91,12 @@ Task<Status> BlockWriter::replace(std::shared_ptr<ShardSending> sending, size_t 
   const std::vector<ServerId> suspects = context_.health.suspects();
   const bool has_none = !slots_[index].shard.is_stored();
   Status replaced = co_await replace_target(sending, index, suspects);
+  // The server that was found has been given to another shard of the block meanwhile, or takes none any more: leaders place
+  // by what they know, and they change. There may be others.
+  for (int asked = 1; code_of(replaced) == ErrorCode::kConflict && asked < kMostPlacements; ++asked) {
+    DOGFS_COVERAGE_MARK("client: a target that was placed too late asked for again");
+    replaced = co_await replace_target(sending, index, suspects);
+  }
   if (code_of(replaced) != ErrorCode::kInsufficientServers || suspects.empty()) co_return replaced;
   std::vector<ServerId> excluded;
   if (!has_none) excluded = failed_lately();

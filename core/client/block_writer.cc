@@ -129,6 +129,7 @@ Task<void> BlockWriter::drive(std::shared_ptr<BlockWriter> self, std::shared_ptr
       if (sending->ended()) co_return;
       Slot& slot = self->slots_[index];
       if (sent) {
+        self->context_.health.served(server);
         self->set_state(slot, ShardState::kSealed);
         co_return;
       }

@@ -28,6 +28,8 @@ class ServerHealth {
   explicit ServerHealth(const Clock& clock) : clock_(clock) {}
 
   void failed(ServerId server) { suspect_until_[server] = clock_.now() + kSuspicionTime; }
+  // The server has sealed a shard: it is no suspect any more for having failed before.
+  void served(ServerId server) { suspect_until_.erase(server); }
   // Others overtook the server. Nothing happens while kMaxSlowServers others are suspects for that.
   void overtaken(ServerId server);
   // The server answered a read after `latency`: it is no suspect any more, unless the answer was late.

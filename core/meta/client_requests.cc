@@ -98,6 +98,26 @@ Task<Reply> ClientRequests::mutate(Request request, MonoTime deadline) {
   command.set_low_water(message.low_water());
   command.set_principal(std::move(request.principal));
   command.mutable_mutation()->Swap(message.mutable_mutation());
+  if (command.mutation().has_replace_target()) co_return co_await replace_target(std::move(command), deadline);
+  co_return co_await carry_out(std::move(command), deadline);
+}
+
+// The targets of a block are replaced one after the other: each is placed by what the one before has made of the block. Two
+// at once could be given the same server, and one of them be refused although there are others.
+Task<Reply> ClientRequests::replace_target(wire::Command command, MonoTime deadline) {
+  const BlockId block(command.mutation().replace_target().block());
+  while (replacing_.contains(block)) {
+    DOGFS_COVERAGE_MARK("meta: two targets of a block replaced at once");
+    if (!co_await replaced_.wait_until(deadline)) co_return error_reply(Error(ErrorCode::kTimeout));
+  }
+  replacing_.insert(block);
+  Reply reply = co_await carry_out(std::move(command), deadline);
+  replacing_.erase(block);
+  replaced_.notify_all();
+  co_return reply;
+}
+
+Task<Reply> ClientRequests::carry_out(wire::Command command, MonoTime deadline) {
   const auto operation = command.mutation().operation_case();
   const bool placed = needs_placement(command.mutation());
   const std::optional<UsedLease> lease = used_lease(command.mutation());

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <vector>
 
+#include "core/env/sync.h"
 #include "core/meta/parts.h"
 #include "core/meta/room_watch.h"
 #include "core/wire/meta.pb.h"
@@ -15,7 +17,7 @@ inline constexpr size_t kMaxPrincipalBytes = 255;
 
 class ClientRequests {
  public:
-  ClientRequests(MetaParts& parts, const RoomWatch& room) : parts_(parts), room_(room) {}
+  ClientRequests(MetaParts& parts, const RoomWatch& room) : parts_(parts), room_(room), replaced_(parts.env.clock) {}
 
   Task<Reply> open_session(Request request, MonoTime deadline);
   Task<Reply> mutate(Request request, MonoTime deadline);
@@ -33,6 +35,8 @@ class ClientRequests {
     std::vector<ServerId> used;
   };
 
+  Task<Reply> replace_target(wire::Command command, MonoTime deadline);
+  Task<Reply> carry_out(wire::Command command, MonoTime deadline);
   // nullopt where the file or block does not exist here: apply will say why not.
   static Result<std::optional<Need>> need_of(const MetaTables& tables, const wire::Mutation& mutation);
   // Whether the block may come to have more shards in a rack than it can spare.
@@ -48,6 +52,9 @@ class ClientRequests {
 
   MetaParts& parts_;
   const RoomWatch& room_;
+  // The blocks of which a target is being replaced.
+  std::set<BlockId> replacing_;
+  Notifier replaced_;
 };
 
 }  // namespace dogfs

@@ -34,6 +34,7 @@ ReplicaOptions replica_options(const MetaOptions& options) {
   replica.heartbeat_interval = options.heartbeat_interval;
   replica.election_timeout = options.election_timeout;
   replica.log = options.log;
+  replica.max_cached_bytes = options.max_cached_log_bytes;
   replica.snapshot_part_bytes = options.snapshot_part_bytes;
   replica.max_uncommitted_bytes = options.max_uncommitted_bytes;
   return replica;

@@ -34,9 +34,10 @@ struct MetaOptions {
   std::optional<Duration> lease_drift_bound;
   Duration heartbeat_interval = milliseconds(50);
   Duration election_timeout = milliseconds(300);
-  // How much of Raft's log is kept behind what is applied, and for followers that are behind, and how large the parts
-  // are in which they are sent the state; see ReplicaOptions.
+  // How much of Raft's log is kept behind what is applied, and for followers that are behind, how much of it in memory, and
+  // how large the parts are in which followers are sent the state; see ReplicaOptions.
   raft::CompactionLimits log;
+  size_t max_cached_log_bytes = kMaxLogCacheBytes;
   size_t snapshot_part_bytes = kSnapshotChunkBytes;
   // What a leader has under way at most: changes, and bytes of commands (see ReplicaOptions). More are refused with
   // kOverloaded, so that memory and waiting times stay bounded however many clients there are.

@@ -99,8 +99,11 @@ bool holds(const Log& log, LogPosition position) {
 // --- Step to step ---------------------------------------------------------------------------------------------------
 
 NodeSnapshot snapshot_of(const NodeView& view) {
-  return NodeSnapshot{view.role, view.term, view.voted_for, view.log->last(),
-                      LogPosition{view.commit, view.log->term_at(view.commit)}};
+  // What stands in the place of the log by a snapshot may not be on the disk yet.
+  const LogIndex durable = view.log->durable() > view.log->base().index ? view.log->durable() : LogIndex();
+  return NodeSnapshot{
+      view.role, view.term, view.voted_for, view.log->last(), LogPosition{view.commit, view.log->term_at(view.commit)},
+      durable,   view.store};
 }
 
 Violation check_step(const NodeSnapshot& before, const NodeView& after) {
@@ -125,6 +128,19 @@ Violation check_step(const NodeSnapshot& before, const NodeView& after) {
   return broken("a leader stood for election in its own term");
 }
 
+Violation check_restart(const NodeSnapshot& before, const NodeView& after) {
+  const auto broken = [&](std::string_view what) {
+    return Violation(
+        fmt::format("node {} (term {}, was {}) after its restart: {}", after.node, after.term, before.term, what));
+  };
+  if (after.store != before.store) return std::nullopt;
+  if (after.log->last_index() < before.durable) return broken("durable entries are gone");
+  if (before.role != RaftRole::kLeader) return std::nullopt;
+  if (after.term < before.term) return broken("the term that it led is forgotten");
+  if (after.term == before.term && after.voted_for != after.node) return broken("its vote for itself is forgotten");
+  return std::nullopt;
+}
+
 // --- History --------------------------------------------------------------------------------------------------------
 
 Violation SafetyHistory::observe(const std::vector<NodeView>& views) {
@@ -136,6 +152,9 @@ Violation SafetyHistory::observe(const std::vector<NodeView>& views) {
     if (known != snapshots_.end()) {
       if (Violation violation = check_step(known->second, view)) return violation;
     }
+    if (const auto before = restarted_.extract(view.node)) {
+      if (Violation violation = check_restart(before.mapped(), view)) return violation;
+    }
     if (Violation violation = observe_role(view)) return violation;
     if (Violation violation = observe_commits(view, known_commit)) return violation;
     if (Violation violation = observe_membership(view, views)) return violation;
@@ -146,6 +165,10 @@ Violation SafetyHistory::observe(const std::vector<NodeView>& views) {
   }
   for (const NodeView& view : views) snapshots_.insert_or_assign(view.node, snapshot_of(view));
   return std::nullopt;
+}
+
+void SafetyHistory::restarted(NodeId node) {
+  if (const auto known = snapshots_.extract(node)) restarted_.insert_or_assign(node, known.mapped());
 }
 
 Violation SafetyHistory::observe_role(const NodeView& view) {

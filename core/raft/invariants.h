@@ -51,6 +51,8 @@ struct NodeSnapshot {
   NodeId voted_for;
   LogPosition last;
   LogPosition committed;
+  LogIndex durable;  // the last entry known to be on the disk; none: no entry is
+  StoreId store;
 };
 
 NodeSnapshot snapshot_of(const NodeView& view);
@@ -58,6 +60,9 @@ NodeSnapshot snapshot_of(const NodeView& view);
 // and moves its commit index only to entries of its own term (5.4.2).
 // Between two moments of one incarnation.
 Violation check_step(const NodeSnapshot& before, const NodeView& after);
+// Between the last moment of one incarnation and the first of the next, of what the disk must have kept: the term and vote
+// of a leader, and durable entries. Nothing holds of a node that comes with another disk.
+Violation check_restart(const NodeSnapshot& before, const NodeView& after);
 
 // --- History
 
@@ -69,8 +74,8 @@ class SafetyHistory {
   // entries at an index; leader completeness: a new leader has everything committed in earlier terms; and those of
   // membership_invariants.h.
   Violation observe(const std::vector<NodeView>& views);
-  // A member was restarted: its next view starts anew.
-  void restarted(NodeId node) { snapshots_.erase(node); }
+  // A member was restarted: its next view is held against what its disk must have kept, and starts anew.
+  void restarted(NodeId node);
 
   // Everything that was ever committed, from index 1.
   LogIndex committed() const { return LogIndex(ledger_.size()); }
@@ -92,6 +97,7 @@ class SafetyHistory {
 
   std::map<Term, NodeId> leaders_;
   std::map<NodeId, NodeSnapshot> snapshots_;
+  std::map<NodeId, NodeSnapshot> restarted_;  // the last of the incarnation before, until the first view of this one
   std::vector<Committed> ledger_;
   MembershipHistory memberships_;
 };

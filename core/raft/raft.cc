@@ -333,6 +333,7 @@ void Raft::take_committed() {
   if (first >= log_.first_cached()) {
     hand_to_apply(log_.cached(first, last, options_.apply));
   } else {
+    DOGFS_COVERAGE_MARK("raft: entries read back from the store to be applied");
     apply_fetching_ = true;
     effects_.fetches.push_back(LogFetch{NodeId(), first, last, options_.apply});
   }

@@ -152,6 +152,7 @@ raft::Options Replica::Impl::raft_options() {
   options.lease_drift_bound = options_.lease_drift_bound;
   options.election_seed = env_.random.draw("raft.election");
   options.append.max_bytes = options_.max_append_bytes;
+  options.max_cached_bytes = options_.max_cached_bytes;
   options.max_uncommitted_bytes = options_.max_uncommitted_bytes;
   options.compaction = options_.log;
   return options;
@@ -317,6 +318,7 @@ Task<void> Replica::Impl::fetch(raft::LogFetch fetch) {
   if (ended_) co_return;
   // What a follower lacks may have been dropped before it was looked for.
   const bool dropped = !*outcome && fetch.first <= raft_->log().base().index;
+  if (dropped) DOGFS_COVERAGE_MARK("raft: entries that were to be read back had been dropped");
   if (!*outcome && !dropped) co_return fail_store(outcome->error());
   raft_->fetched(fetch, dropped ? std::vector<raft::Entry>() : std::move(*outcome).value());
   turn();

@@ -58,6 +58,9 @@ struct ReplicaOptions {
   size_t max_append_bytes = kMaxAppendBytes;
   // How much of the log is kept (core/raft/compaction.h). Small values send followers snapshots that are hardly behind.
   raft::CompactionLimits log;
+  // Entries that stay in memory once they are durable; older ones are read back from the store for who lacks them. Small
+  // values have that happen to a short log.
+  size_t max_cached_bytes = kMaxLogCacheBytes;
   // Bytes of commands that wait for their turn, and of entries that are not committed: more are refused. Small values let
   // few clients see that. Precondition: at least as many as any one command has, with kEntryOverheadBytes.
   size_t max_uncommitted_bytes = kMaxUncommittedBytes;

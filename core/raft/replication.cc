@@ -105,6 +105,7 @@ bool Raft::send_append(NodeId peer, Send mode) {
     return false;
   }
   if (progress.next() < log_.first_cached()) {
+    DOGFS_COVERAGE_MARK("raft: entries read back from the store for a follower");
     progress.begin_fetch();
     effects_.fetches.push_back(LogFetch{peer, progress.next(), log_.last_index(), options_.append});
     return false;

@@ -35,6 +35,7 @@ Task<Result<std::optional<StagedParts>>> SnapshotCarrier::recover() {
   });
   DOGFS_CO_TRY(const std::optional<LogPosition> position, *std::move(pending));
   if (position) {
+    DOGFS_COVERAGE_MARK("raft: installation of a snapshot goes on after a restart");
     env_.log.info("raft", "group {}: goes on to install the snapshot at {}", group_, describe(*position));
     DOGFS_CO_TRYV(co_await replace_state());
     co_return std::optional<StagedParts>();

@@ -152,6 +152,23 @@ class RepairOnTwoDisks : public RepairWorkerTest {
   RepairOnTwoDisks() : RepairWorkerTest(2) {}
 };
 
+// The leader orders the next when it has heard of the last.
+TEST_F(RepairWorkerTest, OneRebuildAfterTheOtherDoesNotWaitForTheRegularHeartbeats) {
+  constexpr int kRebuilds = 20;
+  expect_rebuilt(order(0, {1, 2, 3}));
+  const auto begun = w_.world.now();
+  for (int i = 0; i < kRebuilds; ++i) expect_rebuilt(order(0, {1, 2, 3}));
+  EXPECT_LT(w_.world.now() - begun, kRebuilds * ChunkOptions().heartbeat_interval / 3);
+}
+
+TEST_F(RepairWorkerTest, AServerThatHasRepairedSendsRegularHeartbeatsAgain) {
+  expect_rebuilt(order(0, {1, 2, 3}));
+  w_.world.run_for(seconds(3));
+  w_.meta.heartbeats.clear();
+  w_.world.run_for(seconds(10));
+  EXPECT_LE(w_.meta.heartbeats.size(), 11u);
+}
+
 // A rate at which the rebuild of a full block's shard takes as many seconds as it reads MiB, a little over 7.
 class PacedRepairTest : public RepairWorkerTest {
  protected:

@@ -332,6 +332,10 @@ Result<wire::MutationResult> FakeCluster::replace(const wire::ReplaceTarget& mes
   std::vector<uint64_t> servers = eligible(used, message.excluded_servers());
   std::erase_if(servers, [this](uint64_t id) { return full.contains(id); });
   if (servers.empty()) return Error(ErrorCode::kInsufficientServers, "no other server");
+  if (placed_too_late > 0) {
+    --placed_too_late;
+    return Error(ErrorCode::kConflict, "the server is a target of the block already");
+  }
   block.attempts.push_back(attempt(message.index(), servers.front()));
   wire::MutationResult result;
   *result.mutable_replace_target()->mutable_target() = block.attempts.back();

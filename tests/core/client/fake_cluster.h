@@ -99,6 +99,8 @@ class FakeCluster {
   size_t leader = 0;
   // At the shards of one block.
   size_t most_attempts = 256;
+  // So many replacements are refused, since another shard has got their server meanwhile.
+  int placed_too_late = 0;
   // These have no room for another shard, and the metadata knows.
   std::set<uint64_t> full;
   // How many blocks one truncation takes away.

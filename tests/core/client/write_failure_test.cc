@@ -1,5 +1,7 @@
 // Writing through failure: servers that hang, fill up or damage what they get, one after the other and at once. A write
 // is as good as the servers that are left allow, and one that cannot succeed ends in a bounded time.
+#include <gmock/gmock.h>
+
 #include "tests/core/client/write_failure_fixture.h"
 
 namespace dogfs::test {
@@ -30,6 +32,16 @@ TEST_P(HangTest, AsManyAtOnceAsTheCodeHasSparesAreReplaced) {
   ASSERT_TRUE(outcome.has_value()) << outcome.error().to_string();
   EXPECT_EQ(outcome.value().blocks_short, 0u);
   EXPECT_LT(elapsed(), options_.stall_timeout + seconds(2));
+  expect_reads_back("/f", data);
+}
+
+TEST_P(HangTest, AServerThatAnotherShardHasGotMeanwhileIsNotTakenForTheLastOne) {
+  cluster_.placed_too_late = 1;
+  hang_at({2, 4}, GetParam().phase, GetParam().nth);
+  const std::string data = pattern(kBlock);
+  const Result<WriteOutcome> outcome = write("/f", data);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().to_string();
+  EXPECT_EQ(outcome.value().blocks_short, 0u);
   expect_reads_back("/f", data);
 }
 
@@ -91,6 +103,44 @@ TEST_F(WriteFailureTest, SlowServersThatGoOnTakingBytesAreNotReplaced) {
   EXPECT_EQ(outcome.value().blocks_short, 0u);
   EXPECT_EQ(cluster_.effects[wire::Mutation::kReplaceTarget], 0);
   expect_reads_back("/f", data);
+}
+
+// --- Suspects ------------------------------------------------------------------------------------------------------
+
+// Of five servers one has failed lately, so the block is given four at first. The fifth is back, and takes its shard: but
+// the metadata takes its time to say so, and the others are done by then.
+class BackAgainTest : public WriteFailureTest {
+ protected:
+  BackAgainTest() : WriteFailureTest(5) {}
+  void SetUp() override {
+    cluster_.kill(3);
+    const Result<WriteOutcome> outcome = write("/before", pattern(kBlock));
+    ASSERT_TRUE(outcome.has_value()) << outcome.error().to_string();
+    ASSERT_EQ(outcome.value().blocks_short, 1u);
+    cluster_.restart(3);
+    cluster_.allocations.clear();
+  }
+};
+
+TEST_F(BackAgainTest, ABlockDoesNotGoShortBeforeItIsKnownThatNobodyElseTakesTheShard) {
+  world_.transport.delay = [](const Address&, const Request& request) {
+    const bool replaces = request.type == MessageType::kMutate &&
+                          parse_message<wire::MutateRequest>(request.body).value().mutation().has_replace_target();
+    return replaces ? Duration(seconds(2)) : Duration(microseconds(200));
+  };
+  const std::string data = pattern(kBlock);
+  const Result<WriteOutcome> outcome = write("/f", data);
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().to_string();
+  EXPECT_THAT(cluster_.allocations.at(0).excluded_servers(), testing::ElementsAre(3));
+  EXPECT_EQ(outcome.value().blocks_short, 0u);
+  expect_reads_back("/f", data);
+}
+
+TEST_F(BackAgainTest, AServerThatHasSealedAShardIsNoSuspectAnyMore) {
+  ASSERT_TRUE(write("/f", pattern(kBlock)).has_value());
+  cluster_.allocations.clear();
+  ASSERT_TRUE(write("/g", pattern(kBlock)).has_value());
+  EXPECT_THAT(cluster_.allocations.at(0).excluded_servers(), testing::IsEmpty());
 }
 
 // --- Stragglers ----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -23,6 +24,11 @@ inline constexpr Geometry kGeometry{
 
 inline Task<Result<Reply>> call(Env& env, Address to, Request request) {
   co_return co_await env.transport.call(std::move(to), std::move(request), env.clock.now() + seconds(2));
+}
+
+inline Task<void> answer_into(Env& env, Address to, Request request, std::optional<Reply>& answer) {
+  Result<Reply> reply = co_await call(env, std::move(to), std::move(request));
+  answer = reply ? std::move(reply).value() : error_reply(reply.error());
 }
 
 class MetaCluster {
@@ -71,6 +77,24 @@ class MetaCluster {
       world_.run_for(milliseconds(100));
     }
     return reply;
+  }
+
+  // All of them under way at the same time, to whoever led last.
+  template <class Message>
+  std::vector<Reply> ask_at_once(MessageType type, const std::vector<Message>& messages) {
+    std::vector<std::optional<Reply>> answers(messages.size());
+    for (size_t i = 0; i < messages.size(); ++i) {
+      Request request = make_request(type, GroupId(), messages[i]);
+      request.principal = "alice";
+      world_.spawn(client_, answer_into(client_.env(), metas_[target_]->address(), std::move(request), answers[i]));
+    }
+    world_.run_until([&] { return std::ranges::all_of(answers, [](const auto& each) { return each.has_value(); }); },
+                     seconds(20));
+    std::vector<Reply> replies;
+    for (std::optional<Reply>& each : answers) {
+      replies.push_back(each ? std::move(*each) : error_reply(Error(ErrorCode::kTimeout)));
+    }
+    return replies;
   }
 
   template <class ReplyMessage, class Message>

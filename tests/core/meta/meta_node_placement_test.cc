@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
 #include <utility>
+#include <vector>
 
 #include "core/wire/message_type.h"
 #include "core/wire/meta.pb.h"
@@ -110,6 +112,37 @@ TEST(MetaNode, ABlockThatIsUnderWayIsNotRefusedForWantOfRoom) {
   });
   EXPECT_EQ(reply.error.code, ErrorCode::kInsufficientServers);
   EXPECT_THAT(reply.error.detail, HasSubstr("1 full"));
+}
+
+TEST(MetaNode, TargetsOfABlockThatAreReplacedAtOnceGoToDifferentServers) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(7);
+  const wire::CreateFileResult file = cluster.create("/f");
+  // Two servers are left for each block: the second replacement has one to go to.
+  for (int i = 0; i < 10; ++i) {
+    cluster.beat();
+    const wire::AllocateBlockResult block = cluster.allocated_block(file);
+    std::vector<wire::MutateRequest> requests;
+    for (uint32_t index = 0; index < 2; ++index) {
+      wire::Mutation mutation;
+      wire::ReplaceTarget& message = *mutation.mutable_replace_target();
+      message.set_inode(file.inode());
+      message.set_lease_epoch(file.lease_epoch());
+      message.set_block(block.block());
+      message.set_index(index);
+      requests.push_back(cluster.next(std::move(mutation)));
+      requests.back().set_low_water(requests.front().sequence());
+    }
+    std::set<uint64_t> servers;
+    for (const Reply& reply : cluster.ask_at_once(MessageType::kMutate, requests)) {
+      ASSERT_EQ(reply.error.code, ErrorCode::kOk) << reply.error.to_string();
+      wire::MutateReply message;
+      ASSERT_TRUE(message.ParseFromString(reply.body));
+      servers.insert(message.result().replace_target().target().server());
+    }
+    EXPECT_EQ(servers.size(), 2u);
+  }
 }
 
 TEST(MetaNode, ARetriedAllocationIsAnsweredAfterItsServersWentSilent) {

@@ -138,6 +138,34 @@ TEST(Invariants, StepsBackAreFound) {
               Optional(HasSubstr("leader truncated")));
 }
 
+TEST(Invariants, WhatADiskMustHaveKeptOverARestartIsMissed) {
+  const Log log = log_of({1, 2});
+  const Log shorter = log_of({1});
+  const NodeSnapshot led = snapshot_of(leader(1, 2, log));
+  NodeView again = follower(1, 2, log);
+  again.voted_for = NodeId(1);
+  EXPECT_EQ(check_restart(led, again), std::nullopt);
+  EXPECT_EQ(check_restart(led, follower(1, 3, log)), std::nullopt);
+  EXPECT_THAT(check_restart(led, follower(1, 1, log)), Optional(HasSubstr("term that it led is forgotten")));
+  EXPECT_THAT(check_restart(led, follower(1, 2, log)), Optional(HasSubstr("vote for itself is forgotten")));
+  EXPECT_THAT(check_restart(snapshot_of(follower(1, 2, log)), follower(1, 2, shorter)),
+              Optional(HasSubstr("durable entries are gone")));
+  EXPECT_EQ(check_restart(snapshot_of(follower(1, 2, log_of({1, 2}, "c", false))), follower(1, 2, shorter)),
+            std::nullopt)
+      << "what was never synced may be gone";
+  NodeView other_disk = follower(1, 0, log_of({}));
+  other_disk.store = StoreId(7);
+  EXPECT_EQ(check_restart(led, other_disk), std::nullopt);
+}
+
+TEST(Invariants, ARestartIsComparedOnce) {
+  const Log log = log_of({1, 2});
+  SafetyHistory history;
+  ASSERT_EQ(history.observe({leader(1, 2, log)}), std::nullopt);
+  history.restarted(NodeId(1));
+  EXPECT_THAT(history.observe({follower(1, 1, log_of({1}))}), Optional(HasSubstr("durable entries are gone")));
+}
+
 TEST(Invariants, ALeaderThatCountsAnOlderTermIsFound) {
   const Log log = log_of({1, 1, 2});
   NodeView view = leader(1, 2, log);
