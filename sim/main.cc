@@ -40,6 +40,7 @@ struct Flags {
   // shrink
   std::string out;
   uint64_t seconds = 50;
+  uint64_t processor_seconds = 0;
   bool trace = false;
   bool faults = false;
   std::string html;
@@ -236,8 +237,9 @@ int shrink_one(const Flags& flags) {
   const Result<uint64_t> found = failing_seed(flags, scenario.value());
   if (!found.has_value()) return complain(found.error().detail);
   const uint64_t seed = found.value();
-  Result<ShrinkResult> shrunk =
-      shrink(scenario.value(), seed, {.workers = flags.workers, .limit_ms = flags.seconds * 1000});
+  Prober::Options options{.workers = flags.workers, .limit_ms = flags.seconds * 1000};
+  if (flags.processor_seconds > 0) options.limit_processor_ms = flags.processor_seconds * 1000;
+  Result<ShrinkResult> shrunk = shrink(scenario.value(), seed, options);
   if (!shrunk.has_value()) return complain(shrunk.error().detail);
   ShrinkResult& result = shrunk.value();
   result.scenario.set_shows(flags.mutant.empty() ? "what was left of " + flags.scenario
@@ -384,6 +386,7 @@ int main(int argc, char** argv) {
   CLI::Option* out = shrinker->add_option("--out", flags.out, "The file to write; none: print the small scenario");
   shrinker->add_option("--seeds", flags.seeds, "A..B: instead of one seed, the first of them that fails")->needs(out);
   shrinker->add_option("--seconds", flags.seconds, "How long to try")->capture_default_str();
+  shrinker->add_option("--processor-seconds", flags.processor_seconds, "The same, of processor time. None: no limit");
   shrinker->add_option("-j,--jobs", flags.workers, "Worker processes")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();

@@ -142,6 +142,7 @@ void Run::trace_event() {
 }
 
 void Run::check_after_event() {
+  if (world_.now() > patience_ends_) verdict_.fail("patience", "this takes too long");
   const NodeIndex owner = world_.simulator().last_owner();
   if (owner == kWorld) return;
   if (Node* meta = meta_by_index_[owner]) {

@@ -68,6 +68,8 @@ class Run {
 
   // Traces every event of the simulator too, with the digest behind it. Call before execute().
   void trace_events() { traces_events_ = true; }
+  // Has the run fail, by the oracle "patience", once so much virtual time is over. Call before execute().
+  void lose_patience_after(Duration limit) { patience_ends_ = world_.now() + limit; }
 
   RunResult execute();
   // Allocates nothing: for whoever reports of a run that has ended its process.
@@ -125,6 +127,7 @@ class Run {
   Phase phase_ = Phase::kStart;
   VirtualTime faults_begin_{};
   bool traces_events_ = false;
+  VirtualTime patience_ends_ = VirtualTime::max();
 };
 
 }  // namespace dogfs::sim

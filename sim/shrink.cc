@@ -10,17 +10,19 @@
 #include "sim/failure_kind.h"
 #include "sim/fault_plan.h"
 #include "sim/profile.h"
+#include "sim/shrink_cuts.h"
 #include "sim/shrink_ddmin.h"
 
 namespace dogfs::sim {
 namespace {
 
-using Edit = std::function<void(proto::Scenario&)>;
-
 constexpr uint64_t kMostOperations = 100'000;
-constexpr uint64_t kSeedsOfACut = 6;
-constexpr uint32_t kShortWorkMs = 1'000;
-constexpr size_t kBoldChunks = 4;
+// A bold cut is tried with so many seeds at most, and with as many as cost no more than so many runs of what is cut.
+constexpr uint64_t kMostSeedsOfACut = 6;
+constexpr uint64_t kRunsForACut = 2;
+// A smaller run that fails may take longer than the one before, by a quarter and a little more.
+constexpr uint64_t kPatienceMs = 5'000;
+constexpr uint64_t kMostPatienceMs = 100'000'000;  // longer than any run
 
 void set_faults(proto::Scenario& scenario, const std::vector<proto::Fault>& faults) {
   scenario.mutable_faults()->Assign(faults.begin(), faults.end());
@@ -30,30 +32,6 @@ void set_faults(proto::Scenario& scenario, const std::vector<proto::Fault>& faul
 void set_operations(proto::Scenario& scenario, const std::vector<uint32_t>& numbers) {
   scenario.mutable_work()->mutable_operations()->Assign(numbers.begin(), numbers.end());
   if (numbers.empty()) scenario.mutable_work()->add_operations(0);
-}
-
-// None of them, quarters, and all but a quarter.
-template <class T>
-std::vector<std::vector<T>> parts_of(const std::vector<T>& items) {
-  if (items.empty()) return {};
-  std::vector<std::vector<T>> parts = ddmin_candidates(items, std::min(kBoldChunks, items.size()));
-  parts.insert(parts.begin(), std::vector<T>());
-  return parts;
-}
-
-std::vector<Edit> shorter_codes(const proto::Scenario& scenario) {
-  std::vector<Edit> codes;
-  for (const auto& [k, m] : {std::pair(1U, 1U), std::pair(2U, 1U), std::pair(3U, 2U)}) {
-    if (k + m >= scenario.policy().data_shards() + scenario.policy().parity_shards()) continue;
-    codes.push_back([k, m](proto::Scenario& s) {
-      const uint64_t stripes = s.policy().block_bytes() / (s.policy().data_shards() * s.policy().cell_bytes());
-      s.mutable_policy()->set_data_shards(k);
-      s.mutable_policy()->set_parity_shards(m);
-      s.mutable_policy()->set_block_bytes(stripes * k * s.policy().cell_bytes());
-      s.set_chunk_servers(k + m);
-    });
-  }
-  return codes;
 }
 
 class Shrinker {
@@ -73,7 +51,7 @@ class Shrinker {
   bool shrink_each_fault();
   bool shrink_boldly();
   void shrink_streams();
-  void drop_what_never_happened(const ProbeResult& result);
+  void leave_out_what_never_happened(const ProbeResult& result);
 
   // Takes the first of some edits of the scenario that still fails.
   bool try_edits(const std::vector<Edit>& edits);
@@ -84,6 +62,7 @@ class Shrinker {
   Prober prober_;
   proto::Scenario scenario_;
   std::string kind_;
+  uint64_t patience_ms_ = kMostPatienceMs;
 };
 
 bool Shrinker::try_edits(const std::vector<Edit>& edits) {
@@ -97,16 +76,20 @@ bool Shrinker::try_edits(const std::vector<Edit>& edits) {
   const std::optional<size_t> failing = prober_.first_failing(candidates, kind_);
   if (!failing) return false;
   scenario_ = candidates[*failing];
-  drop_what_never_happened(ProbeResult(prober_.found()));
+  leave_out_what_never_happened(ProbeResult(prober_.found()));
   return true;
 }
 
-// A run ends at its failure: faults that had not begun by then have no part in it. (They begin in their order.)
-void Shrinker::drop_what_never_happened(const ProbeResult& result) {
-  const auto known = static_cast<uint64_t>(scenario_.faults_size());
-  if (result.faults_struck >= known) return;
-  const auto struck = static_cast<int>(result.faults_struck);
-  try_edits({[struck](proto::Scenario& s) { s.mutable_faults()->DeleteSubrange(struck, s.faults_size() - struck); }});
+// A run ends at its failure: what would have come later has no part in it. (Faults begin in their order.) Nor need a
+// smaller one be waited for much longer.
+void Shrinker::leave_out_what_never_happened(const ProbeResult& result) {
+  const uint64_t took_ms = std::min(result.virtual_ms, kMostPatienceMs);
+  patience_ms_ = std::min(patience_ms_, took_ms + took_ms / 4 + kPatienceMs);
+  prober_.set_patience(patience_ms_);
+  proto::Scenario shorter = scenario_;
+  leave_out_the_rest(shorter, result.faults_struck, result.virtual_ms);
+  const bool nothing = shorter.SerializeAsString() == scenario_.SerializeAsString();
+  if (!nothing && prober_.first_failing({shorter}, kind_)) scenario_ = shorter;
 }
 
 template <class T>
@@ -164,6 +147,7 @@ bool Shrinker::shrink_cluster() {
 }
 
 bool Shrinker::shrink_work() {
+  const std::vector<Edit> sooner{begin_at_once};
   std::vector<Edit> times;
   for (const uint32_t percent : {5U, 12U, 25U, 50U, 75U, 90U}) {
     // Whole tenths of seconds, so that the file reads well.
@@ -187,7 +171,7 @@ bool Shrinker::shrink_work() {
   const std::vector<Edit> ranges{[](auto& s) { s.mutable_work()->clear_range_reads_per_hundred(); }};
   bool smaller = false;
   for (const std::vector<Edit>& edits :
-       {times, files, sizes, looks, network, disk, pauses, recoveries, policies, ranges}) {
+       {sooner, times, files, sizes, looks, network, disk, pauses, recoveries, policies, ranges}) {
     smaller = try_edits(edits) || smaller;
   }
   return smaller;
@@ -252,35 +236,19 @@ bool Shrinker::shrink_each_fault() {
   return smaller;
 }
 
-// Cuts that leave out much at once, the largest of each sort first.
-std::vector<Edit> bold_cuts(const proto::Scenario& scenario) {
-  std::vector<Edit> cuts;
-  for (const auto& faults : parts_of(std::vector<proto::Fault>(scenario.faults().begin(), scenario.faults().end()))) {
-    cuts.push_back([faults](auto& s) { set_faults(s, faults); });
-  }
-  cuts.push_back([](auto& s) { s.set_clients(1); });
-  std::ranges::move(shorter_codes(scenario), std::back_inserter(cuts));
-  if (scenario.work().for_ms() >= kShortWorkMs) {
-    cuts.push_back([](auto& s) {
-      s.mutable_work()->set_for_ms(s.work().for_ms() / 2);
-      for (proto::Fault& fault : *s.mutable_faults()) fault.set_at_ms(fault.at_ms() / 2);
-    });
-  }
-  return cuts;
-}
-
 // A failure by a race may need all that is left only for its very timing. With another seed it may need less: takes the
 // first bold cut that fails with the present seed or one of some others, and that seed.
 bool Shrinker::shrink_boldly() {
   // Where the kind is the oracle's name alone, another seed may bring it about in quite another way.
-  const uint64_t seeds = kind_.find(':') == std::string::npos ? 1 : kSeedsOfACut;
+  const uint64_t most_seeds = kind_.find(':') == std::string::npos ? 1 : kMostSeedsOfACut;
   const std::string present = scenario_.SerializeAsString();
   return std::ranges::any_of(bold_cuts(scenario_), [&](const Edit& cut) {
     proto::Scenario smaller = scenario_;
     cut(smaller);
     if (smaller.SerializeAsString() == present) return false;
+    const uint64_t affordable = kRunsForACut * estimated_cost(scenario_) / estimated_cost(smaller);
     std::vector<Edit> edits;
-    for (uint64_t n = 0; n < seeds; ++n) {
+    for (uint64_t n = 0; n < std::clamp<uint64_t>(affordable, 1, most_seeds); ++n) {
       edits.push_back([&smaller, n](auto& s) {
         s = smaller;
         s.set_seed(smaller.seed() + n);
@@ -319,7 +287,7 @@ Result<ShrinkResult> Shrinker::run() {
   ShrinkResult result;
   result.first_failure = first.failure;
   result.faults_before = scenario_.faults_size();
-  drop_what_never_happened(first);
+  leave_out_what_never_happened(first);
   while (!prober_.out_of_time() && round()) {
   }
   result.complete = !prober_.out_of_time();

@@ -1,10 +1,13 @@
 // Makes a failing run small: the fewest faults, nodes, clients and operations, and the least time, that still fail in
 // the same way.
 //
-// Large cuts come first, each tried with a few seeds: what fails by a race often needs much only for its timing, and with
-// another seed less will do. The small scenario names the seed that it fails with. Then the faults are delta-debugged
-// (sim/shrink_ddmin.h) as the explicit list that the seed drew, then operations, then everything else is tried smaller. It
-// works because draws are keyed (sim/random.h): what is left behaves as before.
+// What counts is how much a run costs, since time is limited: one of a large swarm takes a second or two. So first what
+// would have come after the failure goes, and no run may take much longer, in virtual time, than the smallest that has
+// failed. Then come bold cuts (sim/shrink_cuts.h), the cheapest first, each with as many seeds as cost little beside what
+// would be saved: what fails by a race often needs much only for its timing, and with another seed less will do. The
+// small scenario names the seed that it fails with. Of what is left, which is cheap to run now, the faults are
+// delta-debugged (sim/shrink_ddmin.h) as the explicit list that the seed drew, then operations, then everything else is
+// tried smaller. It works because draws are keyed (sim/random.h): what is left behaves as before.
 // A smaller run counts only if it fails in the same way (sim/failure_kind.h); what fails otherwise is another story.
 #pragma once
 

@@ -2,6 +2,7 @@
 
 #include <poll.h>      // architecture: allow socket: waits for the pipes of the probes, outside of any run
 #include <sys/mman.h>  // architecture: allow file: what probes write to their standard error, in memory
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>  // architecture: allow file: fork and pipes of the probes, outside of any run
 
@@ -31,7 +32,7 @@ struct Report {
 };
 static_assert(sizeof(Report) <= 4096, "a write of a report to a pipe is atomic");
 
-constexpr uint64_t kLongestProbeMs = 10'000;
+constexpr uint64_t kLongestProbeMs = 20'000;
 constexpr int kPollMs = 200;
 
 uint64_t now_ms() {
@@ -64,9 +65,10 @@ void tell_of_abort(int) {
   static_cast<void>(send(running.pipe, report));
 }
 
-[[noreturn]] void probe(const proto::Scenario& scenario, uint64_t seed, int pipe, int log) {
+[[noreturn]] void probe(const proto::Scenario& scenario, std::optional<uint64_t> patience_ms, int pipe, int log) {
   dup2(log, STDERR_FILENO);
-  Run run(scenario, seed, nullptr);
+  Run run(scenario, scenario.seed(), nullptr);
+  if (patience_ms) run.lose_patience_after(milliseconds(*patience_ms));
   running = {&run, pipe};
   std::signal(SIGABRT, tell_of_abort);
   const RunResult result = run.execute();
@@ -95,7 +97,7 @@ uint64_t Prober::elapsed_ms() const {
 }
 
 bool Prober::out_of_time() const {
-  return elapsed_ms() >= options_.limit_ms;
+  return elapsed_ms() >= options_.limit_ms || processor_ms() >= options_.limit_processor_ms;
 }
 
 Prober::Child Prober::start(const proto::Scenario& scenario, size_t candidate) {
@@ -109,18 +111,27 @@ Prober::Child Prober::start(const proto::Scenario& scenario, size_t candidate) {
   DOGFS_CHECK(process >= 0);
   if (process == 0) {
     close(ends[0]);
-    probe(scenario, scenario.seed(), ends[1], log);
+    probe(scenario, patience_ms_, ends[1], log);
   }
   close(ends[1]);
   return {process, ends[0], log, candidate, now_ms()};
+}
+
+int Prober::reap(const Child& child) {
+  int status = 0;
+  rusage usage{};
+  wait4(child.process, &status, 0, &usage);
+  for (const timeval& time : {usage.ru_utime, usage.ru_stime}) {
+    processor_us_ += static_cast<uint64_t>(time.tv_sec) * 1'000'000 + static_cast<uint64_t>(time.tv_usec);
+  }
+  return status;
 }
 
 ProbeResult Prober::finish(const Child& child) {
   Report report;
   const ssize_t got = read(child.pipe, &report, sizeof(report));
   close(child.pipe);
-  int status = 0;
-  waitpid(child.process, &status, 0);
+  const int status = reap(child);
   const std::string log = read_log(child.log);
   close(child.log);
   const bool known = got == static_cast<ssize_t>(sizeof(report));
@@ -137,7 +148,7 @@ void Prober::abandon(const Child& child) {
   kill(child.process, SIGKILL);
   close(child.pipe);
   close(child.log);
-  waitpid(child.process, nullptr, 0);
+  reap(child);
 }
 
 ProbeResult Prober::run(const proto::Scenario& scenario) {
@@ -145,7 +156,7 @@ ProbeResult Prober::run(const proto::Scenario& scenario) {
 }
 
 // Whatever comes behind one that fails need not be known; what takes so long is no smaller run, if it fails at all.
-void Prober::abandon_useless(std::vector<Child>& children, std::optional<size_t> best) const {
+void Prober::abandon_useless(std::vector<Child>& children, std::optional<size_t> best) {
   std::erase_if(children, [&](const Child& child) {
     const bool useless =
         out_of_time() || (best && child.candidate > *best) || now_ms() - child.begin_ms > kLongestProbeMs;

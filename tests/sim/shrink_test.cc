@@ -173,6 +173,30 @@ TEST(Shrink, OutOfTimeItGivesWhatItHas) {
   EXPECT_EQ(failure_kind(shrunk.value().failure), "availability");
 }
 
+TEST(Shrink, ProcessorTimeIsATimeLikeAnyOther) {
+  const proto::Scenario scenario = parse_scenario(kNoisy).value();
+  const Result<ShrinkResult> shrunk = shrink(scenario, 4, {.limit_ms = 600'000, .limit_processor_ms = 1});
+  ASSERT_TRUE(shrunk.has_value());
+  EXPECT_FALSE(shrunk.value().complete);
+}
+
+TEST(Shrink, WhatTakesLongerThanPatienceLastsHasNotFailed) {
+  const proto::Scenario scenario = parse_scenario(kNoisy).value();
+  proto::Scenario seeded = scenario;
+  seeded.set_seed(4);
+  Prober prober(Prober::Options{});
+  const ProbeResult result = prober.run(seeded);
+  const std::string kind = failure_kind(result.failure);
+  ASSERT_EQ(kind, "availability");
+  Prober patient(Prober::Options{});
+  patient.set_patience(result.virtual_ms + 1);
+  EXPECT_EQ(patient.first_failing({seeded}, kind), 0U);
+  Prober impatient(Prober::Options{});
+  impatient.set_patience(result.virtual_ms / 2);
+  EXPECT_EQ(impatient.first_failing({seeded}, kind), std::nullopt);
+  EXPECT_GT(impatient.processor_ms() + patient.processor_ms(), 0U);
+}
+
 TEST(ScenarioText, LeavesOutDefaultsAndLosesNothing) {
   EXPECT_EQ(scenario_text(parse_scenario("").value(), ""), "");
   const std::string text = R"(meta_nodes: 5
