@@ -66,7 +66,8 @@ struct FileShardStore::Disk {
   Disk(FileDescriptor fd, FileShardOptions o) : directory(std::move(fd)), options(o), pool(o.threads) {}
   ~Disk() { pool.join(); }
 
-  Result<std::shared_ptr<ShardFile>> open_file(const std::string& name, int flags);
+  Result<std::shared_ptr<ShardFile>> create_file(const std::string& name);
+  Result<std::shared_ptr<ShardFile>> open_file(const std::string& name);
   Status remove(const std::string& name) const;
   Result<std::vector<std::string>> list() const;
   Status sync_directory() const;
@@ -77,17 +78,29 @@ struct FileShardStore::Disk {
   boost::asio::thread_pool pool;
 };
 
-Result<std::shared_ptr<ShardFile>> FileShardStore::Disk::open_file(const std::string& name, int flags) {
+Result<std::shared_ptr<ShardFile>> FileShardStore::Disk::create_file(const std::string& name) {
   DOGFS_TRYV(check_name(name));
+  constexpr int kFlags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
   constexpr mode_t kMode = 0644;
-  FileDescriptor buffered(::openat(directory.get(), name.c_str(), flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, kMode));
+  FileDescriptor buffered(::openat(directory.get(), name.c_str(), kFlags, kMode));
   if (!buffered.is_open()) return system_error(name);
   FileDescriptor direct;
-  // Only new files are written. A file system without O_DIRECT refuses it here, and the page cache serves instead.
-  if (options.direct_io && (flags & O_CREAT) != 0) {
+  // A file system without O_DIRECT refuses it here, and the page cache serves instead.
+  if (options.direct_io) {
     direct = FileDescriptor(::openat(directory.get(), name.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC | O_NOFOLLOW));
   }
   auto file = std::make_shared<BlockingShardFile>(name, std::move(buffered), std::move(direct));
+  return std::shared_ptr<ShardFile>(std::make_shared<PooledShardFile>(pool, std::move(file)));
+}
+
+// A file system that has become read-only refuses whoever might write, so that what is opened there can only be read.
+Result<std::shared_ptr<ShardFile>> FileShardStore::Disk::open_file(const std::string& name) {
+  DOGFS_TRYV(check_name(name));
+  constexpr int kFlags = O_CLOEXEC | O_NOFOLLOW;
+  FileDescriptor fd(::openat(directory.get(), name.c_str(), O_RDWR | kFlags));
+  if (!fd.is_open() && errno == EROFS) fd = FileDescriptor(::openat(directory.get(), name.c_str(), O_RDONLY | kFlags));
+  if (!fd.is_open()) return system_error(name);
+  auto file = std::make_shared<BlockingShardFile>(name, std::move(fd), FileDescriptor());
   return std::shared_ptr<ShardFile>(std::make_shared<PooledShardFile>(pool, std::move(file)));
 }
 
@@ -137,12 +150,12 @@ FileShardStore::~FileShardStore() = default;
 
 Task<Result<std::shared_ptr<ShardFile>>> FileShardStore::create(std::string name) {
   return offload<Result<std::shared_ptr<ShardFile>>>(
-      disk_->pool, [disk = disk_.get(), name = std::move(name)] { return disk->open_file(name, O_CREAT | O_EXCL); });
+      disk_->pool, [disk = disk_.get(), name = std::move(name)] { return disk->create_file(name); });
 }
 
 Task<Result<std::shared_ptr<ShardFile>>> FileShardStore::open(std::string name) {
   return offload<Result<std::shared_ptr<ShardFile>>>(
-      disk_->pool, [disk = disk_.get(), name = std::move(name)] { return disk->open_file(name, 0); });
+      disk_->pool, [disk = disk_.get(), name = std::move(name)] { return disk->open_file(name); });
 }
 
 Task<Status> FileShardStore::remove(std::string name) {

@@ -24,7 +24,7 @@ class ShardFile {
   virtual ~ShardFile() = default;
 
   // Writes `data` at `offset`. Writes may complete in any order. Buffers stay referenced until the write has ended.
-  // kNoSpace when the disk is full, kIoError on any other failure.
+  // kNoSpace when the disk is full, kIoError on any other failure, such as that the disk has become read-only.
   virtual Task<Status> write(uint64_t offset, BytesChain data) = 0;
 
   // Makes durable all writes that completed before this call, and the file's size. A failed sync must not be tried
@@ -44,7 +44,8 @@ class ShardStore {
   // Creates a new empty file for reading and writing. kAlreadyExists if the name is taken. Names are plain file names
   // ([A-Za-z0-9._-], at most 200 bytes).
   virtual Task<Result<std::shared_ptr<ShardFile>>> create(std::string name) = 0;
-  // Opens an existing file. kNotFound if there is none.
+  // Opens an existing file for reading and, as far as the disk takes writes, for writing: one that has become read-only
+  // is served from (core/chunk/shard_disk.h). kNotFound if there is none.
   virtual Task<Result<std::shared_ptr<ShardFile>>> open(std::string name) = 0;
   // Removes a file; durable after the next sync_directory. kNotFound if there is none. Open handles stay readable.
   virtual Task<Status> remove(std::string name) = 0;

@@ -4,6 +4,8 @@
 //   Harness& harness();
 //   ShardStore& store();  // empty at first
 //   void reopen();        // closes the store in good order and opens what it left; the old reference is dead
+//   bool reopen_read_only();  // the same on a disk that has become read-only; false, and nothing done, where a test
+//                             // may not make it so
 #pragma once
 
 #include <memory>
@@ -184,6 +186,46 @@ class ShardStoreConformance : public testing::Test {
     DOGFS_CO_ASSERT(file.has_value());
     co_await expect_content(file.value(), 0, pattern_bytes(100'000, 5));
   }
+
+  // As what a start finds without a record is (core/chunk/disk_recovery.h).
+  Task<void> write_anew() {
+    Result<File> file = co_await store().open("kept");
+    DOGFS_CO_ASSERT(file.has_value());
+    const Bytes data = pattern_bytes(100'000, 6);
+    co_await expect_write(file.value(), 0, BytesChain(data));
+    const Status synced = co_await file.value()->sync();
+    EXPECT_EQ(code_of(synced), ErrorCode::kOk);
+    co_await expect_content(file.value(), 0, data);
+  }
+
+  Task<void> find_all_that_is_read() {
+    co_await find_synced_file();
+    const auto file = co_await store().open("kept");
+    DOGFS_CO_ASSERT(file.has_value());
+    const Result<uint64_t> size = co_await file.value()->size();
+    DOGFS_CO_ASSERT(size.has_value());
+    EXPECT_EQ(size.value(), 100'000U);
+    const auto names = co_await store().list();
+    DOGFS_CO_ASSERT(names.has_value());
+    EXPECT_EQ(names.value(), std::vector<std::string>{"kept"});
+    const auto space = co_await store().space();
+    DOGFS_CO_ASSERT(space.has_value());
+    EXPECT_TRUE(space.value().read_only);
+    const auto missing = co_await store().open("none");
+    EXPECT_EQ(code_of(missing), ErrorCode::kNotFound);
+  }
+
+  Task<void> fail_to_change_anything() {
+    const auto created = co_await store().create("new");
+    EXPECT_EQ(code_of(created), ErrorCode::kIoError);
+    const Status removed = co_await store().remove("kept");
+    EXPECT_EQ(code_of(removed), ErrorCode::kIoError);
+    const auto file = co_await store().open("kept");
+    DOGFS_CO_ASSERT(file.has_value());
+    const Status written = co_await file.value()->write(0, BytesChain(Bytes::copy_of("new")));
+    EXPECT_EQ(code_of(written), ErrorCode::kIoError);
+    co_await find_synced_file();
+  }
 };
 
 TYPED_TEST_SUITE_P(ShardStoreConformance);
@@ -213,10 +255,24 @@ TYPED_TEST_P(ShardStoreConformance, SyncedFileIsThereAfterReopening) {
   this->harness.run(this->find_synced_file());
 }
 
+TYPED_TEST_P(ShardStoreConformance, WhatIsFoundAfterReopeningCanBeWrittenAnew) {
+  this->harness.run(this->leave_synced_file());
+  this->world.reopen();
+  this->harness.run(this->write_anew());
+}
+
+TYPED_TEST_P(ShardStoreConformance, AReadOnlyDiskIsRead) {
+  this->harness.run(this->leave_synced_file());
+  if (!this->world.reopen_read_only()) GTEST_SKIP() << "this process may not mount anything";
+  this->harness.run(this->find_all_that_is_read());
+  this->harness.run(this->fail_to_change_anything());
+}
+
 REGISTER_TYPED_TEST_SUITE_P(ShardStoreConformance, WrittenBytesAreRead, ChainsOfAnyAlignmentAreWritten,
                             MorePiecesThanOneSystemCallTakes, WritesUnderWayTogetherAllLand, ReadBeyondTheEndIsCorrupt,
                             NamesAreTakenOnce, MissingFilesAreNotFound, BadNamesAreRefused,
                             ListIsSortedAndFollowsChanges, RemovedFileStaysReadableThroughItsHandle, SpaceIsTold,
-                            SyncedFileIsThereAfterReopening);
+                            SyncedFileIsThereAfterReopening, WhatIsFoundAfterReopeningCanBeWrittenAnew,
+                            AReadOnlyDiskIsRead);
 
 }  // namespace dogfs

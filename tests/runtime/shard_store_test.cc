@@ -9,6 +9,7 @@
 
 #include "runtime/shard_file.h"
 #include "tests/conformance/shard_store_conformance.h"
+#include "tests/runtime/read_only_mount.h"
 #include "tests/runtime/real_harness.h"
 #include "tests/runtime/temporary_directory.h"
 
@@ -28,10 +29,16 @@ class FileShardWorld {
     options.direct_io = kDirect;
     store_ = FileShardStore::open(directory_ / "shards", options).value();
   }
+  bool reopen_read_only() {
+    read_only_ = std::make_unique<ReadOnlyMount>(path());
+    if (read_only_->is_read_only()) reopen();
+    return read_only_->is_read_only();
+  }
   std::string path() const { return directory_ / "shards"; }
 
  private:
   TemporaryDirectory directory_;
+  std::unique_ptr<ReadOnlyMount> read_only_;
   RealHarness harness_;
   std::unique_ptr<FileShardStore> store_;
 };

@@ -60,6 +60,12 @@ class SimShardWorld {
                                                   sim::StreamKey(1));
   }
 
+  bool reopen_read_only() {
+    node_.shard_disk()->begin_trouble({.read_only = 1});
+    reopen();
+    return true;
+  }
+
  private:
   sim::World world_;
   sim::Node& node_ = world_.add_node("a");
