@@ -158,6 +158,24 @@ void Lane::shut_down() {
   fail_awaiting(Error(ErrorCode::kConnectionLost, closed.detail), closed);
 }
 
+void Lane::give_up(const std::set<MessageType>& types) {
+  const Error given_up(ErrorCode::kUnavailable, peer_.value + ": the call was given up");
+  for (auto next = queued_.begin(); next != queued_.end();) {
+    const auto at = next++;
+    if (!at->second.done || !types.contains(at->second.request.type)) continue;
+    forget_deadline(at->second.deadline, at->first);
+    dequeue(at).done.complete(given_up);
+  }
+  for (auto next = awaiting_.begin(); next != awaiting_.end();) {
+    const auto at = next++;
+    if (!types.contains(at->second.type)) continue;
+    forget_deadline(at->second.deadline, at->first);
+    Awaiting call = std::move(at->second);
+    awaiting_.erase(at);
+    call.done.complete(call.sent ? Error(ErrorCode::kConnectionLost, given_up.detail) : given_up);
+  }
+}
+
 void Lane::fail_queued(const Error& error) {
   while (!queued_.empty()) {
     const uint64_t id = queued_.begin()->first;

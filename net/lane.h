@@ -37,6 +37,8 @@ class Lane final : public Connection::Owner, public std::enable_shared_from_this
   // Never completes `done` inline.
   void call(Request request, MonoTime deadline, Done done);
   void send(Request message);
+  // Fails the calls of these types that are under way.
+  void give_up(const std::set<MessageType>& types);
   // Closes a connection that was idle for too long, or whose peer takes nothing. Returns whether the lane is of no
   // more use: nothing is connected, under way, or remembered.
   bool sweep(MonoTime now);

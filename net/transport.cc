@@ -35,6 +35,12 @@ class TcpTransport::Impl final : public std::enable_shared_from_this<Impl> {
   Server& server() { return *server_; }
   Clock& clock() { return clock_; }
 
+  void give_up(const std::set<MessageType>& types) {
+    given_up_.insert(types.begin(), types.end());
+    for (auto& [key, lane] : lanes_) lane->give_up(types);
+  }
+  bool has_given_up(MessageType type) const { return given_up_.contains(type); }
+
   std::shared_ptr<Lane> lane(const Address& to, const Request& request) {
     std::shared_ptr<Lane>& lane = lanes_[{to, lane_for(request)}];
     if (!lane) lane = std::make_shared<Lane>(executor_, clock_, log_, options_, to);
@@ -72,6 +78,7 @@ class TcpTransport::Impl final : public std::enable_shared_from_this<Impl> {
   Log& log_;
   const TcpOptions options_;
   std::map<std::pair<Address, LaneKind>, std::shared_ptr<Lane>> lanes_;
+  std::set<MessageType> given_up_;
   std::shared_ptr<Server> server_;
   SteadyTimer sweep_timer_;
 };
@@ -90,6 +97,7 @@ Result<Address> TcpTransport::listen(const Address& address) {
 }
 
 Task<Result<Reply>> TcpTransport::call(Address to, Request request, MonoTime deadline) {
+  if (impl_->has_given_up(request.type)) co_return Error(ErrorCode::kUnavailable, "calls like this were given up");
   const std::shared_ptr<Lane> lane = impl_->lane(to, request);
   co_return co_await await_completion<Result<Reply>>(
       [lane, request = std::move(request), deadline](Completion<Result<Reply>> done) mutable {
@@ -100,6 +108,10 @@ Task<Result<Reply>> TcpTransport::call(Address to, Request request, MonoTime dea
 void TcpTransport::send(Address to, Request message) {
   const std::shared_ptr<Lane> lane = impl_->lane(to, message);
   lane->send(std::move(message));
+}
+
+void TcpTransport::give_up(const std::set<MessageType>& types) {
+  impl_->give_up(types);
 }
 
 void TcpTransport::serve(RequestHandler& handler) {

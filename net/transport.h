@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 
 #include "core/env/clock.h"
 #include "core/env/log.h"
@@ -30,6 +31,10 @@ class TcpTransport final : public Transport {
   void send(Address to, Request message) override;
   void serve(RequestHandler& handler) override;
   void stop_serving() override;
+
+  // Calls of these types fail at once, those under way and those to come: kConnectionLost if they may have been executed.
+  // For a client that is done, and does not wait for what it wants no more.
+  void give_up(const std::set<MessageType>& types);
 
   // After stop_serving(): resumes when the last reply has been sent, or at the deadline.
   Task<void> drain(MonoTime deadline);

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "core/wire/message_type.h"
 #include "net/transport.h"
 #include "runtime/cli/names.h"
 #include "runtime/clock.h"
@@ -32,8 +33,15 @@ void watch_signals(boost::asio::signal_set& signals, Session& session) {
   });
 }
 
-Task<void> run_to_end(Session& session, const Command& command, boost::asio::signal_set& signals) {
+// When the command is over, nobody waits for shards any more: neither for reads that others overtook or that were made
+// ahead, nor for writers, all of which have closed their files or given them up. A server that hangs would keep the
+// process with them until their time is out. What the metadata is still to be told goes on to its end, and so does the
+// word to a server that it may forget a shard (core/client/shard_sender.h), for which nobody waits long.
+Task<void> run_to_end(Session& session, TcpTransport& transport, const Command& command,
+                      boost::asio::signal_set& signals) {
   co_await command(session);
+  transport.give_up(
+      {MessageType::kReadShard, MessageType::kOpenShard, MessageType::kAppendShard, MessageType::kSealShard});
   co_await session.client().stop();
   signals.cancel();
 }
@@ -90,10 +98,11 @@ ExitCode run_session(const SessionOptions& options, const Command& command) {
 
   boost::asio::signal_set signals(context, SIGINT, SIGTERM);
   watch_signals(signals, session);
-  boost::asio::co_spawn(executor, run_to_end(session, command, signals), [&context](const std::exception_ptr& thrown) {
-    if (thrown) std::rethrow_exception(thrown);
-    context.stop();
-  });
+  boost::asio::co_spawn(executor, run_to_end(session, transport, command, signals),
+                        [&context](const std::exception_ptr& thrown) {
+                          if (thrown) std::rethrow_exception(thrown);
+                          context.stop();
+                        });
   context.run();
   session.progress().clear();
   return session.exit_code();

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "core/env/sync.h"
 #include "tests/conformance/transport_conformance.h"
 #include "tests/net/raw_socket.h"
@@ -49,6 +51,47 @@ TEST_F(LaneTest, ConnectionResetInMidCallIsConnectionLost) {
   run(accept_read_and_reset(listener));
   run(group_.join());
   EXPECT_EQ(code, ErrorCode::kConnectionLost);
+}
+
+Task<void> until_handled(EchoHandler& handler, size_t count) {
+  while (handler.handled < count) co_await handler.received_changed.wait();
+}
+
+Task<void> give_up(TcpTransport& transport, MessageType type) {
+  transport.give_up({type});
+  co_return;
+}
+
+// At once, although the peer holds its answers back.
+TEST_F(LaneTest, CallsOfTypesThatNobodyWaitsForAreGivenUpAndOthersGoOn) {
+  EchoHandler handler(clock());
+  handler.hold = true;
+  world_.transport(1).serve(handler);
+  const Address peer = world_.address(1);
+  const Request wanted = make_test_request("x");
+  Request unwanted = make_test_request("x");
+  unwanted.type = MessageType::kOpenShard;
+  ErrorCode of_wanted = kPending;
+  std::array<ErrorCode, 3> of_unwanted = {kPending, kPending, kPending};
+  TaskGroup others(executor(), clock());
+  others.spawn(call(peer, wanted, soon(), of_wanted));
+  group_.spawn(call(peer, unwanted, soon(), of_unwanted[0]));
+  run(until_handled(handler, 2));
+  // This one waits for its connection.
+  RawListener silent(executor());
+  group_.spawn(call(silent.address(), unwanted, soon(), of_unwanted[1]));
+  run(give_up(caller(), unwanted.type));
+  run(group_.join());
+  EXPECT_EQ(of_unwanted[0], ErrorCode::kConnectionLost);
+  EXPECT_EQ(of_unwanted[1], ErrorCode::kUnavailable);
+  run(call(peer, unwanted, soon(), of_unwanted[2]));
+  EXPECT_EQ(of_unwanted[2], ErrorCode::kUnavailable);
+
+  EXPECT_EQ(of_wanted, kPending);
+  handler.release();
+  run(others.join());
+  EXPECT_EQ(of_wanted, ErrorCode::kOk);
+  world_.transport(1).stop_serving();
 }
 
 Task<void> accept_and_answer(RawListener& listener, std::string answer) {
