@@ -36,21 +36,29 @@ class Planner {
 
   RepairPlan plan() {
     for (size_t position = 0; position < situation_.blocks.size(); ++position) {
-      wire::BlockRow& block = situation_.blocks[position];
+      const wire::BlockRow& block = situation_.blocks[position];
       const Risk risk = risk_of(block);
       if (risk == Risk::kWhole) continue;
+      // What is lost before what only moves: there may not be a server for both.
       for (const wire::Shard& shard : block.shards()) {
-        if (is_intact(shard) && shard.condition() != wire::Shard::LEAVING) continue;
-        plan_.outlook.push_back({.position = position,
-                                 .block = BlockId(block.block()),
-                                 .server = ServerId(shard.server()),
-                                 .hindrance = plan_shard(block, shard, risk)});
+        if (!is_intact(shard)) look_at(position, shard, risk);
+      }
+      for (const wire::Shard& shard : block.shards()) {
+        if (is_intact(shard) && shard.condition() == wire::Shard::LEAVING) look_at(position, shard, risk);
       }
     }
     return std::move(plan_);
   }
 
  private:
+  void look_at(size_t position, const wire::Shard& shard, Risk risk) {
+    wire::BlockRow& block = situation_.blocks[position];
+    plan_.outlook.push_back({.position = position,
+                             .block = BlockId(block.block()),
+                             .server = ServerId(shard.server()),
+                             .hindrance = plan_shard(block, shard, risk)});
+  }
+
   static bool is_up(const RepairServer& server) { return server.state == wire::LIVE && server.reachable; }
   bool takes(const RepairServer& server) const { return is_up(server) && server.rebuilding < limits_.per_target; }
 

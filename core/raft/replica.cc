@@ -318,7 +318,6 @@ Task<void> Replica::Impl::fetch(raft::LogFetch fetch) {
   if (ended_) co_return;
   // What a follower lacks may have been dropped before it was looked for.
   const bool dropped = !*outcome && fetch.first <= raft_->log().base().index;
-  if (dropped) DOGFS_COVERAGE_MARK("raft: entries that were to be read back had been dropped");
   if (!*outcome && !dropped) co_return fail_store(outcome->error());
   raft_->fetched(fetch, dropped ? std::vector<raft::Entry>() : std::move(*outcome).value());
   turn();

@@ -200,6 +200,18 @@ TEST_F(Planner, Hdfs14768TheTargetsAreNeverMoreThanTheMissing) {
 }
 
 // HDFS-17094: servers that were out of reach were left out of the list of servers, but not out of that of indices.
+TEST_F(Planner, WhatIsLostGoesBeforeWhatOnlyMovesWithinABlockToo) {
+  situation.blocks = {make_block(1)};
+  kill(5, kLong);
+  situation.blocks[0].mutable_shards(1)->set_condition(wire::Shard::LEAVING);
+  situation.servers.at(ServerId(2)).state = wire::DRAINING;
+  for (uint64_t id = 7; id <= 10; ++id) situation.servers.erase(ServerId(id));
+  const auto planned = plan();
+  ASSERT_THAT(planned, SizeIs(1)) << "server 6 is the only one that has none of the block";
+  EXPECT_EQ(planned[0].index, ShardIndex(4));
+  EXPECT_EQ(planned[0].target, ServerId(6));
+}
+
 TEST_F(Planner, Hdfs17094SourcesKeepTheirIndicesWhereAServerIsOutOfReach) {
   situation.servers.at(ServerId(2)).reachable = false;
   const auto sources = repair_sources(make_block(1), ShardIndex(3), situation.servers);
