@@ -54,25 +54,11 @@ Task<Status> Workload::make_shared_directory(const wire::EcPolicy& policy) {
 }
 
 Task<Status> Workload::operate_on_shared_names(RandomStream& draws) {
-  Status status = ok();
-  switch (draws.below(8)) {
-    case 0:
-    case 1:
-      status = co_await write_shared(draws);
-      break;
-    case 2:
-      status = co_await make_shared(draws);
-      break;
-    case 3:
-    case 4:
-      status = co_await rename_shared(draws);
-      break;
-    case 5:
-      status = co_await remove_shared(draws);
-      break;
-    default:
-      status = co_await look_at_shared(draws);
-  }
+  using Operation = Task<Status> (Workload::*)(RandomStream&);
+  static constexpr Operation kOperations[] = {
+      &Workload::write_shared,  &Workload::write_shared,  &Workload::make_shared,    &Workload::rename_shared,
+      &Workload::rename_shared, &Workload::remove_shared, &Workload::look_at_shared, &Workload::look_at_shared};
+  Status status = co_await (this->*kOperations[draws.below(std::size(kOperations))])(draws);
   if (!status.has_value() && !is_of_a_race(status.error().code)) co_return judge("shared names", status.error());
   co_return status;
 }
@@ -89,8 +75,7 @@ Task<Status> Workload::write_shared(RandomStream& draws) {
     co_await writer->abort();
     co_return written;
   }
-  const Result<WriteOutcome> closed = co_await writer->close();
-  if (!closed.has_value()) co_return closed.error();
+  DOGFS_CO_TRYV(co_await writer->close());
   co_return ok();
 }
 
@@ -115,8 +100,7 @@ Task<Status> Workload::remove_shared(RandomStream& draws) {
   // It does not go to the trash: what is there is somebody's.
   const DeleteOptions options{.recursive = draws.below(2) == 0, .skip_trash = true};
   record_what("remove", path);
-  const Result<wire::DeleteResult> removed = co_await client_.remove(path, options);
-  if (!removed.has_value()) co_return removed.error();
+  DOGFS_CO_TRYV(co_await client_.remove(path, options));
   co_return ok();
 }
 
@@ -124,13 +108,11 @@ Task<Status> Workload::look_at_shared(RandomStream& draws) {
   const std::string path = draw_path(draws);
   if (draws.below(2) == 0) {
     record_what("stat", path);
-    const Result<wire::FileStatus> seen = co_await client_.stat(path);
-    if (!seen.has_value()) co_return seen.error();
-    co_return ok();
+    DOGFS_CO_TRYV(co_await client_.stat(path));
+  } else {
+    record_what("list", path);
+    DOGFS_CO_TRYV(co_await client_.list(path, "", kMostEntries));
   }
-  record_what("list", path);
-  const Result<wire::ListReply> listed = co_await client_.list(path, "", kMostEntries);
-  if (!listed.has_value()) co_return listed.error();
   co_return ok();
 }
 

@@ -90,20 +90,26 @@ Status BlockWriter::take_targets(const wire::AllocateBlockResult& allocated, Sha
 Task<Status> BlockWriter::replace(std::shared_ptr<ShardSending> sending, size_t index) {
   const std::vector<ServerId> suspects = context_.health.suspects();
   const bool has_none = !slots_[index].shard.is_stored();
-  Status replaced = co_await replace_target(sending, index, suspects);
-  // The server that was found has been given to another shard of the block meanwhile, or takes none any more: leaders place
-  // by what they know, and they change. There may be others.
-  for (int asked = 1; code_of(replaced) == ErrorCode::kConflict && asked < kMostPlacements; ++asked) {
-    DOGFS_COVERAGE_MARK("client: a target that was placed too late asked for again");
-    replaced = co_await replace_target(sending, index, suspects);
-  }
+  const Status replaced = co_await replace_target(sending, index, suspects);
   if (code_of(replaced) != ErrorCode::kInsufficientServers || suspects.empty()) co_return replaced;
   std::vector<ServerId> excluded;
   if (!has_none) excluded = failed_lately();
   co_return co_await replace_target(sending, index, std::move(excluded));
 }
 
+// The server that was found may have been given to another shard of the block meanwhile, or take none any more: leaders
+// place by what they know, and they change. There may be others.
 Task<Status> BlockWriter::replace_target(std::shared_ptr<ShardSending> sending, size_t index,
+                                         std::vector<ServerId> excluded) {
+  Status replaced = co_await request_target(sending, index, excluded);
+  for (int asked = 1; code_of(replaced) == ErrorCode::kConflict && asked < kMostPlacements; ++asked) {
+    DOGFS_COVERAGE_MARK("client: a target that was placed too late asked for again");
+    replaced = co_await request_target(sending, index, excluded);
+  }
+  co_return replaced;
+}
+
+Task<Status> BlockWriter::request_target(std::shared_ptr<ShardSending> sending, size_t index,
                                          std::vector<ServerId> excluded) {
   if (sending->ended()) co_return Error(ErrorCode::kCancelled);
   wire::Mutation mutation;

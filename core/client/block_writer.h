@@ -116,6 +116,7 @@ class BlockWriter : public std::enable_shared_from_this<BlockWriter> {
   std::vector<ServerId> failed_lately() const;
   Task<Status> replace(std::shared_ptr<ShardSending> sending, size_t slot);
   Task<Status> replace_target(std::shared_ptr<ShardSending> sending, size_t slot, std::vector<ServerId> excluded);
+  Task<Status> request_target(std::shared_ptr<ShardSending> sending, size_t slot, std::vector<ServerId> excluded);
 
   bool may_allocate() const;
   uint64_t length_hint() const;

@@ -54,10 +54,13 @@ class WriteFailureTest : public ClientFixture {
     ASSERT_TRUE(got.has_value()) << got.error().to_string();
     EXPECT_TRUE(got.value() == data);
   }
+  static bool asks_for(const Request& request, wire::Mutation::OperationCase operation) {
+    return request.type == MessageType::kMutate &&
+           parse_message<wire::MutateRequest>(request.body).value().mutation().operation_case() == operation;
+  }
   void delay_second_allocation(Duration delay) {
     world_.transport.delay = [this, delay](const Address&, const Request& request) {
-      const bool is_second = request.type == MessageType::kMutate && cluster_.allocations.size() == 1 &&
-                             parse_message<wire::MutateRequest>(request.body).value().mutation().has_allocate_block();
+      const bool is_second = cluster_.allocations.size() == 1 && asks_for(request, wire::Mutation::kAllocateBlock);
       return is_second ? delay : Duration(microseconds(200));
     };
   }

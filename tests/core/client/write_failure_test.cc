@@ -124,9 +124,7 @@ class BackAgainTest : public WriteFailureTest {
 
 TEST_F(BackAgainTest, ABlockDoesNotGoShortBeforeItIsKnownThatNobodyElseTakesTheShard) {
   world_.transport.delay = [](const Address&, const Request& request) {
-    const bool replaces = request.type == MessageType::kMutate &&
-                          parse_message<wire::MutateRequest>(request.body).value().mutation().has_replace_target();
-    return replaces ? Duration(seconds(2)) : Duration(microseconds(200));
+    return asks_for(request, wire::Mutation::kReplaceTarget) ? Duration(seconds(2)) : Duration(microseconds(200));
   };
   const std::string data = pattern(kBlock);
   const Result<WriteOutcome> outcome = write("/f", data);
@@ -141,6 +139,13 @@ TEST_F(BackAgainTest, AServerThatHasSealedAShardIsNoSuspectAnyMore) {
   cluster_.allocations.clear();
   ASSERT_TRUE(write("/g", pattern(kBlock)).has_value());
   EXPECT_THAT(cluster_.allocations.at(0).excluded_servers(), testing::IsEmpty());
+}
+
+TEST_F(BackAgainTest, ASuspectThatAnotherShardHasGotMeanwhileIsNotTakenForTheLastOneEither) {
+  cluster_.placed_too_late = 1;
+  const Result<WriteOutcome> outcome = write("/f", pattern(kBlock));
+  ASSERT_TRUE(outcome.has_value()) << outcome.error().to_string();
+  EXPECT_EQ(outcome.value().blocks_short, 0u);
 }
 
 // --- Stragglers ----------------------------------------------------------------------------------------------------
