@@ -101,7 +101,6 @@ class Network {
 
   // --- Faults ---
   void set_quality(const LinkQuality& quality) { quality_ = quality; }
-  const LinkQuality& quality() const { return quality_; }
   // Blocks add up: a link carries messages again once each was taken back.
   void block(NodeIndex from, NodeIndex to) { ++link(from, to).blocks; }
   void unblock(NodeIndex from, NodeIndex to);

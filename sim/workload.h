@@ -75,8 +75,6 @@ struct WorkContext {
   // The clients' directories.
   std::vector<std::string> roots = {};
   std::vector<std::weak_ptr<OpenWriter>> writers = {};
-  // Whether faults may still make operations fail.
-  bool faults_are_over = false;
 };
 
 // One life of a client.

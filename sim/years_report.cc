@@ -66,10 +66,6 @@ double YearsSum::run_years() const {
   return number(runs) * options.years();
 }
 
-double YearsSum::block_years() const {
-  return number(sum.blocks) * options.years();
-}
-
 double YearsSum::shard_loss() const {
   const YearsRates& rates = options.rates;
   const double fast = number(options.accelerate) / kPerThousand;

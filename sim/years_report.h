@@ -15,7 +15,6 @@ struct YearsSum {
   YearsSum(const YearsOptions& the_options, const std::vector<YearsResult>& results);
 
   double run_years() const;
-  double block_years() const;
   // How often one shard is lost, by the rates that went in.
   double shard_loss() const;
   // How often a block that lacks so many shards gets one of them back. Of a state that never occurred, what is known of

@@ -33,9 +33,6 @@ class GfProduct {
  public:
   explicit GfProduct(GfMatrix matrix);
 
-  size_t inputs() const { return matrix_.columns(); }
-  size_t outputs() const { return matrix_.rows(); }
-
   // output[r][x] = sum over c of matrix(r, c) * input[c][x]. Columns differ in length: an input that ends early is
   // continued by zeros, an output is computed as far as it goes. Preconditions: one span for each column and row;
   // outputs overlap nothing.

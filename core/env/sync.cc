@@ -89,12 +89,6 @@ Task<void> Semaphore::acquire(uint64_t units) {
   free_ -= units;
 }
 
-bool Semaphore::try_acquire(uint64_t units) {
-  if (free_ < units) return false;
-  free_ -= units;
-  return true;
-}
-
 void Semaphore::release(uint64_t units) {
   free_ += units;
   DOGFS_CHECK(free_ <= total_);

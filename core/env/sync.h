@@ -7,7 +7,6 @@
 #include <exception>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <utility>
 
 #include "core/base/check.h"
@@ -71,54 +70,6 @@ class TaskGroup {
   std::shared_ptr<State> state_;
 };
 
-// A bounded first-in first-out queue between coroutines.
-template <class T>
-class Queue {
- public:
-  Queue(Clock& clock, size_t capacity) : capacity_(capacity), changed_(clock) {}
-
-  // Waits for room. False when the queue was closed meanwhile: the item was dropped.
-  Task<bool> push(T item) {
-    while (!closed_ && items_.size() >= capacity_) co_await changed_.wait();
-    if (closed_) co_return false;
-    items_.push_back(std::move(item));
-    changed_.notify_all();
-    co_return true;
-  }
-
-  // False when it is full or closed.
-  bool try_push(T item) {
-    if (closed_ || items_.size() >= capacity_) return false;
-    items_.push_back(std::move(item));
-    changed_.notify_all();
-    return true;
-  }
-
-  // Waits for an item; nullopt once the queue is closed and drained.
-  Task<std::optional<T>> pop() {
-    while (items_.empty() && !closed_) co_await changed_.wait();
-    if (items_.empty()) co_return std::nullopt;
-    T item = std::move(items_.front());
-    items_.pop_front();
-    changed_.notify_all();
-    co_return std::optional<T>(std::move(item));
-  }
-
-  // Wakes everybody; what is queued can still be popped.
-  void close() {
-    closed_ = true;
-    changed_.notify_all();
-  }
-
-  size_t size() const { return items_.size(); }
-
- private:
-  size_t capacity_;
-  bool closed_ = false;
-  std::deque<T> items_;
-  Notifier changed_;
-};
-
 // Counts units of a bounded resource (bytes in flight, requests under way) that coroutines take and give back.
 class Semaphore {
  public:
@@ -126,7 +77,6 @@ class Semaphore {
 
   // Waits until `units` are free, in no promised order. Precondition: units <= total.
   Task<void> acquire(uint64_t units);
-  bool try_acquire(uint64_t units);
   void release(uint64_t units);
   uint64_t free() const { return free_; }
 

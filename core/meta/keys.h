@@ -97,7 +97,6 @@ class MetaKeys {
   KeyRange trash_after(int64_t expires_ms, InodeId inode) const;
   KeyRange all_quotas() const { return whole('o'); }
   KeyRange servers() const { return whole('c'); }
-  KeyRange server_uuids() const { return whole('u'); }
   KeyRange sessions(SessionId after) const { return behind('s', after.value()); }
   KeyRange replies(SessionId session) const;
   KeyRange all_replies() const { return whole('r'); }

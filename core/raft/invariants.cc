@@ -48,16 +48,6 @@ Violation check_node(const NodeView& view) {
   return std::nullopt;
 }
 
-Violation check_one_leader(const std::vector<NodeView>& views) {
-  std::map<Term, NodeId> leaders;
-  for (const NodeView& view : views) {
-    if (view.role != RaftRole::kLeader) continue;
-    const auto [known, added] = leaders.emplace(view.term, view.node);
-    if (!added) return fmt::format("nodes {} and {} both lead term {}", known->second, view.node, view.term);
-  }
-  return std::nullopt;
-}
-
 // Terms only rise, so both logs are sequences of runs: they are compared where a run begins in either, from the later of
 // their bases on. From the first difference on, no index may have the same term in both.
 Violation check_log_matching(const NodeView& a, const NodeView& b) {

@@ -37,8 +37,6 @@ NodeView view_of(const Raft& raft);
 
 // What holds of one member at any moment: the numbered invariants of raft.h that can be seen from outside.
 Violation check_node(const NodeView& view);
-// Election safety: at most one leader a term, among these.
-Violation check_one_leader(const std::vector<NodeView>& views);
 // Log matching: two logs that share an entry's index and term share all entries before it.
 Violation check_log_matching(const NodeView& a, const NodeView& b);
 

@@ -47,19 +47,6 @@ class LogSizes {
     return count == 0 ? 0 : static_cast<size_t>(ends_.at(count - 1) - dropped_);
   }
 
-  // The last entry of the longest run behind `after` that is within `limits`, and has at least one entry.
-  // Precondition: base <= after < last.
-  LogIndex run_behind(LogIndex after, EntryLimits limits) const {
-    const size_t skipped = after.value() - base_.value();
-    DOGFS_CHECK(skipped < ends_.size());
-    const uint64_t begin = dropped_ + bytes_up_to(after);
-    const uint64_t limit = begin + std::min<uint64_t>(limits.max_bytes, UINT64_MAX - begin);
-    const auto first = ends_.begin() + static_cast<std::ptrdiff_t>(skipped);
-    const auto fitting = static_cast<size_t>(std::upper_bound(first, ends_.end(), limit) - first);
-    const size_t count = std::max<size_t>(std::min(fitting, limits.max_entries), 1);
-    return LogIndex(after.value() + count);
-  }
-
   // The first index such that what lies behind it is within `limits`.
   LogIndex before_tail(EntryLimits limits) const {
     const uint64_t total = end();

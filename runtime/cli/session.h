@@ -31,8 +31,6 @@ class Session {
   Client& client() { return client_; }
   Progress& progress() { return progress_; }
   bool verbose() const { return verbose_; }
-  // Whether names go to a person rather than to a program.
-  bool output_is_terminal() const { return output_is_terminal_; }
   // For what the user sees of long transfers.
   bool errors_to_terminal() const { return errors_to_terminal_; }
 

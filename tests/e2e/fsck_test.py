@@ -12,7 +12,6 @@ sys.dont_write_bytecode = True
 from cluster import EXIT_FAILED, EXIT_TRY_AGAIN, Cluster, wait_for  # noqa: E402
 
 EXIT_DAMAGED = 74
-SHARDS = 5  # RS(3,2)
 SIZES = [1, 200_000, 1_500_000, 9_000_000]
 HEAL_S = 120
 

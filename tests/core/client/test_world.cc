@@ -79,7 +79,6 @@ uint64_t TestRandom::draw(std::string_view stream) {
 }
 
 Task<void> TestCompute::run(std::function<void()> job) {
-  ++jobs_;
   co_await sleep_for(clock_, microseconds(50));
   job();
 }

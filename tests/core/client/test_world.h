@@ -60,11 +60,9 @@ class TestCompute final : public Compute {
  public:
   explicit TestCompute(Clock& clock) : clock_(clock) {}
   Task<void> run(std::function<void()> job) override;
-  uint64_t jobs() const { return jobs_; }
 
  private:
   Clock& clock_;
-  uint64_t jobs_ = 0;
 };
 
 class TestLog final : public Log {

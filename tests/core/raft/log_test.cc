@@ -119,17 +119,6 @@ RC_GTEST_PROP(LogSizes, AnswerAsAWalkOverAllEntriesDoes, ()) {
       ++tail;
     }
     RC_ASSERT(sizes.before_tail(limits).value() == base + model.size() - tail);
-
-    if (model.empty()) continue;
-    const size_t skipped = *rc::gen::inRange<size_t>(0, model.size());
-    size_t run = 1;
-    size_t run_bytes = model[skipped];
-    while (skipped + run < model.size() && run < limits.max_entries) {
-      run_bytes += model[skipped + run];
-      if (run_bytes > limits.max_bytes) break;
-      ++run;
-    }
-    RC_ASSERT(sizes.run_behind(LogIndex(base + skipped), limits).value() == base + skipped + run);
   }
 }
 
