@@ -1,5 +1,5 @@
 // The limits of the TCP transport, all with names. The defaults suit a metadata node and a client; a chunk server
-// sets `request_payload_bytes` by the memory that it may use.
+// sets `request_bytes` by the memory that it may use.
 #pragma once
 
 #include <cstddef>
@@ -24,15 +24,15 @@ struct TcpOptions {
 
   // --- towards peers that call us
   size_t max_connections = 4096;
-  // Of one connection: requests under way (answered or not, until the reply is written) and the payload bytes of
-  // these and of their replies. Beyond, nothing more is read from that connection.
+  // Of one connection: requests under way (answered or not, until the reply is written) and the bytes of these and of
+  // their replies. Beyond, nothing more is read from that connection.
   size_t connection_requests = 1024;
-  size_t connection_payload_bytes = 16 * kMiB;
-  // Payload bytes of requests under way over all connections.
-  size_t request_payload_bytes = 128 * kMiB;
-  // Payload bytes of replies that wait to be taken, over all connections. Beyond, no more requests are read; by how much
-  // the replies to those under way may still exceed it is up to the handler, which bounds what it works on at a time.
-  size_t reply_payload_bytes = 64 * kMiB;
+  size_t connection_bytes = 16 * kMiB;
+  // Bytes of requests under way over all connections; a quarter more for one-way and small ones.
+  size_t request_bytes = 128 * kMiB;
+  // Bytes of replies that wait to be taken, over all connections. Beyond, no more requests are read; by how much the
+  // replies to those under way may still exceed it is up to the handler, which bounds what it works on at a time.
+  size_t reply_bytes = 64 * kMiB;
   Duration idle_connection_limit = seconds(600);
   // A frame that has begun to arrive must be complete within this time; the shorter one holds while other connections
   // wait for the memory that it occupies.

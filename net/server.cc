@@ -7,13 +7,28 @@
 
 namespace dogfs {
 
-bool PayloadBudget::try_take(size_t bytes) {
-  if (taken_ > 0 && taken_ + bytes > limit_) return false;
+namespace {
+
+size_t bytes_of(const FrameHeader& header) {
+  return size_t{header.head_bytes} + header.body_bytes + header.payload_bytes;
+}
+
+// Messages between metadata nodes, and small ones of anybody.
+bool is_urgent(const FrameHeader& header) {
+  constexpr size_t kSmallBytes = 64 * kKiB;
+  return header.kind == FrameKind::kOneWay || bytes_of(header) <= kSmallBytes;
+}
+
+}  // namespace
+
+bool FrameBudget::try_take(size_t bytes, bool urgent) {
+  const size_t limit = urgent ? limit_ + limit_ / 4 : limit_;
+  if (taken_ > 0 && taken_ + bytes > limit) return false;
   taken_ += bytes;
   return true;
 }
 
-void PayloadBudget::give_back(size_t bytes) {
+void FrameBudget::give_back(size_t bytes) {
   DOGFS_CHECK(bytes <= taken_);
   taken_ -= bytes;
   if (bytes == 0) return;
@@ -30,15 +45,15 @@ InboundConnection::InboundConnection(TcpSocket socket, std::shared_ptr<Server> s
       id_(id),
       connection_(std::make_shared<Connection>(std::move(socket), *this, server_->clock_)) {}
 
-bool InboundConnection::within_own_limits(size_t payload_bytes) const {
+bool InboundConnection::within_own_limits(size_t bytes) const {
   const TcpOptions& options = server_->options_;
   if (requests_ == 0) return true;
-  return requests_ < options.connection_requests && payload_bytes_ + payload_bytes <= options.connection_payload_bytes;
+  return requests_ < options.connection_requests && bytes_ + bytes <= options.connection_bytes;
 }
 
 bool InboundConnection::admit(const FrameHeader& header) {
-  if (draining_ || !within_own_limits(header.payload_bytes) || !within_shared_limits(header)) return false;
-  admitted_bytes_ = header.payload_bytes;
+  if (draining_ || !within_own_limits(bytes_of(header)) || !within_shared_limits(header)) return false;
+  admitted_bytes_ = bytes_of(header);
   return true;
 }
 
@@ -47,7 +62,7 @@ bool InboundConnection::within_shared_limits(const FrameHeader& header) {
     server_->reply_budget_.wait(weak_from_this());
     return false;
   }
-  if (header.payload_bytes > 0 && !server_->request_budget_.try_take(header.payload_bytes)) {
+  if (!server_->request_budget_.try_take(bytes_of(header), is_urgent(header))) {
     server_->request_budget_.wait(weak_from_this());
     return false;
   }
@@ -72,7 +87,7 @@ void InboundConnection::on_frame(Frame frame) {
 
 void InboundConnection::answer(Request request, const FrameHeader& header, Duration timeout) {
   ++requests_;
-  payload_bytes_ += header.payload_bytes;
+  bytes_ += bytes_of(header);
   admitted_bytes_ = 0;  // now the request's, until it is answered
   boost::asio::co_spawn(server_->executor_,
                         server_->handler_->handle(std::move(request), server_->clock_.now() + timeout),
@@ -83,8 +98,8 @@ void InboundConnection::answer(Request request, const FrameHeader& header, Durat
 }
 
 void InboundConnection::on_answered(const Reply& reply, const FrameHeader& header) {
-  payload_bytes_ -= header.payload_bytes;
-  server_->request_budget_.give_back(header.payload_bytes);
+  bytes_ -= bytes_of(header);
+  server_->request_budget_.give_back(bytes_of(header));
   if (closed_) return;
   OutFrame frame;
   frame.tag = next_tag_++;
@@ -98,9 +113,10 @@ void InboundConnection::on_answered(const Reply& reply, const FrameHeader& heade
     encoded = encode_reply(failed, header.type, header.request_id);
   }
   frame.prefix = std::move(encoded.value().prefix);
-  payload_bytes_ += frame.payload.size();
-  server_->reply_budget_.take(frame.payload.size());
-  unsent_.emplace(frame.tag, frame.payload.size());
+  const size_t bytes = frame.prefix.size() + frame.payload.size();
+  bytes_ += bytes;
+  server_->reply_budget_.take(bytes);
+  unsent_.emplace(frame.tag, bytes);
   replies_.push_back(std::move(frame));
   connection_->wake_writer();
 }
@@ -115,11 +131,11 @@ bool InboundConnection::next_frame(OutFrame& frame) {
 void InboundConnection::on_sent(uint64_t tag) {
   const auto reply = unsent_.find(tag);
   DOGFS_CHECK(reply != unsent_.end());
-  const size_t payload_bytes = reply->second;
-  payload_bytes_ -= payload_bytes;
+  const size_t bytes = reply->second;
+  bytes_ -= bytes;
   unsent_.erase(reply);
   --requests_;
-  server_->reply_budget_.give_back(payload_bytes);
+  server_->reply_budget_.give_back(bytes);
   if (draining_ && requests_ == 0) return end(Error(ErrorCode::kShuttingDown));
   connection_->resume_reading();
 }
@@ -145,7 +161,7 @@ void InboundConnection::end(const Error& reason) {
   const auto self = shared_from_this();  // the server may hold the last reference
   connection_->close();
   replies_.clear();
-  for (const auto& [tag, payload_bytes] : std::exchange(unsent_, {})) server_->reply_budget_.give_back(payload_bytes);
+  for (const auto& [tag, bytes] : std::exchange(unsent_, {})) server_->reply_budget_.give_back(bytes);
   give_back_admitted();
   server_->connections_.erase(id_);
 }
@@ -184,8 +200,8 @@ Server::Server(Executor executor, Clock& clock, Log& log, const TcpOptions& opti
       options_(options),
       acceptor_(executor_),
       accept_timer_(executor_),
-      request_budget_(options.request_payload_bytes),
-      reply_budget_(options.reply_payload_bytes) {}
+      request_budget_(options.request_bytes),
+      reply_budget_(options.reply_bytes) {}
 
 Result<Address> Server::listen(const Address& address) {
   DOGFS_TRY(const HostPort host_port, parse_address(address.value));

@@ -2,8 +2,8 @@
 //
 // A hostile or broken peer costs only its own connection: whatever breaks a rule of the frame format, or keeps a frame
 // incomplete, or takes no replies, for too long, is closed with a line in the log. Memory is bounded whatever
-// peers do: by the number of connections, and by limits on the requests under way and on the payload bytes of these and
-// of the replies that wait to be taken, beyond which nothing more is read.
+// peers do: by the number of connections, and by limits on the requests under way and on the bytes of these and of the
+// replies that wait to be taken, beyond which nothing more is read.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -44,13 +44,12 @@ class InboundConnection final : public Connection::Owner, public std::enable_sha
   void on_closed(Error reason) override;
 
  private:
-  bool within_own_limits(size_t payload_bytes) const;
+  bool within_own_limits(size_t bytes) const;
   bool within_shared_limits(const FrameHeader& header);
   // What is wrong with how the peer behaves in time; null when nothing is.
   const char* outstayed_limit(MonoTime now) const;
   void answer(Request request, const FrameHeader& header, Duration timeout);
   void on_answered(const Reply& reply, const FrameHeader& header);
-  void request_ended(size_t payload_bytes);
   void end(const Error& reason);
   void give_back_admitted();
 
@@ -61,20 +60,21 @@ class InboundConnection final : public Connection::Owner, public std::enable_sha
   bool closed_ = false;
 
   size_t requests_ = 0;        // under way, until the reply is written
-  size_t payload_bytes_ = 0;   // of these requests, then of their replies
+  size_t bytes_ = 0;           // of these requests, then of their replies
   size_t admitted_bytes_ = 0;  // of the frame that is arriving: charged to the server's budget
   std::deque<OutFrame> replies_;
   uint64_t next_tag_ = 1;  // our own names for replies: request ids are the peer's, who may use one twice
-  // By reply that waits to be written: its payload's size.
+  // By reply that waits to be written: its size.
   std::map<uint64_t, size_t> unsent_;
 };
 
-// Payload bytes of requests under way, or of replies to be sent, over all connections.
-class PayloadBudget {
+// Bytes of requests under way, or of replies to be sent, over all connections.
+class FrameBudget {
  public:
-  explicit PayloadBudget(size_t limit) : limit_(limit) {}
-  // Whatever is asked for is granted when nothing is taken.
-  bool try_take(size_t bytes);
+  explicit FrameBudget(size_t limit) : limit_(limit) {}
+  // Whatever is asked for is granted when nothing is taken. What is `urgent` may go a quarter beyond the limit: votes and
+  // heartbeats do not wait behind data.
+  bool try_take(size_t bytes, bool urgent);
   // For bytes that are there already.
   void take(size_t bytes) { taken_ += bytes; }
   bool is_exhausted() const { return taken_ >= limit_; }
@@ -121,8 +121,8 @@ class Server final : public std::enable_shared_from_this<Server> {
   SteadyTimer accept_timer_;
   RequestHandler* handler_ = nullptr;  // null while not serving
   bool refusing_ = false;              // at the limit of connections, and said so
-  PayloadBudget request_budget_;
-  PayloadBudget reply_budget_;
+  FrameBudget request_budget_;
+  FrameBudget reply_budget_;
   uint64_t next_connection_ = 1;
   std::map<uint64_t, std::shared_ptr<InboundConnection>> connections_;
 };

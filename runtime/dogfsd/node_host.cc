@@ -15,8 +15,8 @@ namespace {
 
 constexpr size_t kComputeThreads = 2;
 // Of a chunk server, whose memory is to stay under 256 MiB: what it receives, what it sends, its memtables, its cache.
-constexpr size_t kChunkRequestPayloadBytes = 64 * kMiB;
-constexpr size_t kChunkReplyPayloadBytes = 32 * kMiB;
+constexpr size_t kChunkRequestBytes = 64 * kMiB;
+constexpr size_t kChunkReplyBytes = 32 * kMiB;
 constexpr size_t kChunkMemtableBytes = 4 * kMiB;
 constexpr size_t kChunkCacheBytes = 16 * kMiB;
 constexpr Duration kDrainLimit = seconds(2);
@@ -76,8 +76,8 @@ std::unique_ptr<NodePorts> make_meta_ports(const MetaConfig& config) {
 
 std::unique_ptr<NodePorts> make_chunk_ports(const ChunkConfig& config) {
   TcpOptions tcp;
-  tcp.request_payload_bytes = kChunkRequestPayloadBytes;
-  tcp.reply_payload_bytes = kChunkReplyPayloadBytes;
+  tcp.request_bytes = kChunkRequestBytes;
+  tcp.reply_bytes = kChunkReplyBytes;
   return std::make_unique<NodePorts>(config.log_level, "chunk", kComputeThreads, tcp);
 }
 

@@ -35,9 +35,14 @@ class HostilePeer : public testing::Test {
   void run(Task<void> task) { world_.harness().run(std::move(task)); }
 
   Task<void> expect_others_are_served(BytesChain payload = {}) {
-    Request request = make_test_request("honest", std::move(payload));
-    const Result<Reply> reply = co_await world_.transport(0).call(world_.address(1), std::move(request), soon());
+    return expect_served(0, make_test_request("honest", std::move(payload)));
+  }
+  Task<void> expect_served(size_t node, Request request) {
+    const Result<Reply> reply = co_await world_.transport(node).call(world_.address(1), std::move(request), soon());
     EXPECT_EQ(code_of(reply), ErrorCode::kOk);
+  }
+  Task<void> wait_until_handled(size_t count) {
+    while (handler_.handled < count) co_await handler_.received_changed.wait_until(soon());
   }
 
   // The server closes the connection by itself, and has sent nothing on it.
@@ -187,7 +192,7 @@ class SmallBudget : public HostilePeer {
     TcpOptions options = hasty_options();
     options.frame_limit = seconds(60);  // only the pressure of others ends a slow frame
     options.write_stall_limit = seconds(60);
-    options.request_payload_bytes = 8 * kMiB;
+    options.request_bytes = 8 * kMiB;
     return options;
   }
 };
@@ -213,7 +218,7 @@ class SmallReplyBudget : public HostilePeer {
     TcpOptions options = hasty_options();
     options.write_stall_limit = seconds(1);
     options.write_stall_limit_under_pressure = milliseconds(40);
-    options.reply_payload_bytes = kMiB;
+    options.reply_bytes = kMiB;
     return options;
   }
 };
@@ -234,12 +239,8 @@ class FewRequests : public HostilePeer {
   static TcpOptions options() {
     TcpOptions options;
     options.connection_requests = 4;
-    options.connection_payload_bytes = 4 * kMiB;
+    options.connection_bytes = 5 * kMiB;
     return options;
-  }
-
-  Task<void> wait_until_handled(size_t count) {
-    while (handler_.handled < count) co_await handler_.received_changed.wait_until(soon());
   }
 };
 
@@ -272,6 +273,55 @@ TEST_F(FewRequests, PayloadDoesNotHoldUpMessages) {
   run(wait_until_handled(3));
   handler_.release();
   run(group.join());
+}
+
+TEST_F(FewRequests, AllBytesOfMessagesCount) {
+  handler_.hold = true;
+  TaskGroup group(world_.harness().executor(), world_.harness().clock());
+  for (int i = 0; i < 6; ++i) group.spawn(expect_served(0, make_test_request(std::string(2 * kMiB, 'x'))));
+  run(wait_until_handled(2));
+  run(let_the_loop_turn(world_.harness().clock()));
+  EXPECT_EQ(handler_.handled, 2U) << "messages beyond the limit were received";
+  handler_.release();
+  run(group.join());
+  EXPECT_EQ(handler_.handled, 6U);
+}
+
+class FullBudget : public HostilePeer {
+ protected:
+  FullBudget() : HostilePeer(options()) { handler_.hold = true; }
+  static TcpOptions options() {
+    TcpOptions options;
+    options.request_bytes = 4 * kMiB;
+    return options;
+  }
+};
+
+TEST_F(FullBudget, MessagesAreBoundedOverAllConnections) {
+  TaskGroup group(world_.harness().executor(), world_.harness().clock());
+  for (const size_t node : {size_t{0}, size_t{2}}) {
+    for (int i = 0; i < 5; ++i) group.spawn(expect_served(node, make_test_request(std::string(kMiB, 'x'))));
+  }
+  run(wait_until_handled(3));
+  run(let_the_loop_turn(world_.harness().clock()));
+  EXPECT_EQ(handler_.handled, 3U) << "of four MiB, of which each takes a little more than one";
+  handler_.release();
+  run(group.join());
+  EXPECT_EQ(handler_.handled, 10U);
+}
+
+TEST_F(FullBudget, MessagesDoNotWaitBehindTheDataOfOthers) {
+  TaskGroup group(world_.harness().executor(), world_.harness().clock());
+  const BytesChain payload(Bytes::zeros(kMaxFramePayloadBytes));
+  for (const size_t node : {size_t{0}, size_t{2}}) group.spawn(expect_served(node, make_test_request("data", payload)));
+  run(wait_until_handled(1));
+  run(let_the_loop_turn(world_.harness().clock()));
+  EXPECT_EQ(handler_.handled, 1U) << "data beyond the limit was received";
+  group.spawn(expect_others_are_served());
+  run(wait_until_handled(2));
+  handler_.release();
+  run(group.join());
+  EXPECT_EQ(handler_.handled, 3U);
 }
 
 class FewConnections : public HostilePeer {
