@@ -31,7 +31,10 @@ Error to_error(const rocksdb::Status& status) {
 
 Error to_open_error(const rocksdb::Status& status, const std::string& directory) {
   const std::string text = status.ToString();
-  if (text.find("lock") != std::string::npos && status.IsIOError()) {
+  // RocksDB's words where it finds its lock taken, by this process or another. (A path may have any word in it.)
+  const bool in_use = text.find("lock hold by current process") != std::string::npos ||
+                      text.find("While lock file") != std::string::npos;
+  if (in_use && status.IsIOError()) {
     return Error(ErrorCode::kUnavailable, directory + " is in use by another process (" + text + ")");
   }
   if (status.IsInvalidArgument() && text.find("does not exist") != std::string::npos) {
@@ -233,6 +236,10 @@ void RocksKvStore::write_groups() {
     Status status = failed_ ? Status(*failed_) : write_group(group);
     if (!status && !failed_)
       failed_ = Error(ErrorCode::kIoError, "the store has failed: " + status.error().to_string());
+    {
+      const std::lock_guard lock(mutex_);
+      writing_.clear();
+    }
     finish(std::move(group), status);
   }
 }
@@ -244,11 +251,11 @@ RocksKvStore::Group RocksKvStore::next_group() {
   for (size_t bytes = 0; count < queue_.size() && bytes < options_.max_group_bytes; ++count) {
     bytes += queue_[count]->batch.bytes();
   }
-  if (count == queue_.size()) return std::exchange(queue_, {});
+  if (count == queue_.size()) return writing_ = std::exchange(queue_, {});
   const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
   Group group(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
   queue_.erase(queue_.begin(), end);
-  return group;
+  return writing_ = std::move(group);
 }
 
 Status RocksKvStore::write_group(const Group& group) {
@@ -267,12 +274,25 @@ Status RocksKvStore::write_group(const Group& group) {
 }
 
 void RocksKvStore::finish(Group group, const Status& status) {
-  boost::asio::post(executor_, [group = std::move(group), status] {
-    for (const auto& write : group) {
-      write->result = status;
-      if (write->done) write->done.resume_now(status);
-    }
-  });
+  boost::asio::post(executor_, [group = std::move(group), status] { set_result(group, status); });
+}
+
+void RocksKvStore::set_result(const Group& group, const Status& status) {
+  for (const auto& write : group) {
+    if (write->result) continue;
+    write->result = status;
+    if (write->done) write->done.resume_now(status);
+  }
+}
+
+void RocksKvStore::give_up() {
+  Group group;
+  {
+    const std::lock_guard lock(mutex_);
+    group = std::exchange(queue_, {});
+    group.insert(group.end(), writing_.begin(), writing_.end());
+  }
+  finish(std::move(group), Error(ErrorCode::kIoError, "the disk does not answer"));
 }
 
 }  // namespace dogfs

@@ -60,6 +60,7 @@ class RocksKvStore final : public KvStore {
   std::shared_ptr<const KvReader> snapshot() const override;
   Task<Status> write(WriteBatch batch, Durability durability) override;
   Result<DiskSpace> space() const override;
+  void give_up() override;
 
  private:
   struct PendingWrite;
@@ -72,6 +73,8 @@ class RocksKvStore final : public KvStore {
   Group next_group();
   Status write_group(const Group& group);
   void finish(Group group, const Status& status);
+  // Of those that have none yet.
+  static void set_result(const Group& group, const Status& status);
 
   std::shared_ptr<rocksdb::DB> db_;
   Executor executor_;
@@ -80,6 +83,7 @@ class RocksKvStore final : public KvStore {
   std::mutex mutex_;
   std::condition_variable work_;
   Group queue_;           // under mutex_
+  Group writing_;         // under mutex_: what was taken from there and is not written
   bool closing_ = false;  // under mutex_
   // Of the writer thread: why the store takes no more writes.
   std::optional<Error> failed_;

@@ -1,5 +1,6 @@
 #include "runtime/shard_file.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
@@ -128,6 +129,12 @@ std::optional<Bytes> BlockingShardFile::read_cached(uint64_t offset, size_t leng
     filled += static_cast<size_t>(got);
   }
   return buffer.freeze();
+}
+
+Status BlockingShardFile::drop_cache() const {
+  errno = ::posix_fadvise(buffered_.get(), 0, 0, POSIX_FADV_DONTNEED);
+  if (errno != 0) return system_error(name_);
+  return ok();
 }
 
 Result<uint64_t> BlockingShardFile::size() const {

@@ -24,6 +24,7 @@ class BlockingShardFile {
   Result<Bytes> read(uint64_t offset, size_t length) const;
   // The same if the page cache has all of it; otherwise nullopt, and no wait for the disk.
   std::optional<Bytes> read_cached(uint64_t offset, size_t length) const;
+  Status drop_cache() const;
   Result<uint64_t> size() const;
 
  private:

@@ -34,6 +34,7 @@ class FileShardStore final : public ShardStore {
   Task<Result<std::vector<std::string>>> list() override;
   Task<Status> sync_directory() override;
   Task<Result<DiskSpace>> space() override;
+  void give_up() override;
 
  private:
   struct Disk;

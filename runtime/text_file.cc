@@ -49,8 +49,12 @@ Status replace_text_file(const std::string& path, const std::string& text) {
   if (::rename(temporary.c_str(), path.c_str()) != 0) return system_error(path);
   const size_t slash = path.rfind('/');
   const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const FileDescriptor parent(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!parent.is_open() || ::fsync(parent.get()) != 0) return system_error(directory);
+  return sync_directory(directory);
+}
+
+Status sync_directory(const std::string& path) {
+  const FileDescriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.is_open() || ::fsync(directory.get()) != 0) return system_error(path);
   return ok();
 }
 

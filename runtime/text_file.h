@@ -13,4 +13,7 @@ Result<std::string> read_text_file(const std::string& path, size_t max_bytes);
 // Makes `text` the whole content of `path`, durably: after a crash there is the old content or the new one.
 Status replace_text_file(const std::string& path, const std::string& text);
 
+// Makes durable which names are in the directory `path`.
+Status sync_directory(const std::string& path);
+
 }  // namespace dogfs

@@ -64,6 +64,8 @@ std::vector<Harm> disk_harms_of(const proto::Fault& fault) {
       return {harm_of_full(fault.disk_full())};
     case proto::Fault::kDiskReadOnly:
       return {Harm::kReadOnly};
+    case proto::Fault::kDiskHangs:
+      return {Harm::kUnanswered};
     case proto::Fault::kSlowDisk:
       return {Harm::kDelay, Harm::kRowDelay};
     case proto::Fault::kSyncFailure:
@@ -83,7 +85,7 @@ void DiskStrike::begin(const proto::Fault& fault, const std::vector<Node*>& node
       arm_sync_failure(*node, draws);
       continue;
     }
-    if (kind_ == proto::Fault::kDiskReadOnly) {
+    if (kind_ == proto::Fault::kDiskReadOnly || kind_ == proto::Fault::kDiskHangs) {
       take_last_disk(*node);
       continue;
     }
@@ -93,6 +95,9 @@ void DiskStrike::begin(const proto::Fault& fault, const std::vector<Node*>& node
   harms_before_ = harms_so_far();
   for (const auto& disk : shard_disks_) disk->begin_trouble(trouble_);
   for (const auto& disk : kv_disks_) disk->begin_trouble(trouble_);
+  if (kind_ != proto::Fault::kDiskHangs) return;
+  for (const auto& disk : shard_disks_) disk->begin_to_hang();
+  for (const auto& disk : kv_disks_) disk->begin_to_hang();
 }
 
 void DiskStrike::take_last_disk(Node& node) {

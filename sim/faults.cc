@@ -63,6 +63,8 @@ std::string describe_fault(const proto::Fault& fault) {
       return when + (fault.disk_full().rows() ? "no room for rows of " : "full disk of ") + fault.disk_full().nodes();
     case proto::Fault::kDiskReadOnly:
       return when + "read-only disk of " + fault.disk_read_only().nodes();
+    case proto::Fault::kDiskHangs:
+      return when + "hanging disk of " + fault.disk_hangs().nodes();
     case proto::Fault::kDiskEmptied:
       return when + "empty disk in the place of one of " + fault.disk_emptied().nodes();
     case proto::Fault::kMetaDiskEmptied:
@@ -338,7 +340,7 @@ void FaultInjector::begin_disk_trouble(Strike& strike) {
   strike.who = names_of(strike.nodes);
   // Full disks, and writes that fail or go astray, keep nobody from reading; a read-only one not before it is mended.
   const bool hinders_readers = fault.has_disk_read_errors() || fault.has_misdirected_reads() || fault.has_slow_disk() ||
-                               fault.has_disk_read_only();
+                               fault.has_disk_read_only() || fault.has_disk_hangs();
   if (hinders_readers) disturb(strike, strike.nodes);
   strike.disks.begin(fault, strike.nodes, strike.draws);
 }

@@ -86,6 +86,8 @@ std::string harm_name(Harm harm) {
       return "read of a lost sector";
     case Harm::kDiskEmptied:
       return "disk emptied";
+    case Harm::kUnanswered:
+      return "operation that a disk does not answer";
   }
   return "";
 }

@@ -56,8 +56,9 @@ enum class Harm : uint8_t {
   kBitRot,
   kLatentError,  // a read of a sector that cannot be read any more
   kDiskEmptied,
+  kUnanswered,  // an operation of a disk that hangs
 };
-inline constexpr size_t kHarms = static_cast<size_t>(Harm::kDiskEmptied) + 1;
+inline constexpr size_t kHarms = static_cast<size_t>(Harm::kUnanswered) + 1;
 
 // "message lost"
 std::string harm_name(Harm harm);

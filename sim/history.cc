@@ -34,7 +34,6 @@ bool is_final(ErrorCode code) {
       return true;
     // What these say is of one attempt: an earlier one may have had, or may yet have, its effect.
     case ErrorCode::kOutcomeUnknown:
-    case ErrorCode::kInsufficientServers:
     case ErrorCode::kNoSpace:
     case ErrorCode::kSessionExpired:
       return false;

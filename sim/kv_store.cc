@@ -209,6 +209,11 @@ void KvDisk::wipe() {
   *this = std::move(empty);
 }
 
+bool KvDisk::hangs() {
+  if (hangs_) harms_.count(Harm::kUnanswered);
+  return hangs_;
+}
+
 bool KvDisk::take_sync_failure() {
   if (!std::exchange(fail_next_sync_, false)) return false;
   harms_.count(Harm::kRowFailedSync);
@@ -216,6 +221,7 @@ bool KvDisk::take_sync_failure() {
 }
 
 void KvDisk::crash(RandomStream& draws) {
+  hangs_ = false;
   const uint64_t kept = draws.below(unsynced_.size() + 1);
   harms_.count(Harm::kRowsLost, unsynced_.size() - kept);
   // Undoing is a batch of its own, so that a snapshot that somebody still holds stays what it was.
@@ -233,6 +239,8 @@ void KvDisk::crash(RandomStream& draws) {
 
 Task<Status> SimKvStore::write(WriteBatch batch, Durability durability) {
   auto done = std::make_shared<Done>();
+  while (!writes_.empty() && writes_.front().expired()) writes_.pop_front();
+  writes_.push_back(done);
   Simulator& simulator = executor_.simulator();
   const Duration delay = delays_.between(speed_.write_min, speed_.write_max);
   last_visible_ = std::max(last_visible_ + Duration(1), simulator.now() + delay);
@@ -241,7 +249,14 @@ Task<Status> SimKvStore::write(WriteBatch batch, Durability durability) {
   return Done::wait(executor_, std::move(done));
 }
 
+void SimKvStore::give_up() {
+  for (const std::weak_ptr<Done>& write : writes_) {
+    if (const auto done = write.lock()) done->set(executor_.simulator(), Error(ErrorCode::kIoError, "given up"));
+  }
+}
+
 void SimKvStore::become_visible(const WriteBatch& batch, Durability durability, const std::shared_ptr<Done>& done) {
+  if (disk_->hangs()) return;
   if (failed_) {
     done->set_and_resume(executor_.simulator(), Error(ErrorCode::kIoError, "an earlier write or sync failed"));
     return;
@@ -306,6 +321,7 @@ Duration SimKvStore::trouble_delay() {
 }
 
 void SimKvStore::finish_sync(uint64_t covered, const std::vector<std::shared_ptr<Done>>& served) {
+  if (disk_->hangs()) return;
   syncing_ = false;
   failed_ = failed_ || disk_->take_sync_failure();
   if (!failed_) disk_->mark_durable(covered);

@@ -53,7 +53,6 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
   void apply(const WriteBatch& batch);
   // Batches up to `sequence` are durable from now on.
   void mark_durable(uint64_t sequence);
-  size_t unsynced_batches() const { return unsynced_.size(); }
 
   // Loses the batches behind a drawn number of unsynced ones.
   void crash(RandomStream& draws);
@@ -68,6 +67,9 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
   // Makes the next sync fail, and with it all later writes of that node.
   void fail_next_sync() { set_sync_failure(true); }
   void set_sync_failure(bool fail) { fail_next_sync_ = fail; }
+  // From now on, until its program ends, writes are neither done nor answered.
+  void begin_to_hang() { hangs_ = true; }
+  bool hangs();
   bool take_sync_failure();
   // Another, empty disk is in its place; who watched goes on. Precondition: no program uses it.
   void wipe();
@@ -116,6 +118,7 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
   // Rows with versions that were kept for snapshots.
   std::set<std::string, std::less<>> stale_;
   bool fail_next_sync_ = false;
+  bool hangs_ = false;
   DiskTrouble trouble_;
   Harms harms_;
   DiskSpace space_{.total_bytes = kRowsDiskBytes, .free_bytes = kRowsDiskBytes};
@@ -149,6 +152,7 @@ class SimKvStore final : public KvStore {
   }
   Task<Status> write(WriteBatch batch, Durability durability) override;
   Result<DiskSpace> space() const override { return disk_->space(); }
+  void give_up() override;
 
  private:
   using Done = Completion<Status>;
@@ -167,6 +171,7 @@ class SimKvStore final : public KvStore {
   std::shared_ptr<RowReadFailures> read_failures_;
   RowReads reads_;
   VirtualTime last_visible_{};
+  std::deque<std::weak_ptr<Done>> writes_;  // and some before them that have ended
   std::vector<std::shared_ptr<Done>> waiting_for_sync_;
   bool syncing_ = false;
   bool failed_ = false;

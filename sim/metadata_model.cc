@@ -382,6 +382,10 @@ ModelAnswer MetadataModel::remove(const wire::Command& command, const wire::Dele
   if (lookup.code != ErrorCode::kOk) return refused(lookup.code);
   if (lookup.names.empty()) return refused(ErrorCode::kInvalidArgument);
   if (lookup.inode == 0) return refused(ErrorCode::kNotFound);
+  if (operation.inode() != 0) {
+    if (lookup.inode != operation.inode()) return refused(ErrorCode::kGone);
+    if (inodes_.at(lookup.inode).lease_epoch != operation.lease_epoch()) return refused(ErrorCode::kLeaseLost);
+  }
   const bool full = !inodes_.at(lookup.inode).children.empty();
   if (full && !operation.recursive()) return refused(ErrorCode::kDirectoryNotEmpty);
   ModelAnswer answer;

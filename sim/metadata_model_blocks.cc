@@ -132,6 +132,7 @@ ModelAnswer MetadataModel::allocate_block(const wire::Command& command, const wi
   const Geometry geometry = geometry_of(*file.policy);
   if (operation.length() > geometry.block_bytes) return refused(ErrorCode::kInvalidArgument);
   const BlockLayout layout(geometry, operation.length() == 0 ? geometry.block_bytes : operation.length());
+  if (command.unplaced_error() != 0) return refused(error_code_from_wire(command.unplaced_error()));
   const std::set<uint64_t> servers(command.placed_servers().begin(), command.placed_servers().end());
   const auto placed = static_cast<uint32_t>(command.placed_servers_size());
   if (placed < layout.stored_data_shards() + 1 || placed > layout.stored_shards() || servers.size() != placed) {
@@ -175,6 +176,7 @@ ModelAnswer MetadataModel::replace_target(const wire::Command& command, const wi
     return refused(ErrorCode::kInvalidArgument);
   }
   if (attempts.size() >= kMaxShardAttempts) return refused(ErrorCode::kLimitExceeded);
+  if (command.unplaced_error() != 0) return refused(error_code_from_wire(command.unplaced_error()));
   if (command.placed_servers_size() != 1) return refused(ErrorCode::kConflict);
   const uint64_t server = command.placed_servers(0);
   std::map<uint32_t, uint64_t> targets;  // the last attempt of each index

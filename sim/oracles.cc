@@ -155,9 +155,11 @@ void MetaOracle::check(Node& node) {
 
 namespace {
 
-bool has_lost_sectors(const Node& server, const std::string& file) {
-  return std::ranges::any_of(server.shard_disks(),
-                             [&](const auto& disk) { return disk.second->has_lost_sectors(file); });
+bool is_unreadable(const Node& server, const std::string& file) {
+  return std::ranges::any_of(server.shard_disks(), [&](const auto& disk) {
+    const bool hangs = disk.second->is_hanging() && disk.second->open(file).has_value();
+    return hangs || disk.second->has_lost_sectors(file);
+  });
 }
 
 }  // namespace
@@ -206,10 +208,10 @@ std::string HealOracle::missing() const {
     for (const wire::Shard& shard : block.shards()) {
       const bool intact = shard.server() != 0 && shard.condition() == wire::Shard::INTACT;
       const bool unreadable = nodes.contains(shard.server()) &&
-                              has_lost_sectors(*nodes.at(shard.server()), shard_file_name(key_of(block, shard)));
+                              is_unreadable(*nodes.at(shard.server()), shard_file_name(key_of(block, shard)));
       if (intact && !unreadable && !gone.contains(shard.server())) continue;
       missing.add(fmt::format("block {} shard {} (server {}, {})", id, shard.index(), shard.server(),
-                              unreadable ? "sectors are lost" : wire::Shard::Condition_Name(shard.condition())));
+                              unreadable ? "cannot be read" : wire::Shard::Condition_Name(shard.condition())));
     }
     const std::string elsewhere = place_elsewhere(block, servers);
     if (!elsewhere.empty()) missing.add(fmt::format("block {} has {}", id, elsewhere));

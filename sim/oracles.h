@@ -87,8 +87,8 @@ class HealOracle {
  public:
   explicit HealOracle(Cluster& cluster) : cluster_(cluster) {}
 
-  // Whether every committed block has all its shards, by the leader's rows, no repair is under way, and none has more
-  // shards in a rack than it can spare where another rack could have one of them.
+  // Whether every committed block has all its shards, by the leader's rows and on disks that answer, no repair is under
+  // way, and none has more shards in a rack than it can spare where another rack could have one of them.
   bool is_whole() const;
   // How much is not, for a failure. Empty: all is.
   std::string missing() const;

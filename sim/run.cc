@@ -208,6 +208,9 @@ void Run::verify_phase() {
   phase_ = Phase::kVerify;
   const Duration bound = milliseconds(scenario_.converge_within_ms());
   if (!advance("the recovery of the cluster", bound, [this] { return cluster_.servers_ready(); })) return;
+  // What hangs is made up for while it does.
+  const bool hangs = fault_kinds_in(scenario_)[fault_kind_index(proto::Fault::kDiskHangs)];
+  if (hangs && scenario_.heal_within_ms() > 0 && !heal()) return;
   mend_disks();
   if (!advance("the recovery of the cluster", bound, [this] { return cluster_.servers_ready(); })) return;
   for (Node* node : cluster_.client_nodes()) begin_verification(*node);

@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "core/base/limits.h"
+#include "core/ec/geometry.h"
 #include "sim/fault_kinds.h"
 #include "sim/selector.h"
 
@@ -113,7 +114,10 @@ Status validate_fault(const proto::Fault& fault) {
       if (fault.slow_disk().min_us() > fault.slow_disk().max_us()) return invalid("slow_disk: min_us > max_us");
       break;
     case proto::Fault::kClockDrift:
-      if (std::abs(fault.clock_drift().parts_per_million()) > kMaxDriftPpm) return invalid("clock_drift: too much");
+      if (fault.clock_drift().parts_per_million() > kMaxDriftPpm ||
+          fault.clock_drift().parts_per_million() < -kMaxDriftPpm) {
+        return invalid("clock_drift: too much");
+      }
       break;
     case proto::Fault::kDrainServer:
       if (fault.drain_server().stay_ms() > kMaxOperatorMs) return invalid("drain_server: stay_ms is too long");
@@ -161,10 +165,11 @@ Status validate(const proto::Scenario& scenario) {
   }
   if (uint64_t{scenario.meta_nodes()} + scenario.spare_meta_nodes() > kMaxNodes) return invalid("too many spare nodes");
   if (scenario.disks() > kMaxDisksPerServer) return invalid("too many disks");
-  if (policy.data_shards() > kMaxDataShards || policy.parity_shards() > kMaxParityShards) return invalid("policy");
-  if (policy.block_bytes() % (policy.data_shards() * policy.cell_bytes()) != 0) {
-    return invalid("block_bytes is not a multiple of data_shards * cell_bytes");
-  }
+  const Status geometry = dogfs::validate(Geometry{.data_shards = policy.data_shards(),
+                                                   .parity_shards = policy.parity_shards(),
+                                                   .cell_bytes = policy.cell_bytes(),
+                                                   .block_bytes = policy.block_bytes()});
+  if (!geometry) return invalid("policy: " + geometry.error().detail);
   for (const proto::Fault& fault : scenario.faults()) {
     DOGFS_TRYV(validate_fault(fault));
     // A server that finds nothing on its only disk is a new server.

@@ -10,7 +10,6 @@ namespace dogfs::sim {
 namespace {
 
 constexpr uint64_t kSectorBytes = 512;
-constexpr size_t kMaxFileNameBytes = 200;
 constexpr uint32_t kReadsAfterOneAstray = 64;
 constexpr uint64_t kMostLostSectors = 16;
 
@@ -41,7 +40,7 @@ Status check_file_name(std::string_view name) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
            c == '-';
   });
-  if (!plain || name.empty() || name.size() > kMaxFileNameBytes || name == "." || name == "..") {
+  if (!plain || name.empty() || name.size() > kMaxShardNameBytes || name == "." || name == "..") {
     return Error(ErrorCode::kInvalidArgument, "not a plain file name");
   }
   return ok();
@@ -122,6 +121,7 @@ Status ShardDisk::complete_write(ShardFileContent& file, uint64_t id) {
     return Error(ErrorCode::kNoSpace);
   }
   write->completed = true;
+  file.misread.reset();
   file.seen.overwrite(write->offset, write->data);
   // The disk puts other sectors in the place of those that it cannot read.
   const uint64_t end = write->offset + write->data.size();
@@ -176,14 +176,15 @@ Status ShardDisk::misdirect_write(ShardFileContent& file, uint64_t id, RandomStr
   return ok();
 }
 
-Bytes ShardDisk::misread(ShardFileContent& file, size_t length, RandomStream& draws) {
+Bytes ShardDisk::misread(ShardFileContent& file, uint64_t offset, size_t length, RandomStream& draws) {
   file.certain_reads = kReadsAfterOneAstray;
   harms_.count(Harm::kMisdirectedRead);
   const Content other = some_file(draws);
   const FileBytes& from = other == nullptr ? file.seen : other->seen;
   std::string bytes(part_of(from.view(), draw_prefix(from.size(), draws), length));
   bytes.resize(length, '\0');
-  return Bytes::copy_of(bytes);
+  file.misread = {.offset = offset, .bytes = Bytes::copy_of(bytes)};
+  return file.misread->bytes;
 }
 
 // One of the files with durable content, drawn; null if there is none.
@@ -197,6 +198,11 @@ bool ShardDisk::take_sync_failure() {
   if (!std::exchange(fail_next_sync_, false)) return false;
   harms_.count(Harm::kFailedSync);
   return true;
+}
+
+bool ShardDisk::hangs() {
+  if (hangs_) harms_.count(Harm::kUnanswered);
+  return hangs_;
 }
 
 void ShardDisk::forget_writes(ShardFileContent& file, const std::vector<uint64_t>& writes, RandomStream& draws) {
@@ -247,6 +253,7 @@ void ShardDisk::make_names_durable(uint64_t changes) {
 }
 
 void ShardDisk::crash(CrashKind kind, RandomStream& draws) {
+  hangs_ = false;
   if (kind == CrashKind::kProcess) {
     for (const auto& [name, content] : seen_) stop_writes(*content, draws);
     return;
@@ -298,6 +305,7 @@ void ShardDisk::lose_power(ShardFileContent& file, RandomStream& draws) {
     lost = lost || written < write.data.size();
   }
   file.unsynced.clear();
+  file.misread.reset();
   file.seen = file.durable;
 }
 
@@ -383,6 +391,11 @@ class SimShardStore::File final : public ShardFile {
         });
   }
 
+  Task<Status> drop_cache() override {
+    content_->misread.reset();
+    co_return ok();
+  }
+
   Task<Result<uint64_t>> size() override {
     return timing_->after<Result<uint64_t>>(
         timing_->operation(0), [content = content_]() -> Result<uint64_t> { return content->seen.size(); });
@@ -427,7 +440,11 @@ Result<Bytes> SimShardStore::Timing::finish_read(ShardFileContent& file, uint64_
     return Error(ErrorCode::kIoError, "these sectors cannot be read");
   }
   if (strikes(disk->trouble().misdirected_reads_per_million) && file.certain_reads == 0) {
-    return disk->misread(file, length, trouble_draws);
+    return disk->misread(file, offset, length, trouble_draws);
+  }
+  if (file.misread && file.misread->offset <= offset &&
+      offset + length <= file.misread->offset + file.misread->bytes.size()) {
+    return file.misread->bytes.slice(offset - file.misread->offset, length);
   }
   if (file.certain_reads > 0) --file.certain_reads;
   const uint64_t size = file.seen.size();

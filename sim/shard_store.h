@@ -11,7 +11,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/env/shard_store.h"
@@ -50,6 +52,12 @@ struct ShardFileContent {
   std::vector<Write> unsynced;  // in the order of the calls
   // Reads that go where they should, whatever the trouble: reads go astray for once, not the same one over and over.
   uint32_t certain_reads = 0;
+  // What one gave stays in the operating system's cache, and is what reads of it give until the cache is dropped.
+  struct Misread {
+    uint64_t offset = 0;
+    Bytes bytes;
+  };
+  std::optional<Misread> misread;
   // Cannot be read, whatever the trouble, until a write covers all of it.
   struct Extent {
     uint64_t begin = 0;
@@ -76,7 +84,7 @@ class ShardDisk {
   // Ends a write as if it were complete, but somewhere else. As complete_write() where nothing may be damaged.
   Status misdirect_write(ShardFileContent& file, uint64_t id, RandomStream& draws);
   // What a read of `length` bytes gives that went to some other place.
-  Bytes misread(ShardFileContent& file, size_t length, RandomStream& draws);
+  Bytes misread(ShardFileContent& file, uint64_t offset, size_t length, RandomStream& draws);
   // What a sync that is called now will cover.
   static std::vector<uint64_t> completed_writes(const ShardFileContent& file);
   static void make_durable(ShardFileContent& file, const std::vector<uint64_t>& writes);
@@ -105,6 +113,11 @@ class ShardDisk {
   // Whether the next sync of a file is to fail.
   void set_sync_failure(bool fail) { fail_next_sync_ = fail; }
   bool take_sync_failure();
+  // From now on, until its program ends, operations are neither done nor answered.
+  void begin_to_hang() { hangs_ = true; }
+  bool is_hanging() const { return hangs_; }
+  // The same, for an operation, which it counts as struck.
+  bool hangs();
   Harms& harms() { return harms_; }
   // Asked before a write is misdirected; without one no write is. `guard` must outlive the disk.
   void set_guard(DamageGuard* guard) { guard_ = guard; }
@@ -140,6 +153,7 @@ class ShardDisk {
   uint64_t next_write_ = 0;
   DiskTrouble trouble_;
   bool fail_next_sync_ = false;
+  bool hangs_ = false;
   Harms harms_;
   DamageGuard* guard_ = nullptr;
   std::function<void(const std::string&)> on_remove_;
@@ -160,6 +174,7 @@ class SimShardStore final : public ShardStore {
   Task<Result<std::vector<std::string>>> list() override;
   Task<Status> sync_directory() override;
   Task<Result<DiskSpace>> space() override;
+  void give_up() override { timing_->give_up(); }
 
  private:
   class File;
@@ -184,9 +199,18 @@ class SimShardStore final : public ShardStore {
     Task<T> after(Duration delay, Work work) {
       auto done = std::make_shared<Completion<T>>();
       Simulator& simulator = executor.simulator();
+      const uint64_t operation = ++operations;
+      under_way[operation] = [&simulator, done] { done->set(simulator, Error(ErrorCode::kIoError, "given up")); };
       simulator.at(executor.incarnation(), simulator.now() + delay,
-                   [&simulator, done, work = std::move(work)]() mutable { done->set_and_resume(simulator, work()); });
+                   [this, &simulator, operation, done, work = std::move(work)]() mutable {
+                     if (disk->hangs()) return;
+                     under_way.erase(operation);
+                     done->set_and_resume(simulator, work());
+                   });
       return Completion<T>::wait(executor, std::move(done));
+    }
+    void give_up() {
+      for (const auto& [operation, answer] : std::exchange(under_way, {})) answer();
     }
 
     SimExecutor executor;
@@ -194,6 +218,8 @@ class SimShardStore final : public ShardStore {
     ShardSpeed speed;
     RandomStream draws;
     RandomStream trouble_draws;  // apart, so that troubles shift nothing else
+    uint64_t operations = 0;
+    std::map<uint64_t, std::function<void()>> under_way;  // how each is given up
   };
 
   std::shared_ptr<Timing> timing_;

@@ -56,6 +56,7 @@ class InstantStore final : public KvStore {
     co_return ok();
   }
   Result<DiskSpace> space() const override { return disk_.space(); }
+  void give_up() override {}
 
  private:
   KvDisk& disk_;

@@ -68,6 +68,7 @@ inline constexpr uint32_t kMaxAddressBytes = 255;
 
 // --- Wire ----------------------------------------------------------------------------------------------------------
 inline constexpr size_t kMaxFrameHeadBytes = 4 * kKiB;
+inline constexpr size_t kMaxPrincipalBytes = 255;
 inline constexpr size_t kMaxFrameBodyBytes = 8 * kMiB;
 inline constexpr size_t kMaxFramePayloadBytes = kMaxTransferBytes;
 static_assert(kMaxFramePayloadBytes >= kMaxCellBytes);
@@ -109,6 +110,13 @@ inline constexpr size_t kMaxEntriesPerApply = 4096;
 inline constexpr size_t kMaxRaftInboxMessages = 8192;
 inline constexpr size_t kMaxRaftInboxBytes = 64 * kMiB;
 inline constexpr size_t kMaxRaftVoters = 15;
+// Entries of all messages in one frame.
+inline constexpr size_t kMaxRaftFrameEntries = 64 * kMaxEntriesPerAppend;
+// No group gets that far. What is above is refused where it comes in, so that no arithmetic on it overflows; and a node id
+// that no other can exceed would end the growth of its group.
+inline constexpr uint64_t kMaxTerm = 1ULL << 48;
+inline constexpr uint64_t kMaxLogIndex = 1ULL << 56;
+inline constexpr uint64_t kMaxNodeId = 1ULL << 32;
 // With learners, and with both halves of a joint configuration.
 inline constexpr size_t kMaxRaftMembers = 32;
 static_assert(kMaxRaftMembers >= 2 * kMaxRaftVoters, "any change of voters must fit");

@@ -31,12 +31,11 @@ size_t multibyte_length(std::string_view text) {
 
 }  // namespace
 
-std::string printable(std::string_view bytes) {
+std::string printable(std::string_view bytes, size_t most) {
   constexpr std::string_view kEllipsis = "...";
-  constexpr size_t kLongestPiece = 4;
   std::string text;
+  size_t kept = 0;  // of `text`, if what follows does not fit
   while (!bytes.empty()) {
-    if (text.size() + kLongestPiece + kEllipsis.size() > kMaxPrintableBytes) return text.append(kEllipsis);
     const auto first = static_cast<uint8_t>(bytes.front());
     size_t length = 1;
     if (first >= 0x20 && first < 0x7F) {
@@ -48,6 +47,8 @@ std::string printable(std::string_view bytes) {
       text += fmt::format("\\x{:02x}", first);
     }
     bytes.remove_prefix(length);
+    if (text.size() > most) return text.replace(kept, text.size(), kEllipsis);
+    if (text.size() + kEllipsis.size() <= most) kept = text.size();
   }
   return text;
 }

@@ -10,7 +10,7 @@ namespace dogfs {
 inline constexpr size_t kMaxPrintableBytes = 300;
 
 // `bytes` as valid UTF-8 without control characters: what is neither printable ASCII nor well-formed UTF-8 becomes
-// \xNN. What would be longer than kMaxPrintableBytes ends in "...".
-std::string printable(std::string_view bytes);
+// \xNN. What would be longer than `most` bytes ends in "...". Text that is printable and fits stays as it is.
+std::string printable(std::string_view bytes, size_t most = kMaxPrintableBytes);
 
 }  // namespace dogfs

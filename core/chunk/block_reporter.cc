@@ -1,5 +1,7 @@
 #include "core/chunk/block_reporter.h"
 
+#include <utility>
+
 #include "core/wire/rpc.h"
 
 namespace dogfs {
@@ -30,16 +32,17 @@ Task<void> BlockReporter::run() {
   }
 }
 
-Task<BlockReporter::Digests> BlockReporter::sum_up() {
-  Digests digests;
+Task<BlockReporter::Summary> BlockReporter::sum_up() {
+  Summary summary;
   ShardKey at;
   for (bool more = true; more && !stop_.stopping();) {
     size_t steps = 0;
     auto entry = table_.entries().lower_bound(at);
     for (; entry != table_.entries().end() && steps < kShardsPerStep; ++entry, ++steps) {
-      if (entry->second.state != ShardState::kSealed) continue;
       const ShardKey& key = entry->first;
-      digests[report_bucket(key.block)].add(key.block, key.index, key.generation, entry->second.crc);
+      if (is_damaged(entry->second.state)) summary.damaged.insert(report_bucket(key.block));
+      if (entry->second.state != ShardState::kSealed) continue;
+      summary.digests[report_bucket(key.block)].add(key.block, key.index, key.generation, entry->second.crc);
     }
     more = entry != table_.entries().end();
     if (more) {
@@ -47,19 +50,19 @@ Task<BlockReporter::Digests> BlockReporter::sum_up() {
       co_await stop_.sleep(milliseconds(1));
     }
   }
-  co_return digests;
+  co_return summary;
 }
 
 Task<Result<bool>> BlockReporter::report() {
   const uint64_t heard_index = heard_index_;
   const Address leader = leader_;
   ++sequence_;
-  const Digests digests = co_await sum_up();
+  Summary summary = co_await sum_up();
   wire::ReportDigestsRequest message;
   message.set_server(identity_.server().value());
   message.set_incarnation(incarnation_);
   message.set_sequence(sequence_);
-  for (const auto& [bucket, digest] : digests) {
+  for (const auto& [bucket, digest] : summary.digests) {
     wire::ReportDigestsRequest::Bucket& sum = *message.add_buckets();
     sum.set_bucket(bucket);
     sum.set_low(digest.low);
@@ -69,7 +72,10 @@ Task<Result<bool>> BlockReporter::report() {
   Request request = make_request(MessageType::kReportDigests, GroupId(0), message);
   DOGFS_CO_TRY(Reply raw, co_await env_.transport.call(leader, std::move(request), env_.clock.now() + kReportTimeout));
   DOGFS_CO_TRY(const TypedReply<wire::ReportDigestsReply> reply, parse_reply<wire::ReportDigestsReply>(std::move(raw)));
-  for (const uint64_t bucket : reply.message.differing()) {
+  // No digest has what is damaged: what of that is listed nowhere either would be asked for never.
+  std::set<uint64_t> buckets = std::move(summary.damaged);
+  buckets.insert(reply.message.differing().begin(), reply.message.differing().end());
+  for (const uint64_t bucket : buckets) {
     if (stop_.stopping()) co_return Error(ErrorCode::kShuttingDown);
     DOGFS_CO_TRYV(co_await report_bucket_of(bucket, heard_index, leader));
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 
 #include "core/base/shard_digest.h"
 #include "core/chunk/chunk_server.h"
@@ -32,11 +33,14 @@ class BlockReporter {
   Task<void> run();
 
  private:
-  using Digests = std::map<uint64_t, ShardDigest>;
+  struct Summary {
+    std::map<uint64_t, ShardDigest> digests;
+    std::set<uint64_t> damaged;  // buckets that have something damaged
+  };
 
   // Whether nothing differed.
   Task<Result<bool>> report();
-  Task<Digests> sum_up();
+  Task<Summary> sum_up();
   Task<Status> report_bucket_of(uint64_t bucket, uint64_t heard_index, Address leader);
 
   Env& env_;

@@ -42,7 +42,8 @@ class ChunkServer::Impl {
   Result<Reply> tell_members(const Request& request);
 
   Task<Status> recover();
-  Task<void> run_space_refresh();
+  Task<void> run_disk_watch();
+  Task<void> run_space_refresh(ShardDisk* disk);
   void inspect_disks();
   void disk_went_bad(const Error& error);
   void end(const Error& error);
@@ -114,9 +115,10 @@ ChunkServer::Impl::Impl(Env& env, const std::vector<ChunkDisk>& disks, ChunkOpti
 Task<Status> ChunkServer::Impl::start(ChunkServer& handler) {
   DOGFS_CO_TRYV(co_await recover());
   env_.transport.serve(handler);
+  tasks_.spawn(run_disk_watch());
   tasks_.spawn(writers_.run_idle_sweep());
   tasks_.spawn(remover_.run());
-  tasks_.spawn(run_space_refresh());
+  for (const auto& disk : disks_) tasks_.spawn(run_space_refresh(disk.get()));
   scrubber_.start(tasks_);
   tasks_.spawn(reporter_.run());
   // What cluster the shards are of is known from an earlier registration, or not before the first.
@@ -153,13 +155,17 @@ void ChunkServer::Impl::inspect_disks() {
   if (!std::exchange(inspecting_, true)) tasks_.spawn(recovery_.inspect(identity_.cluster_uuid()));
 }
 
-Task<void> ChunkServer::Impl::run_space_refresh() {
+Task<void> ChunkServer::Impl::run_disk_watch() {
   while (co_await stop_.sleep(options_.heartbeat_interval)) {
-    for (const auto& disk : disks_) {
-      if (disk->bad()) continue;
-      co_await disk->refresh_space();
-      disk->choose_what_to_give_away(table_);
-    }
+    for (const auto& disk : disks_) disk->check_that_it_answers();
+  }
+}
+
+Task<void> ChunkServer::Impl::run_space_refresh(ShardDisk* disk) {
+  while (co_await stop_.sleep(options_.heartbeat_interval)) {
+    if (disk->bad()) continue;
+    co_await disk->refresh_space();
+    disk->choose_what_to_give_away(table_);
   }
 }
 
@@ -264,7 +270,7 @@ Task<Result<Reply>> ChunkServer::Impl::open_shard(Request request, MonoTime dead
 Result<Reply> ChunkServer::Impl::tell_members(const Request& request) {
   DOGFS_TRY(const wire::TellMembersRequest message, parse_message<wire::TellMembersRequest>(request.body));
   DOGFS_TRYV(check_addressee(message));
-  DOGFS_TRYV(membership_.hear_of(message.meta_nodes()));
+  DOGFS_TRYV(membership_.be_told(message.meta_nodes()));
   return make_reply(wire::TellMembersReply());
 }
 
@@ -292,12 +298,16 @@ Task<Result<Reply>> ChunkServer::Impl::read_shard(Request request, MonoTime dead
   DOGFS_CO_TRY(const wire::ReadShardRequest message, parse_message<wire::ReadShardRequest>(request.body));
   DOGFS_CO_TRY(const ShardKey key, shard_key_from_wire(message.key()));
   if (writers_.has(key)) co_return Error(ErrorCode::kNotSealed, to_string(key));
+  const ShardRange range{message.offset(), message.length()};
   if (!message.background()) {
     pace_.client_at_work();
+  } else if (const Status readable = reader_.check(key, range); !readable) {
+    // Before it takes its turn, which others would wait for.
+    co_return readable.error();
   } else if (!co_await pace_.take(message.length(), deadline)) {
     co_return Error(ErrorCode::kBusy, "clients are at work");
   }
-  DOGFS_CO_TRY(ShardRead read, co_await reader_.read(key, ShardRange{message.offset(), message.length()}));
+  DOGFS_CO_TRY(ShardRead read, co_await reader_.read(key, range, message.from_disk()));
   wire::ReadShardReply reply;
   reply.set_payload_offset(read.offset);
   reply.mutable_piece_crc32c()->Add(read.piece_crcs.begin(), read.piece_crcs.end());

@@ -1,4 +1,5 @@
 // A chunk server: keeps shards on its disks, serves them to clients, and tells the metadata nodes that it lives.
+// Belongs to the executor of its Env.
 #pragma once
 
 #include <functional>
@@ -37,7 +38,7 @@ struct ChunkOptions {
   Duration heartbeat_interval = seconds(1);
   // A shard that was opened and neither appended to nor sealed for this long is given up by its writer.
   Duration writer_idle_limit = std::chrono::minutes(10);
-  // Beyond these, requests are answered with kBusy.
+  // Beyond these, requests are answered with kBusy. Of the bytes each of several disks has half at most.
   uint32_t max_open_writers = 512;
   uint64_t max_write_bytes = 64 * kMiB;  // received and not yet on disk
   uint64_t max_read_bytes = 64 * kMiB;   // asked of the disks at once

@@ -230,6 +230,8 @@ Task<DiskRecovery::Inspection> DiskRecovery::examine(Pending pending, std::strin
   const auto unreadable = [](const Error& error) { return Inspection{Finding::kUnreadable, 0, 0, error.to_string()}; };
   const Result<std::shared_ptr<ShardFile>> file = co_await pending.disk->files().open(shard_file_name(pending.key));
   if (!file.has_value()) co_return unreadable(file.error());
+  const Status dropped = co_await file.value()->drop_cache();
+  if (!dropped.has_value()) co_return unreadable(dropped.error());
   const Result<uint64_t> size = co_await file.value()->size();
   if (!size.has_value()) co_return unreadable(size.error());
   if (size.value() < kShardHeaderBytes) co_return Inspection{Finding::kUnsealed, 0, 0, {}};

@@ -6,6 +6,7 @@
 
 #include "core/base/endian.h"
 #include "core/base/limits.h"
+#include "core/base/printable.h"
 #include "core/wire/rpc.h"
 
 namespace dogfs {
@@ -124,7 +125,7 @@ bool Identity::join(ShardDisk& disk, bool accept) {
 void Identity::miss(const wire::KnownDisk& disk) {
   wire::DiskInfo& info = missing_.emplace_back();
   info.set_id(disk.id());
-  info.set_name(disk.name());
+  info.set_name(printable(disk.name(), kMaxDiskNameBytes));
   info.set_state(wire::DiskInfo::MISSING);
   info.set_total_bytes(disk.total_bytes());
   info.set_alarm("missing: the server was started without it");

@@ -20,6 +20,8 @@ constexpr size_t kMaxOutcomesPerHeartbeat = 500;
 constexpr int kLeavingPerHeartbeat = 200;
 static_assert(kLeavingPerHeartbeat <= kMaxShardsPerHeartbeat);
 constexpr size_t kLookedAtPerHeartbeat = 20'000;
+// Metadata nodes to which heartbeats go, or went a moment ago.
+constexpr size_t kMaxNodesTended = 8 * kMaxRaftMembers;
 
 bool is_address(const std::string& text) {
   return !text.empty() && text.size() <= kMaxAddressBytes;
@@ -45,6 +47,7 @@ void Membership::start(TaskGroup& tasks, std::function<void()> on_registered) {
 }
 
 void Membership::send_heartbeats_to(const Address& node) {
+  if (tended_.size() >= kMaxNodesTended && !tended_.contains(node)) return;
   nodes_.insert(node);
   // The task of one that had left may not have noticed yet, and then goes on.
   if (tended_.insert(node).second) tasks_->spawn(run_heartbeats(node));
@@ -184,7 +187,8 @@ void Membership::add_whole(wire::HeartbeatRequest& message) const {
   for (const ShardKey& key : to_confirm_) {
     if (message.whole_size() == kMaxShardsPerHeartbeat) break;
     const ShardEntry* entry = workers_.table.find(key);
-    const bool whole = entry != nullptr && entry->state == ShardState::kSealed && !workers_.remover.is_requested(key);
+    const bool whole = entry != nullptr && entry->state == ShardState::kSealed &&
+                       !workers_.disks[entry->disk]->given_up() && !workers_.remover.is_requested(key);
     if (whole) *message.add_whole() = shard_name_to_wire(key);
   }
 }
@@ -234,6 +238,17 @@ Status Membership::hear_of(const google::protobuf::RepeatedPtrField<std::string>
     return Error(ErrorCode::kInvalidArgument, "these are not the addresses of metadata nodes");
   }
   for (const std::string& node : nodes) send_heartbeats_to(Address{node});
+  return ok();
+}
+
+Status Membership::be_told(const google::protobuf::RepeatedPtrField<std::string>& nodes) {
+  DOGFS_TRYV(hear_of(nodes));
+  if (nodes_.size() <= options_.meta_nodes.size() + kMaxRaftMembers) return ok();
+  // More than there can be: the latest word counts, beside what was configured.
+  std::erase_if(nodes_, [&](const Address& node) {
+    return std::ranges::find(nodes, node.value) == nodes.end() &&
+           std::ranges::find(options_.meta_nodes, node) == options_.meta_nodes.end();
+  });
   return ok();
 }
 

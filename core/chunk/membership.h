@@ -48,7 +48,7 @@ class Membership {
 
   // Metadata nodes that this server may not know: heartbeats go to them, too. What they answer says who else is gone.
   // kInvalidArgument: more than there can be, or no addresses.
-  Status hear_of(const google::protobuf::RepeatedPtrField<std::string>& nodes);
+  Status be_told(const google::protobuf::RepeatedPtrField<std::string>& nodes);
 
   // Has it look again whether a heartbeat is due: a repair has ended, or the stop signal was given.
   void wake() { woken_.notify_all(); }
@@ -61,6 +61,7 @@ class Membership {
   void send_heartbeats_to(const Address& node);
   Task<void> run_heartbeats(Address node);
   MonoTime next_heartbeat(const Address& node, MonoTime last) const;
+  Status hear_of(const google::protobuf::RepeatedPtrField<std::string>& nodes);
   void learn_nodes(const wire::HeartbeatReply& reply);
   Task<void> send_heartbeat(Address node);
   // What a heartbeat said that is to be forgotten once the leader has heard it.

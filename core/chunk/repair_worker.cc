@@ -8,6 +8,7 @@
 #include "core/base/coverage_mark.h"
 #include "core/base/limits.h"
 #include "core/base/mutant.h"
+#include "core/base/printable.h"
 #include "core/chunk/shard_rebuild.h"
 
 namespace dogfs {
@@ -73,7 +74,7 @@ void RepairWorker::conclude(const ShardKey& key, const Status& status, wire::Rep
   *outcome.mutable_shard() = shard_name_to_wire(key);
   if (!status.has_value()) {
     outcome.set_error(static_cast<uint32_t>(status.error().code));
-    outcome.set_detail(status.error().to_string().substr(0, kMaxErrorDetailBytes));
+    outcome.set_detail(printable(status.error().to_string(), kMaxErrorDetailBytes));
     env_.log.warning("chunk", "{} was not rebuilt: {}", to_string(key), status.error().to_string());
   }
   outcomes_[key] = std::move(outcome);

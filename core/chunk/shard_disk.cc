@@ -8,6 +8,7 @@
 #include "core/base/check.h"
 #include "core/base/coverage_mark.h"
 #include "core/base/limits.h"
+#include "core/base/printable.h"
 #include "core/chunk/shard_format.h"
 
 namespace dogfs {
@@ -15,12 +16,13 @@ namespace dogfs {
 ShardDisk::ShardDisk(Env& env, ChunkDisk ports, size_t number, std::function<void(const Error&)> on_bad)
     : env_(env),
       ports_(std::move(ports)),
+      watch_(env.clock, ports_.files, ports_.records),
       number_(number),
       on_bad_(std::move(on_bad)),
       synced_(env.clock),
       tasks_(env.executor, env.clock) {
   if (ports_.name.empty()) ports_.name = fmt::format("disk {}", number);
-  ports_.name.resize(std::min(ports_.name.size(), kMaxDiskNameBytes));
+  ports_.name = printable(ports_.name, kMaxDiskNameBytes);
 }
 
 void ShardDisk::mark_bad(const Error& error) {
@@ -29,6 +31,16 @@ void ShardDisk::mark_bad(const Error& error) {
   DOGFS_COVERAGE_MARK("chunk: a failing disk taken out");
   take_out(wire::DiskInfo::FAILING, error.to_string());
   on_bad_(error);
+}
+
+void ShardDisk::check_that_it_answers() {
+  if (!watch_.hangs()) return;
+  DOGFS_COVERAGE_MARK("chunk: a disk that hangs given up");
+  watch_.give_up();
+  // Whatever it was taken out for before: now nothing of it can be read.
+  state_ = wire::DiskInfo::WORKING;
+  mark_bad(Error(ErrorCode::kIoError, fmt::format("does not answer: an operation has been under way for {} s",
+                                                  kDiskHangLimit / seconds(1))));
 }
 
 void ShardDisk::note_failure(const Error& error) {
@@ -87,12 +99,12 @@ wire::DiskInfo ShardDisk::describe() const {
   info.set_errors(errors_);
   std::string alarm = alarm_;
   if (alarm.empty() && info.state() == wire::DiskInfo::FULL) alarm = "full";
-  info.set_alarm(alarm.substr(0, kMaxDiskAlarmBytes));
+  info.set_alarm(printable(alarm, kMaxDiskAlarmBytes));
   return info;
 }
 
 Task<void> ShardDisk::refresh_space() {
-  const Result<DiskSpace> space = co_await ports_.files.space();
+  const Result<DiskSpace> space = co_await files().space();
   if (space.has_value()) {
     space_ = space.value();
     written_ = 0;
@@ -129,7 +141,7 @@ Task<void> ShardDisk::run_directory_syncs() {
     const std::shared_ptr<DirectorySync> sync = std::exchange(next_sync_, nullptr);
     // After one failed sync the next says nothing about what the failed one was to cover.
     Status status = Error(ErrorCode::kIoError, "the disk is bad");
-    if (!bad()) status = co_await ports_.files.sync_directory();
+    if (!bad()) status = co_await files().sync_directory();
     if (!status.has_value()) mark_bad(status.error());
     sync->result = std::move(status);
     synced_.notify_all();
@@ -143,7 +155,7 @@ Task<Status> ShardDisk::wait_for(std::shared_ptr<DirectorySync> sync) {
 }
 
 Task<Status> ShardDisk::write_records(WriteBatch batch) {
-  Status status = co_await ports_.records.write(std::move(batch), Durability::kSynced);
+  Status status = co_await records().write(std::move(batch), Durability::kSynced);
   if (!status.has_value()) mark_bad(status.error());
   co_return status;
 }

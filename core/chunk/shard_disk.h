@@ -2,10 +2,10 @@
 // it has.
 //
 // A disk takes itself out, for good until the process starts again: when something that was to be durable may not be
-// (kFailing), when it fails reads again and again (kFailing), or when its file system has become read-only. Its shards
-// are then moved elsewhere by the metadata; it serves them as long as it can. A full disk takes no shards until there
-// is room again, and has so many of its own moved that there soon is. Whatever is found is an alarm for the operator,
-// and no reason to delete anything.
+// (FAILING), when it fails reads again and again (FAILING), when it does not answer (FAILING), or when its file system has
+// become read-only. Its shards are then moved elsewhere by the metadata; it serves them as long as it can. A full disk
+// takes no shards until there is room again, and has so many of its own moved that there soon is. Whatever is found is an
+// alarm for the operator, and no reason to delete anything.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "core/chunk/chunk_server.h"
+#include "core/chunk/disk_watch.h"
 #include "core/chunk/shard_key.h"
 #include "core/chunk/shard_table.h"
 #include "core/env/sync.h"
@@ -42,7 +43,7 @@ class ShardDisk {
  public:
   using State = wire::DiskInfo::State;
 
-  // `on_bad` is called when this disk is found to be bad by a write, once.
+  // `on_bad` is called when this disk is found to be bad by a write, or not to answer, once.
   ShardDisk(Env& env, ChunkDisk ports, size_t number, std::function<void(const Error&)> on_bad);
 
   size_t number() const { return number_; }
@@ -51,13 +52,19 @@ class ShardDisk {
   // Empty: not known.
   const std::string& id() const { return id_; }
   void set_id(std::string id) { id_ = std::move(id); }
-  ShardStore& files() { return ports_.files; }
-  KvStore& records() { return ports_.records; }
+  ShardStore& files() { return watch_.files(); }
+  KvStore& records() { return watch_.records(); }
 
   // Bad: something that was to be durable may not be. What is on the disk is still served, each byte checked by its
   // reader; nothing new is put there.
   bool bad() const { return state_ != wire::DiskInfo::WORKING; }
   void mark_bad(const Error& error);
+  // To be called again and again: gives up a disk that hangs (disk_watch.h), and marks it bad.
+  void check_that_it_answers();
+  // Whether it has been given up: nothing of what is on it can be read any more.
+  bool given_up() const { return watch_.given_up(); }
+  // Whether it has not answered for a while: whoever need not wait for it, does not.
+  bool is_late() const { return watch_.is_late(); }
   // For an operation that failed: marks the disk bad unless the disk is merely full or the bytes are wrong.
   void note_failure(const Error& error);
   // For a read of `key` that failed. True while there were too many of late.
@@ -108,6 +115,7 @@ class ShardDisk {
 
   Env& env_;
   ChunkDisk ports_;
+  DiskWatch watch_;
   size_t number_;
   std::function<void(const Error&)> on_bad_;
   std::string id_;

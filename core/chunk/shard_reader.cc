@@ -25,25 +25,21 @@ ShardRange whole_pieces(ShardRange range, uint64_t shard_length) {
 
 }  // namespace
 
-Task<Result<ShardRead>> ShardReader::read(ShardKey key, ShardRange range) {
+Task<Result<ShardRead>> ShardReader::read(ShardKey key, ShardRange range, bool from_disk) {
   if (mutant_active(Mutant::kDecodeStaleGeneration)) key = oldest_attempt(key);
-  DOGFS_CO_TRYV(check_readable(key, range));
+  DOGFS_CO_TRYV(check(key, range));
   const ShardRange pieces = whole_pieces(range, table_.find(key)->length);
-  if (pieces.length > kMaxTransferBytes) {
-    co_return Error(ErrorCode::kInvalidArgument,
-                    fmt::format("read of {} bytes, whose pieces are {}; at most {} are allowed", range.length,
-                                pieces.length, kMaxTransferBytes));
-  }
-  if (!budget_.try_take(pieces.length)) co_return Error(ErrorCode::kBusy, "too many bytes are being read");
-  ++active_;
   const size_t disk = table_.find(key)->disk;
-  Result<ShardRead> result = co_await read_pieces(key, pieces);
+  ByteBudget& budget = budgets_.of(disk);
+  if (!budget.try_take(pieces.length)) co_return Error(ErrorCode::kBusy, "too many bytes are being read");
+  ++active_;
+  Result<ShardRead> result = co_await read_pieces(key, pieces, from_disk);
   if (!result.has_value()) {
     note_read_failure(disks_, *disks_[disk], key, result.error());
     if (result.error().code == ErrorCode::kIoError) result = unread(key, result.error());
   }
   --active_;
-  budget_.give_back(pieces.length);
+  budget.give_back(pieces.length);
   co_return result;
 }
 
@@ -64,7 +60,7 @@ ShardKey ShardReader::oldest_attempt(ShardKey key) const {
   return found ? oldest->first : key;
 }
 
-Status ShardReader::check_readable(const ShardKey& key, ShardRange range) const {
+Status ShardReader::check(const ShardKey& key, ShardRange range) const {
   const ShardEntry* entry = table_.find(key);
   if (entry == nullptr && incomplete_) {
     DOGFS_COVERAGE_MARK("chunk: a shard that may be on a disk that was left out");
@@ -78,12 +74,21 @@ Status ShardReader::check_readable(const ShardKey& key, ShardRange range) const 
     return Error(ErrorCode::kInvalidArgument,
                  fmt::format("read of {} bytes at {} of a shard of {}", range.length, range.offset, entry->length));
   }
+  const uint64_t pieces = whole_pieces(range, entry->length).length;
+  if (pieces > kMaxTransferBytes) {
+    return Error(ErrorCode::kInvalidArgument,
+                 fmt::format("read of {} bytes, whose pieces are {}; at most {} are allowed", range.length, pieces,
+                             kMaxTransferBytes));
+  }
   return ok();
 }
 
-Task<Result<ShardRead>> ShardReader::read_pieces(ShardKey key, ShardRange pieces) {
+Task<Result<ShardRead>> ShardReader::read_pieces(ShardKey key, ShardRange pieces, bool from_disk) {
   const ShardEntry entry = *table_.find(key);
   DOGFS_CO_TRY(const std::shared_ptr<const OpenFile> open, co_await opened(key, entry));
+  if (from_disk) {
+    DOGFS_CO_TRYV(co_await open->file->drop_cache());
+  }
   // The file is padded behind the data, so an aligned read never reaches beyond it.
   Result<Bytes> bytes = co_await open->file->read(kShardHeaderBytes + pieces.offset, shard_align_up(pieces.length));
   if (!bytes.has_value()) co_return bytes.error();

@@ -31,13 +31,15 @@ class ShardReader {
  public:
   // What is passed must outlive this object.
   ShardReader(std::vector<std::unique_ptr<ShardDisk>>& disks, const ShardTable& table, uint64_t max_bytes)
-      : disks_(disks), table_(table), budget_(max_bytes) {}
+      : disks_(disks), table_(table), budgets_(max_bytes, disks.size()) {}
 
   // kNotFound, kWrongGeneration; kInvalidArgument for a range that is empty, reaches beyond the shard, or whose pieces
   // are more than kMaxTransferBytes; kCorrupt when the file is damaged, or what is asked for has
   // long been unreadable; kIoError; kBusy; kUnavailable while it is not
-  // known whether the shard is whole, or here at all.
-  Task<Result<ShardRead>> read(ShardKey key, ShardRange range);
+  // known whether the shard is whole, or here at all. `from_disk`: not from a cache (core/env/shard_store.h).
+  Task<Result<ShardRead>> read(ShardKey key, ShardRange range, bool from_disk = false);
+  // Whether read() would begin.
+  Status check(const ShardKey& key, ShardRange range) const;
 
   // Calls `suspect` with each shard whose file gives an I/O error.
   void on_io_error(std::function<void(const ShardKey&)> suspect) { suspect_ = std::move(suspect); }
@@ -60,8 +62,7 @@ class ShardReader {
   Error unread(const ShardKey& key, const Error& error) const;
   // What a mutant reads instead of `key`.
   ShardKey oldest_attempt(ShardKey key) const;
-  Status check_readable(const ShardKey& key, ShardRange range) const;
-  Task<Result<ShardRead>> read_pieces(ShardKey key, ShardRange pieces);
+  Task<Result<ShardRead>> read_pieces(ShardKey key, ShardRange pieces, bool from_disk);
   Task<Result<std::shared_ptr<const OpenFile>>> opened(ShardKey key, ShardEntry entry);
   Task<Result<std::shared_ptr<const OpenFile>>> open(ShardKey key, ShardEntry entry);
   void keep(std::shared_ptr<const OpenFile> file);
@@ -69,7 +70,7 @@ class ShardReader {
   std::vector<std::unique_ptr<ShardDisk>>& disks_;
   const ShardTable& table_;
   std::function<void(const ShardKey&)> suspect_;
-  ByteBudget budget_;
+  DiskBudgets budgets_;
   uint32_t active_ = 0;
   bool incomplete_ = false;
   OpenFiles open_files_;  // most recently used first

@@ -75,7 +75,8 @@ Task<void> ShardRemover::remove_batch(std::vector<ShardKey> keys) {
     }
   }
   for (size_t disk = 0; disk < sealed.size(); ++disk) {
-    if (!sealed[disk].empty()) co_await remove_sealed(disks_[disk].get(), std::move(sealed[disk]));
+    if (!sealed[disk].empty() && !disks_[disk]->is_late())
+      co_await remove_sealed(disks_[disk].get(), std::move(sealed[disk]));
   }
   for (const ShardKey& key : had) turns_.give_back(key);
   // What could not be removed is asked for again by the metadata.

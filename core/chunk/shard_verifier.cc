@@ -22,6 +22,7 @@ Error gone(const ShardKey& key) {
 Task<Status> verify_shard(Env& env, ShardDisk* disk, ShardKey key, ShardEntry entry) {
   const Result<std::shared_ptr<ShardFile>> file = co_await disk->files().open(shard_file_name(key));
   if (!file.has_value()) co_return file.error().code == ErrorCode::kNotFound ? gone(key) : file.error();
+  DOGFS_CO_TRYV(co_await file.value()->drop_cache());
   DOGFS_CO_TRY(const Bytes head, co_await file.value()->read(0, kShardHeaderBytes));
   DOGFS_CO_TRY(const ShardHeader header, decode_shard_header(head.span()));
   const uint64_t footer_at = shard_footer_offset(entry.length);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "core/base/check.h"
@@ -27,7 +28,7 @@ ShardWriters::ShardWriters(Env& env, const ChunkOptions& options, Disks& disks, 
       table_(table),
       turns_(turns),
       stop_(stop),
-      budget_(options.max_write_bytes),
+      budgets_(options.max_write_bytes, disks.size()),
       tasks_(env.executor, env.clock) {}
 
 Task<Status> ShardWriters::open(ShardHeader header, WritePurpose purpose, MonoTime deadline) {
@@ -81,7 +82,8 @@ Task<Status> ShardWriters::create(ShardHeader header, WritePurpose purpose) {
     disk->note_failure(file.error());
     co_return file.error();
   }
-  auto writer = std::make_shared<ShardWriter>(env_.clock, tasks_, budget_, std::move(header), std::move(file).value());
+  auto writer = std::make_shared<ShardWriter>(env_.clock, tasks_, budgets_.of(disk->number()), std::move(header),
+                                              std::move(file).value());
   writers_.emplace(key, OpenShard{std::move(writer), disk, bytes, purpose});
   co_return ok();
 }
@@ -95,7 +97,9 @@ Result<ShardDisk*> ShardWriters::choose_disk(uint64_t bytes, WritePurpose purpos
       busy = true;
       continue;
     }
-    const auto room = [](const ShardDisk& each) { return std::pair(!each.is_full(), each.free_bytes()); };
+    const auto room = [](const ShardDisk& each) {
+      return std::tuple(!each.is_full(), !each.is_late(), each.free_bytes());
+    };
     if (best == nullptr || room(*disk) > room(*best)) best = disk.get();
   }
   if (best == nullptr && !busy) return Error(ErrorCode::kIoError, "no disk takes shards");
@@ -115,9 +119,13 @@ Task<Result<uint64_t>> ShardWriters::append(ShardKey key, ShardAppend append, Mo
   }
   const OpenShard shard = found->second;
   const uint64_t bytes = append.payload.size();
-  if (!budget_.try_take(bytes)) co_return Error(ErrorCode::kBusy, "too many bytes wait for the disks");
+  ByteBudget& budget = budgets_.of(shard.disk->number());
+  // One that waits for those before it must not hold what they need.
+  const bool taken =
+      append.offset <= shard.writer->sums().length() ? budget.try_take(bytes) : budget.try_take_of_first_half(bytes);
+  if (!taken) co_return Error(ErrorCode::kBusy, "too many bytes wait for the disk");
   Result<uint64_t> length = co_await shard.writer->append(std::move(append), deadline);
-  budget_.give_back(bytes);
+  budget.give_back(bytes);
   if (shard.writer->failure()) shard.disk->note_failure(*shard.writer->failure());
   co_return length;
 }
@@ -208,12 +216,20 @@ Task<void> ShardWriters::close(ShardKey key, Error why) {
 }
 
 Task<bool> ShardWriters::discard(ShardKey key, Error why) {
+  if (would_wait(key)) co_return false;
   co_await close(key, std::move(why));
   bool gone = true;
   for (const size_t disk : leftovers_of(key)) {
     if (!co_await remove_leftover(disks_[disk].get(), key)) gone = false;
   }
   co_return gone;
+}
+
+// What there is of the shard is on a disk that is late: whoever has more to do than this one leaves it for another time.
+bool ShardWriters::would_wait(const ShardKey& key) const {
+  const auto open = writers_.find(key);
+  if (open != writers_.end() && open->second.disk->is_late()) return true;
+  return std::ranges::any_of(leftovers_of(key), [this](size_t disk) { return disks_[disk]->is_late(); });
 }
 
 // The record first: without its file it would be a shard that was lost.
@@ -257,7 +273,7 @@ Task<void> ShardWriters::run_idle_sweep() {
   while (co_await stop_.sleep(interval)) {
     for (const ShardKey& key : idle_keys()) {
       if (!co_await turns_.take(key, env_.clock.now() + interval)) continue;
-      if (is_idle(key)) {
+      if (is_idle(key) && !would_wait(key)) {
         env_.log.info("chunk", "{} is given up: its writer has gone", to_string(key));
         co_await close(key, Error(ErrorCode::kCancelled, "the shard was idle for too long"));
         for (const size_t disk : leftovers_of(key)) {

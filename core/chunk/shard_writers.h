@@ -93,6 +93,7 @@ class ShardWriters {
   Status check_sealed(const ShardKey& key, const ShardEntry& entry, uint64_t length, uint32_t crc) const;
   // What an open writer has written is a leftover from now on.
   Task<void> close(ShardKey key, Error why);
+  bool would_wait(const ShardKey& key) const;
   Task<bool> remove_leftover(ShardDisk* disk, ShardKey key);
   std::vector<size_t> leftovers_of(const ShardKey& key) const;
   std::set<ShardKey> idle_keys() const;
@@ -104,7 +105,7 @@ class ShardWriters {
   ShardTable& table_;
   KeyTurns& turns_;
   StopSignal& stop_;
-  ByteBudget budget_;
+  DiskBudgets budgets_;
   TaskGroup tasks_;
   std::map<ShardKey, OpenShard> writers_;
   std::map<std::pair<ShardKey, size_t>, Leftover> leftovers_;  // by shard and disk

@@ -27,12 +27,6 @@ namespace dogfs {
 // How often what has nowhere to go is tried again.
 inline constexpr BackoffOptions kStalledBackoff{.first = milliseconds(100), .most = seconds(1)};
 
-// The file that is being written, and the right to.
-struct WriteLease {
-  InodeId inode;
-  LeaseEpoch epoch;
-};
-
 // Counts a block that was committed.
 void add_block(const wire::CommitBlock& block, const Geometry& geometry, WriteOutcome& outcome);
 

@@ -196,6 +196,10 @@ Task<Result<wire::DeleteResult>> Client::remove(std::string path, DeleteOptions 
   message.set_path(std::move(path));
   message.set_recursive(options.recursive);
   message.set_skip_trash(options.skip_trash);
+  if (options.written_under) {
+    message.set_inode(options.written_under->inode.value());
+    message.set_lease_epoch(options.written_under->epoch.value());
+  }
   DOGFS_CO_TRY(const wire::MutationResult result, co_await impl_->change_for(std::move(mutation)));
   co_return result.delete_();
 }

@@ -21,7 +21,7 @@ namespace dogfs {
 
 struct ClientOptions {
   std::vector<Address> meta_nodes;
-  std::string principal;
+  std::string principal;  // cut to kMaxPrincipalBytes, and told as printable() shows it
   // How long one operation on the metadata is retried, over redirects and elections.
   Duration metadata_timeout = seconds(15);
   // An operation gives up with kNoLeader once no node has known a leader for this long: the cluster has no majority.
@@ -62,9 +62,18 @@ struct MakeDirectoryOptions {
   const wire::EcPolicy* policy = nullptr;  // none: inherit
 };
 
+// The file that is being written, and the right to.
+struct WriteLease {
+  InodeId inode;
+  LeaseEpoch epoch;
+};
+
 struct DeleteOptions {
   bool recursive = false;
   bool skip_trash = false;  // gone for good, although the cluster keeps what is deleted
+  // Only if what is there is the file that was written under this lease (kGone), and nobody has had a lease of it since,
+  // nor was it taken away (kLeaseLost).
+  std::optional<WriteLease> written_under = std::nullopt;
 };
 
 struct RestoreOptions {
@@ -90,6 +99,8 @@ class FileWriter {
   // was being filled ends there, and the next one begins: each sync costs a block, unless what is behind the last one is
   // small enough to be kept with the inode. So it is for records, not for bytes.
   virtual Task<Status> sync() = 0;
+  // Under which it writes, or wrote.
+  virtual WriteLease lease() const = 0;
   // What was reached for the blocks that were committed so far. `bytes` are those in blocks.
   virtual WriteOutcome committed() const = 0;
   // Commits what is left, waits for all blocks, and ends the lease.

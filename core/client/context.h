@@ -5,6 +5,8 @@
 #include <memory>
 #include <utility>
 
+#include "core/base/limits.h"
+#include "core/base/printable.h"
 #include "core/client/client.h"
 #include "core/client/hedge_budget.h"
 #include "core/client/meta_channel.h"
@@ -30,10 +32,16 @@ class CodecCache {
   std::map<std::pair<uint32_t, uint32_t>, std::shared_ptr<Codec>> codecs_;
 };
 
+// Names are any bytes where they come from, and travel as text.
+inline ClientOptions in_limits(ClientOptions options) {
+  options.principal = printable(options.principal, kMaxPrincipalBytes);
+  return options;
+}
+
 struct ClientContext {
   ClientContext(Env& client_env, ClientOptions client_options)
       : env(client_env),
-        options(std::move(client_options)),
+        options(in_limits(std::move(client_options))),
         channel(env, MetaChannelOptions{.nodes = options.meta_nodes,
                                         .principal = options.principal,
                                         .timeout = options.metadata_timeout,

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/base/limits.h"
 #include "core/ec/policy_wire.h"
 
 namespace dogfs {
@@ -22,6 +23,7 @@ Result<FileBlock> file_block_from_wire(const wire::BlockLocation& location) {
   };
   if (location.block() == 0 || location.length() == 0) return wrong("has no id or no bytes");
   if (location.length() > geometry.block_bytes) return wrong("is longer than its geometry allows");
+  if (location.offset() > kMaxFileBytes - location.length()) return wrong("lies where no file reaches");
   if (visible_length(location) > location.length()) return wrong("shows more than it has");
   FileBlock out{.block = BlockId(location.block()),
                 .offset = location.offset(),

@@ -35,6 +35,7 @@ class WritePipeline : public std::enable_shared_from_this<WritePipeline> {
   Task<Status> write(Bytes data);
   Task<Status> sync();
   Task<Result<WriteOutcome>> close();
+  const WriteLease& lease() const { return file_.lease; }
   const WriteOutcome& committed() const { return outcome_; }
   void abort() { fail(Error(ErrorCode::kCancelled, "the file was given up")); }
   // Until the background task has ended.
@@ -271,6 +272,7 @@ class PipelinedFileWriter final : public FileWriter {
 
   Task<Status> write(Bytes data) override { return pipeline_->write(std::move(data)); }
   Task<Status> sync() override { return pipeline_->sync(); }
+  WriteLease lease() const override { return pipeline_->lease(); }
   WriteOutcome committed() const override { return pipeline_->committed(); }
   Task<Result<WriteOutcome>> close() override {
     finished_ = true;

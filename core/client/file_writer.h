@@ -1,4 +1,5 @@
-// Writes one file as a pipeline of blocks: while one is sealed and committed, the next ones stream already.
+// Writes one file as a pipeline of blocks: while one is sealed and committed, the next ones stream already. Belongs to the
+// executor of its client.
 #pragma once
 
 #include <memory>

@@ -38,6 +38,7 @@ Request make_read(const ClientContext& context, BlockId block, const Shard& shar
   message.set_length(range.length);
   message.set_background(options.background);
   message.set_all_checksums(options.sums == nullptr);
+  message.set_from_disk(options.from_disk);
   Request request = make_request(MessageType::kReadShard, GroupId(), message);
   request.principal = context.options.principal;
   return request;
@@ -53,10 +54,11 @@ Status check(const Shard& shard, ShardRange range, const TypedReply<wire::ReadSh
 }
 
 // One request: appends to `out`.
-Task<Status> read_part(ClientContext& context, BlockId block, const Shard& shard, ShardRange range, bool background,
-                       ShardBytes& out) {
+Task<Status> read_part(ClientContext& context, BlockId block, const Shard& shard, ShardRange range,
+                       ShardReadOptions options, ShardBytes& out) {
   const MonoTime start = context.env.clock.now();
-  Request request = make_read(context, block, shard, range, {.sums = out.sums, .background = background});
+  options.sums = out.sums;
+  Request request = make_read(context, block, shard, range, options);
   DOGFS_CO_TRY(Reply reply, co_await context.env.transport.call(shard.address, std::move(request),
                                                                 start + context.options.shard_timeout));
   DOGFS_CO_TRY(const TypedReply<wire::ReadShardReply> typed, parse_reply<wire::ReadShardReply>(std::move(reply)));
@@ -119,7 +121,7 @@ Task<Result<ShardBytes>> read_shard(ClientContext& context, BlockId block, Shard
     // Requests end where pieces end, so that no piece is read twice.
     const uint64_t limit = (at / kChecksumPieceBytes * kChecksumPieceBytes) + kReadBytes;
     const ShardRange part{.offset = at, .length = std::min(limit, range.end()) - at};
-    DOGFS_CO_TRYV(co_await read_part(context, block, shard, part, options.background, out));
+    DOGFS_CO_TRYV(co_await read_part(context, block, shard, part, options, out));
     at = part.end();
   }
   co_return out;

@@ -39,6 +39,7 @@ struct ShardBytes {
 struct ShardReadOptions {
   PieceSums sums;           // fetched where they are null
   bool background = false;  // the server may hold it back while others are at work: nobody waits for it
+  bool from_disk = false;   // what the disk has is to be known, not what was read from it before
 };
 
 // Reads `range` from the server of `shard`, in requests of about 1 MiB. Precondition: the range is not empty and lies

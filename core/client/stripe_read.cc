@@ -121,8 +121,8 @@ Task<void> StripeRead::fetch(std::shared_ptr<StripeRead> self, size_t position, 
   const std::shared_ptr<BlockReader> block = self->block_;
   const Shard shard = self->sources_[position].shard;
   const ShardRange range = wide ? self->sources_[position].wide : self->sources_[position].narrow;
-  Result<ShardBytes> read =
-      co_await read_shard(block->context(), block->block().block, shard, range, {.sums = block->sums(shard)});
+  Result<ShardBytes> read = co_await read_shard(block->context(), block->block().block, shard, range,
+                                                {.sums = block->sums(shard), .from_disk = self->doubted_});
   if (read) block->set_sums(shard, read.value().sums);
   if (!read) {
     if (is_damage(read.error().code)) {

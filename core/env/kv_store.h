@@ -99,6 +99,10 @@ class KvStore : public KvReader {
 
   // Of the disk that it stands on. May block, and is safe from any thread, as the reads are.
   virtual Result<DiskSpace> space() const = 0;
+
+  // The disk does not answer: writes that are under way are answered with kIoError. They may happen all the same. Belongs
+  // to the node's executor. Nothing is asked of the store afterwards.
+  virtual void give_up() = 0;
 };
 
 // Asks `base` for each key once, for as long as nothing changes there: what a batch of commands reads again and again,

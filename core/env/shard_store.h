@@ -18,6 +18,8 @@
 
 namespace dogfs {
 
+inline constexpr size_t kMaxShardNameBytes = 200;
+
 // A handle to one file. The file is closed when the handle goes; operations that are under way keep it open.
 class ShardFile {
  public:
@@ -34,6 +36,10 @@ class ShardFile {
   // Reads exactly `length` bytes from `offset`. kCorrupt if the file ends before, kIoError on any other failure.
   virtual Task<Result<Bytes>> read(uint64_t offset, size_t length) = 0;
 
+  // Whatever the operating system keeps of the file in memory is not to be taken for what is on the disk: reads that begin
+  // after this see that. What is not synced may stay as it is. kIoError.
+  virtual Task<Status> drop_cache() = 0;
+
   virtual Task<Result<uint64_t>> size() = 0;
 };
 
@@ -42,7 +48,7 @@ class ShardStore {
   virtual ~ShardStore() = default;
 
   // Creates a new empty file for reading and writing. kAlreadyExists if the name is taken. Names are plain file names
-  // ([A-Za-z0-9._-], at most 200 bytes).
+  // ([A-Za-z0-9._-], at most kMaxShardNameBytes).
   virtual Task<Result<std::shared_ptr<ShardFile>>> create(std::string name) = 0;
   // Opens an existing file for reading and, as far as the disk takes writes, for writing: one that has become read-only
   // is served from (core/chunk/shard_disk.h). kNotFound if there is none.
@@ -54,6 +60,10 @@ class ShardStore {
   // Makes creations and removals that completed before this call durable.
   virtual Task<Status> sync_directory() = 0;
   virtual Task<Result<DiskSpace>> space() = 0;
+
+  // The disk does not answer: what is under way here, and on files of this store, is answered with kIoError. It may happen
+  // all the same. Nothing is asked of the store afterwards.
+  virtual void give_up() = 0;
 };
 
 }  // namespace dogfs

@@ -46,6 +46,8 @@ std::optional<PlannedRepair> BalancePlanner::plan(const wire::BlockRow& block) c
   const RackSpread racks = RackSpread::of(block, servers_);
   for (const bool crowded : {true, false}) {
     const wire::Shard* shard = crowded ? crowded_shard(block, racks) : heavy_shard(block);
+    // What is only away for a while is not made anew elsewhere.
+    if (shard != nullptr && !servers_.at(ServerId(shard->server())).takes_shards) continue;
     const ServerId target = shard == nullptr ? ServerId() : choose_target(block, *shard, racks, crowded);
     if (target.is_none()) continue;
     return PlannedRepair{.block = BlockId(block.block()),
@@ -80,7 +82,7 @@ void BalancePlanner::note(const PlannedRepair& move, uint64_t bytes) {
   servers_.at(move.target).used += bytes;
 }
 
-// Of the rack that has most of them, if that is more than m: the one on the fullest server.
+// Of the rack that has most of them, if that is more than m: the one on the fullest server, if any can be read.
 const wire::Shard* BalancePlanner::crowded_shard(const wire::BlockRow& block, const RackSpread& racks) const {
   const std::string* crowded = racks.crowded();
   if (crowded == nullptr) return nullptr;
@@ -88,9 +90,8 @@ const wire::Shard* BalancePlanner::crowded_shard(const wire::BlockRow& block, co
   for (const wire::Shard& shard : block.shards()) {
     const auto server = servers_.find(ServerId(shard.server()));
     if (server == servers_.end() || server->second.rack != *crowded) continue;
-    if (chosen == nullptr || fullness(server->second) > fullness(servers_.at(ServerId(chosen->server())))) {
-      chosen = &shard;
-    }
+    const auto order = [](const BalanceServer& each) { return std::pair(each.takes_shards, fullness(each)); };
+    if (chosen == nullptr || order(server->second) > order(servers_.at(ServerId(chosen->server())))) chosen = &shard;
   }
   return chosen;
 }
@@ -101,7 +102,8 @@ const wire::Shard* BalancePlanner::heavy_shard(const wire::BlockRow& block) cons
   uint64_t most = mean_ + threshold_;
   for (const wire::Shard& shard : block.shards()) {
     const auto server = servers_.find(ServerId(shard.server()));
-    if (server == servers_.end() || shard.length() == 0 || fullness(server->second) <= most) continue;
+    if (server == servers_.end() || !server->second.takes_shards) continue;
+    if (shard.length() == 0 || fullness(server->second) <= most) continue;
     most = fullness(server->second);
     chosen = &shard;
   }
@@ -113,7 +115,7 @@ ServerId BalancePlanner::choose_target(const wire::BlockRow& block, const wire::
   const std::string& from = servers_.at(ServerId(shard.server())).rack;
   ServerId chosen;
   for (const auto& [id, server] : servers_) {
-    if (!server.takes_shards || !may_host(block, shard.index(), id.value())) continue;
+    if (!server.takes_shards || !server.roomy || !may_host(block, shard.index(), id.value())) continue;
     // Never to make one rack what the other was.
     const bool spreads = racks.spreads(from, server.rack);
     const bool harmless = server.rack == from || racks.has_place_in(server.rack) || spreads;

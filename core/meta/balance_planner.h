@@ -23,6 +23,7 @@ namespace dogfs {
 struct BalanceServer {
   std::string rack;
   bool takes_shards = false;  // LIVE, and heard of lately
+  bool roomy = true;          // may get what another disk is to be rid of
   uint64_t capacity = 0;      // bytes
   uint64_t used = 0;          // bytes of the shards that the map has there
 };

@@ -10,7 +10,6 @@
 namespace dogfs {
 namespace {
 
-constexpr Duration kProposalLimit = seconds(5);
 constexpr Duration kRoundInterval = milliseconds(500);
 constexpr size_t kBlocksPerRound = 1000;
 // Moves under way at once, and in one round to or from one server: repairs and clients come first.
@@ -53,6 +52,7 @@ void Balancer::begin() {
 }
 
 void Balancer::begin_first_pass() {
+  ++passes_begun_;
   measuring_ = true;
   cursor_ = BlockId();
   seen_ = 0;
@@ -87,8 +87,9 @@ Task<void> Balancer::round() {
   seen_ += picture.value().blocks.size();
   measure(picture.value());
   survey(picture.value());
+  const uint64_t pass = passes_begun_;
   if (!measuring_) co_await move(picture.value());
-  if (stopping_ || !parts_.is_leader()) co_return;
+  if (stopping_ || !parts_.is_leader() || passes_begun_ != pass) co_return;
   cursor_ = picture.value().next;
   if (cursor_.is_none()) co_await end_pass(counters.reservations());
 }
@@ -153,7 +154,10 @@ std::map<ServerId, BalanceServer> Balancer::servers(const Picture& picture) cons
     BalanceServer& server = servers[id];
     server.rack = row.rack();
     server.takes_shards = row.state() == wire::LIVE && is_there(id);
-    if (heard != nullptr) server.capacity = heard->total_bytes;
+    if (heard != nullptr) {
+      server.capacity = heard->total_bytes;
+      server.roomy = heard->is_roomy();
+    }
     const auto used = used_.find(id);
     if (used != used_.end()) server.used = used->second;
   }
@@ -182,9 +186,7 @@ Task<void> Balancer::move(const Picture& picture) {
   if (!command.has_start_repairs()) co_return;
   command.mutable_start_repairs()->set_valid_ms(parts_.options.repair_validity.count());
   moves_ += static_cast<uint64_t>(command.start_repairs().repairs_size());
-  const Result<wire::CommandReply> reply =
-      co_await parts_.proposer.propose(std::move(command), parts_.env.clock.now() + kProposalLimit);
-  if (!reply) parts_.env.log.info("meta", "no shard is moved now: {}", reply.error().to_string());
+  co_await parts_.proposer.propose_own(std::move(command));
 }
 
 // This pass counted the shard where it was.

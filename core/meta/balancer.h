@@ -66,7 +66,8 @@ class Balancer {
   bool may_be_on_ = false;  // false: surely off
   bool measuring_ = true;
   bool balanced_ = false;
-  bool waiting_ = false;  // for repairs, or for servers
+  bool waiting_ = false;       // for repairs, or for servers
+  uint64_t passes_begun_ = 0;  // anew, from the first block
   BlockId cursor_;
   uint64_t seen_ = 0;  // in this pass
   uint64_t moved_in_pass_ = 0;

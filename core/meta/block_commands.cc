@@ -67,9 +67,17 @@ Status check_takes_shards(const MetaTables& tables, uint64_t server) {
   return ok();
 }
 
+// Why the leader found no servers, where it found none.
+Status check_placed(const wire::Command& command) {
+  if (command.unplaced_error() == 0) return ok();
+  const bool no_space = error_code_from_wire(command.unplaced_error()) == ErrorCode::kNoSpace;
+  return Error(no_space ? ErrorCode::kNoSpace : ErrorCode::kInsufficientServers, command.unplaced_detail());
+}
+
 // What the leader placed must be enough servers, all different and all known; anything else is a bug of that leader's
 // release, and is refused by every node alike.
 Status check_placement(const MetaTables& tables, const wire::Command& command, const BlockLayout& layout) {
+  DOGFS_TRYV(check_placed(command));
   const auto& servers = command.placed_servers();
   const uint32_t least = durable_minimum(layout.stored_data_shards());
   const auto count = static_cast<uint32_t>(servers.size());
@@ -249,6 +257,7 @@ Result<wire::ReplaceTargetResult> replace_target(ApplyContext& context, const wi
   if (block.shards_size() >= kMaxShardAttempts) {
     return refusal(ErrorCode::kLimitExceeded, "a block has at most {} attempts at its shards", kMaxShardAttempts);
   }
+  DOGFS_TRYV(check_placed(context.command));
   if (context.command.placed_servers_size() != 1) {
     return refusal(ErrorCode::kConflict, "{} servers were placed for 1 shard", context.command.placed_servers_size());
   }

@@ -19,8 +19,8 @@
 
 namespace dogfs {
 
-// Limits of one report.
-inline constexpr int kMaxReportBuckets = 50'000;
+// Limits of one report. Buckets are of 4096 blocks that were ever written: these are 800 million.
+inline constexpr int kMaxReportBuckets = 200'000;
 inline constexpr int kMaxShardsPerReport = 50'000;
 
 // The digests of what `server` should have, by bucket. Without what is called damaged: the server's own digests leave out

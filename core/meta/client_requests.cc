@@ -34,9 +34,6 @@ const google::protobuf::RepeatedField<uint64_t>& excluded_servers(const wire::Mu
 
 Status validate(const Request& request, const wire::MutateRequest& message) {
   const auto refuse = [](std::string_view why) { return Error(ErrorCode::kInvalidArgument, std::string(why)); };
-  if (request.body.size() > kMaxCommandBytes - kCommandOverheadBytes) {
-    return Error(ErrorCode::kLimitExceeded, "the change is larger than a log entry may be");
-  }
   if (message.session() == 0 || message.sequence() == 0) return refuse("a change needs a session and a sequence");
   if (request.principal.size() > kMaxPrincipalBytes) return refuse("the principal is too long");
   if (message.mutation().operation_case() == wire::Mutation::OPERATION_NOT_SET) {
@@ -46,6 +43,11 @@ Status validate(const Request& request, const wire::MutateRequest& message) {
     return refuse("too many excluded servers");
   }
   return ok();
+}
+
+// What is not over in a moment, and is the answer to the change.
+bool is_lack_of_servers(const Error& error) {
+  return error.code == ErrorCode::kInsufficientServers || error.code == ErrorCode::kNoSpace;
 }
 
 // The lease under which a mutation was made, if it was under one.
@@ -85,6 +87,9 @@ Task<Reply> ClientRequests::open_session(Request request, MonoTime deadline) {
 }
 
 Task<Reply> ClientRequests::mutate(Request request, MonoTime deadline) {
+  if (request.body.size() > kMaxCommandBytes - kCommandOverheadBytes) {
+    co_return error_reply(Error(ErrorCode::kLimitExceeded, "the change is larger than a log entry may be"));
+  }
   Result<wire::MutateRequest> parsed = parse_message<wire::MutateRequest>(request.body);
   if (!parsed) co_return error_reply(std::move(parsed).error());
   wire::MutateRequest& message = parsed.value();
@@ -127,12 +132,15 @@ Task<Reply> ClientRequests::carry_out(wire::Command command, MonoTime deadline) 
     Result<bool> chosen = co_await place(command, deadline);
     if (chosen) {
       crowds = chosen.value();
+    } else if (is_lack_of_servers(chosen.error())) {
+      command.set_unplaced_error(static_cast<uint32_t>(chosen.error().code));
+      command.set_unplaced_detail(chosen.error().detail);
     } else {
       ready = std::move(chosen).error();
     }
   }
   if (!ready) {
-    // A retry of what took effect needs neither room nor servers: its kept reply is the answer, whatever is left of them.
+    // A retry of what took effect needs no room: its kept reply is the answer, whatever is left of that.
     const Result<bool> answered = co_await is_answered(command, deadline);
     if (!answered) co_return parts_.refuse(answered.error());
     if (!answered.value()) co_return parts_.refuse(std::move(ready).error());

@@ -13,7 +13,6 @@
 namespace dogfs {
 
 inline constexpr int kMaxExcludedServers = 1024;
-inline constexpr size_t kMaxPrincipalBytes = 255;
 
 class ClientRequests {
  public:

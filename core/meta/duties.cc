@@ -17,7 +17,6 @@
 namespace dogfs {
 namespace {
 
-constexpr Duration kProposalLimit = seconds(5);
 constexpr Duration kInitializeInterval = milliseconds(200);
 // Deletions wake the reclaiming; the interval is for what an earlier leader left.
 constexpr Duration kReclaimInterval = seconds(1);
@@ -111,17 +110,6 @@ Task<void> Duties::repeat(Duty duty, Duration interval, Notifier& wake) {
   }
 }
 
-Task<bool> Duties::propose(wire::Command command) {
-  const Result<wire::CommandReply> reply =
-      co_await parts_.proposer.propose(std::move(command), parts_.env.clock.now() + kProposalLimit);
-  if (!reply) co_return false;
-  if (reply.value().error() != 0) {
-    parts_.env.log.error("meta", "the leader's own command was refused: {}", reply.value().detail());
-    co_return false;
-  }
-  co_return true;
-}
-
 Task<void> Duties::initialize() {
   if (!parts_.cluster_uuid.empty()) co_return;
   const Result<LogIndex> current = co_await parts_.replica.read_barrier(parts_.env.clock.now() + kProposalLimit);
@@ -137,7 +125,7 @@ Task<void> Duties::initialize() {
   wire::Command command;
   command.mutable_initialize_cluster()->set_uuid(make_uuid(parts_.env.random));
   *command.mutable_initialize_cluster()->mutable_default_policy() = geometry_to_wire(parts_.options.default_policy);
-  co_await propose(std::move(command));
+  co_await parts_.proposer.propose_own(std::move(command));
 }
 
 Task<void> Duties::reclaim() {
@@ -146,7 +134,7 @@ Task<void> Duties::reclaim() {
     if (!work || !work.value()) co_return;
     wire::Command command;
     command.mutable_reclaim_step()->set_max_rows(kReclaimRowsPerStep);
-    if (!co_await propose(std::move(command))) co_return;
+    if (!co_await parts_.proposer.propose_own(std::move(command))) co_return;
   }
 }
 
@@ -158,7 +146,7 @@ Task<void> Duties::expire_trash() {
     if (!due || !due.value()) co_return;
     wire::Command command;
     command.mutable_expire_trash()->set_max_rows(kTrashRowsPerStep);
-    if (!co_await propose(std::move(command))) co_return;
+    if (!co_await parts_.proposer.propose_own(std::move(command))) co_return;
     parts_.reclaim_wanted.notify_all();
   }
 }
@@ -179,7 +167,7 @@ Task<void> Duties::expire_leases() {
       wire::Command command;
       command.mutable_expire_lease()->set_inode(inode.value());
       command.mutable_expire_lease()->set_lease_epoch(epoch.value());
-      if (!co_await propose(std::move(command))) co_return;
+      if (!co_await parts_.proposer.propose_own(std::move(command))) co_return;
     }
     if (page.value().size() < kScanPageRows) break;
   }
@@ -215,7 +203,7 @@ Task<void> Duties::expire_sessions() {
       if (idle && !parts_.leases.was_heard_since(session, since)) expired.add_sessions(session.value());
     }
     const bool full = expired.sessions_size() == kMaxExpiredSessionsPerCommand;
-    if (expired.sessions_size() > 0 && !co_await propose(std::move(command))) co_return;
+    if (expired.sessions_size() > 0 && !co_await parts_.proposer.propose_own(std::move(command))) co_return;
     if (page.value().size() < kScanPageRows && !full) co_return;
   }
 }
@@ -227,7 +215,7 @@ Task<void> Duties::confirm_deletions() {
     for (const GarbageShard& shard : shards) {
       set_placed_shard(shard, *command.mutable_confirm_deleted()->add_shards());
     }
-    if (!co_await propose(std::move(command))) co_return;
+    if (!co_await parts_.proposer.propose_own(std::move(command))) co_return;
     parts_.registry.forget_confirmed(shards);
   }
 }

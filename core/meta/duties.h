@@ -38,9 +38,6 @@ class Duties {
   Task<void> tell_members();
   Task<void> tell(ServerId server, Address address);
 
-  // Whether the command was applied. What failed is tried again by the next round.
-  Task<bool> propose(wire::Command command);
-
   MetaParts& parts_;
   TaskGroup tasks_;
   Notifier wake_;

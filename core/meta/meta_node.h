@@ -1,5 +1,5 @@
 // A metadata node: a member of the Raft group that holds the namespace and the block map, and its service for clients
-// and chunk servers.
+// and chunk servers. Belongs to the executor of its Env.
 #pragma once
 
 #include <functional>

@@ -212,10 +212,25 @@ Status rename(ApplyContext& context, const wire::Rename& operation) {
   return attach(context, std::move(cut), target.parent(), target_path.name());
 }
 
+namespace {
+
+// Between a writer's failure and its word that what it has left can go, another may have put a file of its own there, or
+// gone on with this one.
+Status check_left_by_writer(const MetaTables& tables, const Resolution& resolution, const wire::Delete& operation) {
+  if (operation.inode() == 0) return ok();
+  if (resolution.inode().value() != operation.inode()) return path_error(ErrorCode::kGone, operation.path());
+  DOGFS_TRY(const wire::InodeRow file, tables.required_inode(resolution.inode()));
+  if (file.lease_epoch() != operation.lease_epoch()) return path_error(ErrorCode::kLeaseLost, operation.path());
+  return ok();
+}
+
+}  // namespace
+
 Result<wire::DeleteResult> remove(ApplyContext& context, const wire::Delete& operation) {
   DOGFS_TRY(const Path path, Path::parse(operation.path()));
   if (path.is_root()) return Error(ErrorCode::kInvalidArgument, "the root directory cannot be deleted");
   DOGFS_TRY(const Resolution resolution, resolve_existing(context.tables, path));
+  DOGFS_TRYV(check_left_by_writer(context.tables, resolution, operation));
   if (resolution.is_directory() && !operation.recursive()) {
     DOGFS_TRY(const wire::InodeRow directory, context.tables.required_inode(resolution.inode()));
     if (directory.entries() > 0) return path_error(ErrorCode::kDirectoryNotEmpty, path.text());

@@ -29,6 +29,8 @@ Task<Result<wire::CommandReply>> Proposer::propose(wire::Command command, MonoTi
     DOGFS_COVERAGE_MARK("meta: a change refused, since too many are under way");
     co_return Error(ErrorCode::kOverloaded, fmt::format("{} changes are under way", in_flight_));
   }
+  // What a peer has added that means nothing here would be kept with the rows, and may be as large as a frame.
+  command.DiscardUnknownFields();
   stamp(command);
   const milliseconds elapsed(command.elapsed_ms());
   const uint64_t leadership = leaderships_;
@@ -43,6 +45,20 @@ Task<Result<wire::CommandReply>> Proposer::propose(wire::Command command, MonoTi
     co_return std::move(reply).error();
   }
   co_return parse_message<wire::CommandReply>(reply.value());
+}
+
+Task<bool> Proposer::propose_own(wire::Command command) {
+  const Result<wire::CommandReply> reply = co_await propose(std::move(command), env_.clock.now() + kProposalLimit);
+  if (!reply) co_return false;
+  if (reply.value().error() == 0) co_return true;
+  // Others may have changed meanwhile what it was made for.
+  const ErrorCode code = error_code_from_wire(reply.value().error());
+  if (code == ErrorCode::kConflict || code == ErrorCode::kNotFound) {
+    env_.log.info("meta", "a command of the leader's own came too late: {}", reply.value().detail());
+  } else {
+    env_.log.error("meta", "a command of the leader's own was refused: {}", reply.value().detail());
+  }
+  co_return false;
 }
 
 int64_t Proposer::unstamped_ms() const {

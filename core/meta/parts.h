@@ -65,6 +65,9 @@ class StoreReader {
   std::set<std::string> missing_rows_;
 };
 
+// How long the leader waits for a command of its own.
+inline constexpr Duration kProposalLimit = seconds(5);
+
 // Puts commands into the log, with the times that apply must not find out for itself.
 class Proposer {
  public:
@@ -83,6 +86,9 @@ class Proposer {
 
   // The reply of apply, which may itself be a refusal. Fails as Replica::propose, and with kOverloaded.
   Task<Result<wire::CommandReply>> propose(wire::Command command, MonoTime deadline);
+
+  // A command of the leader's own, which nobody waits for: false where it did not take effect, and a refusal is logged.
+  Task<bool> propose_own(wire::Command command);
 
  private:
   void stamp(wire::Command& command);

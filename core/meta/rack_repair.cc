@@ -196,6 +196,8 @@ void RackRepair::judge(wire::BlockRow block, const Errand& errand, MonoTime now,
     chosen.push_back(std::move(block));
     return;
   }
+  // All that are in that rack are away for a while.
+  hold(id, wire::RepairHindrance::BUSY, now);
 }
 
 void RackRepair::note(const std::vector<RepairOutlook>& outlook, MonoTime now) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/mutant.h"
+#include "core/base/printable.h"
 #include "core/ec/policy_wire.h"
 #include "core/meta/repair_commands.h"
 #include "core/meta/report_commands.h"
@@ -13,7 +14,6 @@
 namespace dogfs {
 namespace {
 
-constexpr Duration kProposalLimit = seconds(5);
 // Outcomes wake the loop; the interval is for what time brings about.
 constexpr Duration kRoundInterval = milliseconds(500);
 // Blocks of the risk index that a round looks at: the first, and as many from where the round before ended.
@@ -107,12 +107,6 @@ int64_t Repairs::log_now_ms(const wire::CountersRow& counters) const {
   return counters.log_time_ms() + parts_.proposer.unstamped_ms();
 }
 
-Task<bool> Repairs::propose(wire::Command command) {
-  const Result<wire::CommandReply> reply =
-      co_await parts_.proposer.propose(std::move(command), parts_.env.clock.now() + kProposalLimit);
-  co_return reply.has_value() && reply.value().error() == 0;
-}
-
 // --- With the heartbeats -----------------------------------------------------------------------------------------------
 
 void Repairs::hear(const wire::HeartbeatRequest& heartbeat) {
@@ -142,7 +136,7 @@ void Repairs::hear(const wire::HeartbeatRequest& heartbeat) {
       continue;
     }
     parts_.env.log.warning("meta", "server {} cannot rebuild block {} shard {}: {}", server, outcome.shard().block(),
-                           outcome.shard().index(), outcome.detail());
+                           outcome.shard().index(), printable(outcome.detail()));
     wire::CancelRepairs::Repair& failed = failed_.emplace_back();
     failed.set_block(outcome.shard().block());
     failed.set_index(outcome.shard().index());
@@ -286,13 +280,14 @@ Task<void> Repairs::judge_servers(const std::vector<wire::ChunkServerRow>& rows)
   for (const wire::ChunkServerRow& row : rows) {
     const std::optional<wire::ServerState> state = judge(row);
     if (!state) continue;
-    parts_.env.log.warning("meta", "chunk server {} at {} is {}", row.server(), row.address(),
-                           *state == wire::DEAD ? "declared dead" : "back");
     wire::Command command;
     command.mutable_set_server_state()->set_server(row.server());
     command.mutable_set_server_state()->set_incarnation(row.incarnation());
     command.mutable_set_server_state()->set_state(*state);
-    co_await propose(std::move(command));
+    if (co_await parts_.proposer.propose_own(std::move(command))) {
+      parts_.env.log.warning("meta", "chunk server {} at {} is {}", row.server(), row.address(),
+                             *state == wire::DEAD ? "declared dead" : "back");
+    }
     if (stopping_ || !parts_.is_leader()) co_return;
   }
 }
@@ -304,11 +299,12 @@ Task<void> Repairs::end_maintenance(const Picture& picture) {
   for (const wire::ChunkServerRow& row : picture.servers) {
     if (row.wanted() != wire::MAINTENANCE || row.maintenance_until_ms() > now_ms) continue;
     if (stopping_ || !parts_.is_leader()) co_return;
-    parts_.env.log.warning("meta", "the maintenance of chunk server {} at {} is over", row.server(), row.address());
     wire::Command command;
     command.mutable_set_server_state()->set_server(row.server());
     command.mutable_set_server_state()->set_state(wire::LIVE);
-    co_await propose(std::move(command));
+    if (co_await parts_.proposer.propose_own(std::move(command))) {
+      parts_.env.log.warning("meta", "the maintenance of chunk server {} at {} is over", row.server(), row.address());
+    }
   }
 }
 
@@ -320,7 +316,7 @@ Task<void> Repairs::sweep(const std::vector<wire::ChunkServerRow>& rows) {
     wire::Command command;
     command.mutable_sweep_server()->set_server(row.server());
     command.mutable_sweep_server()->set_max_rows(kSweptRowsPerStep);
-    co_await propose(std::move(command));
+    co_await parts_.proposer.propose_own(std::move(command));
   }
   if (steps > 0) wanted_ = true;
 }
@@ -330,7 +326,7 @@ Task<void> Repairs::take_outcomes() {
   for (const wire::FinishRepair& finish : finished) {
     wire::Command command;
     *command.mutable_finish_repair() = finish;
-    co_await propose(std::move(command));
+    co_await parts_.proposer.propose_own(std::move(command));
     if (stopping_ || !parts_.is_leader()) co_return;
   }
   while (!failed_.empty()) {
@@ -339,7 +335,7 @@ Task<void> Repairs::take_outcomes() {
       *command.mutable_cancel_repairs()->add_repairs() = failed_.back();
       failed_.pop_back();
     }
-    if (!co_await propose(std::move(command))) co_return;
+    if (!co_await parts_.proposer.propose_own(std::move(command))) co_return;
   }
 }
 
@@ -359,7 +355,7 @@ Task<void> Repairs::take_damage() {
     for (const PlacedShard& shard : fresh.value()) {
       set_placed_shard(shard, *command.mutable_mark_damaged()->add_shards());
     }
-    if (!co_await propose(std::move(command))) co_return;
+    if (!co_await parts_.proposer.propose_own(std::move(command))) co_return;
   }
 }
 
@@ -371,7 +367,7 @@ Task<void> Repairs::take_findings() {
       blocks.push_back(adoptable_.begin()->first.block);
       *command.mutable_adopt_shards()->add_shards() = adoptable_.extract(adoptable_.begin()).mapped();
     }
-    if (!co_await propose(std::move(command))) co_return;
+    if (!co_await parts_.proposer.propose_own(std::move(command))) co_return;
     for (const BlockId block : blocks) parts_.racks.placed(block);
   }
   while (!unwanted_.empty() && !in_safe_mode() && !stopping_ && parts_.is_leader()) {
@@ -379,7 +375,7 @@ Task<void> Repairs::take_findings() {
     while (!unwanted_.empty() && command.discard_shards().shards_size() < kMaxReportedPerCommand) {
       *command.mutable_discard_shards()->add_shards() = unwanted_.extract(unwanted_.begin()).mapped();
     }
-    if (!co_await propose(std::move(command))) co_return;
+    if (!co_await parts_.proposer.propose_own(std::move(command))) co_return;
   }
 }
 
@@ -397,7 +393,7 @@ Task<void> Repairs::give_up(const Picture& picture) {
       given_up.set_generation(reservation.generation());
     }
   }
-  if (command.has_cancel_repairs()) co_await propose(std::move(command));
+  if (command.has_cancel_repairs()) co_await parts_.proposer.propose_own(std::move(command));
 }
 
 RepairSituation Repairs::situation(const Picture& picture) const {
@@ -513,7 +509,7 @@ Task<void> Repairs::start_repairs(std::vector<PlannedRepair> repairs, std::set<P
                                       .generation = each.replaced_generation});
     *command.mutable_start_repairs()->add_repairs() = repair_to_wire(each, move);
   }
-  co_await propose(std::move(command));
+  co_await parts_.proposer.propose_own(std::move(command));
   for (const PlannedRepair& each : repairs) parts_.racks.placed(each.block);
 }
 

@@ -97,7 +97,6 @@ class Repairs {
                                const std::map<ServerId, RepairServer>& servers) const;
   int64_t log_now_ms(const wire::CountersRow& counters) const;
   bool is_silent(ServerId server, Duration limit) const;
-  Task<bool> propose(wire::Command command);
 
   MetaParts& parts_;
   TaskGroup tasks_;

@@ -118,10 +118,10 @@ Task<Reply> ServerRequests::heartbeat(Request request, MonoTime deadline) {
   }
   repairs_.hear(message);
   repairs_.tell(server, reply);
-  successors_.hear(message);
+  successors_.hear(message, parts_.env.clock.now());
   successors_.tell(server, reply);
   reply.set_applied_index(parts_.replica.applied().value());
-  const Status added = co_await add_deletions(server, reply);
+  const Status added = co_await add_deletions(server, reply, deadline);
   if (!added) co_return error_reply(added.error());
   co_return make_reply(reply);
 }
@@ -229,7 +229,7 @@ Task<Result<bool>> ServerRequests::learn(ServerId server, uint64_t incarnation) 
   co_return true;
 }
 
-Task<Status> ServerRequests::add_deletions(ServerId server, wire::HeartbeatReply& reply) {
+Task<Status> ServerRequests::add_deletions(ServerId server, wire::HeartbeatReply& reply, MonoTime deadline) {
   if (repairs_.in_safe_mode()) {
     DOGFS_COVERAGE_MARK("meta: no deletions in safe mode");
     co_return ok();
@@ -249,10 +249,15 @@ Task<Status> ServerRequests::add_deletions(ServerId server, wire::HeartbeatReply
   } else {
     garbage_from_[server] = part.next;
   }
+  std::vector<wire::ShardName> deletions;
   for (const DueGarbage& each : part.due) {
     if (parts_.registry.is_confirmed(each.shard) || !may_delete(each)) continue;
-    *reply.add_deletions() = shard_name(each.shard);
+    deletions.push_back(shard_name(each.shard));
   }
+  if (deletions.empty()) co_return ok();
+  // By the rows of one that leads no more, and does not know it yet, what others have listed since could go.
+  const Result<LogIndex> leads = co_await parts_.replica.read_barrier(deadline);
+  if (leads) reply.mutable_deletions()->Add(deletions.begin(), deletions.end());
   co_return ok();
 }
 
@@ -267,7 +272,8 @@ bool ServerRequests::may_delete(const DueGarbage& garbage) {
     DOGFS_COVERAGE_MARK("meta: a deletion waits for the successor's server");
     return false;
   }
-  return mutant_active(Mutant::kDeleteUnconfirmed) || successors_.is_confirmed(*garbage.successor, server->incarnation);
+  return mutant_active(Mutant::kDeleteUnconfirmed) ||
+         successors_.is_confirmed(*garbage.successor, server->incarnation, parts_.env.clock.now());
 }
 
 }  // namespace dogfs

@@ -58,7 +58,7 @@ class ServerRequests {
   // Loads what this node has applied of the server's identity.
   Task<Result<bool>> learn(ServerId server, uint64_t incarnation);
   Task<Status> learn_cluster_uuid();
-  Task<Status> add_deletions(ServerId server, wire::HeartbeatReply& reply);
+  Task<Status> add_deletions(ServerId server, wire::HeartbeatReply& reply, MonoTime deadline);
   bool may_delete(const DueGarbage& garbage);
   Status check_reporter(uint64_t server, uint64_t incarnation) const;
 

@@ -7,6 +7,7 @@
 #include "core/base/coverage_mark.h"
 #include "core/base/limits.h"
 #include "core/base/mutant.h"
+#include "core/base/printable.h"
 #include "core/meta/block_commands.h"
 #include "core/meta/file_commands.h"
 #include "core/meta/inline_tail.h"
@@ -58,7 +59,7 @@ std::string ok_reply(const google::protobuf::MessageLite& body) {
 std::string refusal_reply(const Error& error) {
   wire::CommandReply reply;
   reply.set_error(static_cast<uint32_t>(error.code));
-  reply.set_detail(error.detail.substr(0, kMaxErrorDetailBytes));
+  reply.set_detail(printable(error.detail, kMaxErrorDetailBytes));
   return reply.SerializeAsString();
 }
 
@@ -123,7 +124,10 @@ Status run_mutation(ApplyContext& context, wire::MutationResult& result) {
 Result<std::string> run_client_command(ApplyContext& context) {
   wire::MutateReply reply;
   DOGFS_TRYV(run_mutation(context, *reply.mutable_result()));
-  return ok_reply(reply);
+  std::string bytes = ok_reply(reply);
+  // A reply has room for all that a mutation says. One that had not would otherwise end each node that applies it.
+  if (bytes.size() > kMaxKeptReplyBytes) return Error(ErrorCode::kLimitExceeded, "the reply is larger than one may be");
+  return bytes;
 }
 
 Result<std::string> run_own_command(ApplyContext& context) {
@@ -267,7 +271,6 @@ class BatchApplier {
       if (error_class(outcome.error().code) != ErrorClass::kFail) return outcome;
       outcome = refusal_reply(outcome.error());
     }
-    DOGFS_CHECK(outcome.value().size() <= kMaxKeptReplyBytes);
     tables_.put_reply(context.session(), SequenceNumber(command.sequence()), outcome.value());
     return outcome;
   }

@@ -10,6 +10,7 @@
 #include <map>
 #include <set>
 
+#include "core/base/time.h"
 #include "core/meta/placed_shard.h"
 #include "core/wire/meta.pb.h"
 
@@ -17,17 +18,18 @@ namespace dogfs {
 
 class Successors {
  public:
-  // Whether the server of `shard` has said, as the process of that incarnation, that it has it. If not, it is asked.
-  bool is_confirmed(const PlacedShard& shard, uint64_t incarnation);
+  // Whether the server of `shard` has said a moment ago, as the process of that incarnation, that it has it. If not, it is
+  // asked.
+  bool is_confirmed(const PlacedShard& shard, uint64_t incarnation, MonoTime now);
 
-  void hear(const wire::HeartbeatRequest& heartbeat);
+  void hear(const wire::HeartbeatRequest& heartbeat, MonoTime now);
   // What the server is to be asked for. Each is told once: who waits for it asks again.
   void tell(ServerId server, wire::HeartbeatReply& reply);
 
  private:
   struct Said {
     uint64_t incarnation = 0;
-    std::set<PlacedShard> whole;
+    std::map<PlacedShard, MonoTime> whole;  // and when it was said
   };
 
   std::set<PlacedShard> asked_;

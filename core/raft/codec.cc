@@ -1,5 +1,6 @@
 #include "core/raft/codec.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/limits.h"
@@ -140,6 +141,7 @@ Entry configuration_entry(LogPosition position, Configuration configuration) {
 
 Result<Entry> decode_entry(wire::RaftEntry message) {
   if (message.index() == 0 || message.term() == 0) return malformed("an entry without index or term");
+  if (message.index() > kMaxLogIndex || message.term() > kMaxTerm) return malformed("a term or index beyond any");
   if (message.command().size() > kMaxCommandBytes) return malformed("an oversized command");
   Entry entry{LogIndex(message.index()), Term(message.term()), EntryType::kNoop, nullptr};
   switch (message.type()) {
@@ -247,6 +249,10 @@ Result<Message> decode_message(wire::RaftMessage message) {
   result.term = Term(message.term());
   if (result.from.is_none() || result.to.is_none()) return malformed("no sender or no receiver");
   if (result.term.is_none()) return malformed("no term");
+  if (std::max({message.term(), message.log_term(), message.hint_term()}) > kMaxTerm ||
+      std::max({message.log_index(), message.commit(), message.hint_index()}) > kMaxLogIndex) {
+    return malformed("a term or index beyond any");
+  }
   result.log = LogPosition{LogIndex(message.log_index()), Term(message.log_term())};
   result.commit = LogIndex(message.commit());
   result.reject = message.reject();

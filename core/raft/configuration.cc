@@ -70,6 +70,7 @@ Status add_learners(Configuration& to, const std::map<NodeId, Address>& added) {
   const NodeId last_id = to.last_id;
   for (const auto& [node, address] : added) {
     if (to.is_member(node)) return invalid(fmt::format("node {} is a member already", node));
+    if (node.value() > kMaxNodeId) return invalid(fmt::format("a node id is at most {}", kMaxNodeId));
     if (node <= last_id) {
       return invalid(
           fmt::format("node id {} may have been used before: a new node takes an id above {}", node, last_id));

@@ -178,6 +178,7 @@ void Raft::become_leader() {
   receiving_.reset();  // a leader has all that anybody's snapshot includes
   add_progress_of_members(log_.last_index().next());
   heartbeat_deadline_ = next_heartbeat();
+  tick_deadline_ = heartbeat_deadline_;
   // Entries of earlier terms commit behind one of this term, so there must be one (5.4.2; thesis, 6.4).
   append_own(EntryType::kNoop, nullptr);
   broadcast_appends();

@@ -1,5 +1,9 @@
 #include "core/raft/group_host.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
+
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -9,6 +13,38 @@
 #include "core/wire/rpc.h"
 
 namespace dogfs {
+namespace {
+
+using google::protobuf::internal::WireFormatLite;
+
+// Whether a frame holds more messages, or entries, than any node sends: found out before they are parsed, since what is two
+// bytes in a frame may be hundreds in memory.
+bool holds_too_many(std::string_view frame) {
+  google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(frame.data()),
+                                            static_cast<int>(frame.size()));
+  constexpr uint32_t kMessage =
+      WireFormatLite::MakeTag(wire::RaftMessages::kMessagesFieldNumber, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+  constexpr uint32_t kEntry =
+      WireFormatLite::MakeTag(wire::RaftMessage::kEntriesFieldNumber, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+  size_t messages = 0;
+  size_t entries = 0;
+  int message_end = 0;
+  while (const uint32_t tag = in.ReadTag()) {
+    const bool in_message = in.CurrentPosition() <= message_end;
+    uint32_t length = 0;
+    if (!in_message && tag == kMessage) {
+      if (++messages > kMaxRaftInboxMessages) return true;
+      if (!in.ReadVarint32(&length)) return false;  // the parser will say so
+      message_end = in.CurrentPosition() + static_cast<int>(std::min(length, uint32_t{kMaxFrameBodyBytes}));
+      continue;
+    }
+    if (in_message && tag == kEntry && ++entries > kMaxRaftFrameEntries) return true;
+    if (!WireFormatLite::SkipField(&in, tag)) return false;
+  }
+  return false;
+}
+
+}  // namespace
 
 GroupHost::GroupHost(Env& env, KvStore& store, std::function<void(Error)> on_fatal)
     : env_(env), store_(store), on_fatal_(std::move(on_fatal)), outbox_(env) {}
@@ -33,6 +69,10 @@ Replica* GroupHost::find(GroupId group) {
 }
 
 void GroupHost::receive(const Request& frame) {
+  if (holds_too_many(frame.body)) {
+    env_.log.warning("raft", "dropped a frame of more messages, or entries, than any node sends");
+    return;
+  }
   Result<wire::RaftMessages> parsed = parse_message<wire::RaftMessages>(frame.body);
   if (!parsed) {
     env_.log.warning("raft", "dropped a malformed frame from another node");

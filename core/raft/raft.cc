@@ -37,8 +37,8 @@ Raft::Raft(const Options& options, Restored restored, MonoTime now)
   DOGFS_CHECK(options_.snapshot_patience >= options_.election_timeout);
   if (restored.staged) go_on_receiving(*restored.staged);
   restart_election_timer();
-  // Nobody else can be leader: there is nothing to wait for.
-  if (quorum_.is_only(options_.self)) election_deadline_ = now_;
+  // Nobody else can be leader: there is nothing to wait for, but for the lease of one that has just left.
+  if (quorum_.is_only(options_.self) && !options_.lease_drift_bound) election_deadline_ = now_;
 }
 
 // --- Inputs ---------------------------------------------------------------------------------------------------------
@@ -50,13 +50,15 @@ void Raft::advance_clock(MonoTime now) {
 void Raft::tick(MonoTime now) {
   advance_clock(now);
   if (role_ == RaftRole::kLeader) {
-    if (now_ < heartbeat_deadline_) return;
+    if (now_ < tick_deadline_) return;
+    tick_deadline_ = next_heartbeat();
     end_overdue_transfer();
     check_quorum();
     check_disk();
     if (role_ != RaftRole::kLeader) return;
     give_up_snapshots_to_lost_followers();
-    broadcast_heartbeat();
+    // One that went out with a round of reads just now will do.
+    if (now_ >= heartbeat_deadline_) broadcast_heartbeat();
     go_on_with_transfer();
   } else if (now_ >= election_deadline_) {
     on_election_timeout();

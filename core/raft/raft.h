@@ -227,7 +227,7 @@ class Raft {
   // --- Effects
   Effects take_effects();
   // When tick() must be called next, at the latest.
-  MonoTime next_deadline() const { return role_ == RaftRole::kLeader ? heartbeat_deadline_ : election_deadline_; }
+  MonoTime next_deadline() const { return role_ == RaftRole::kLeader ? tick_deadline_ : election_deadline_; }
 
   // --- State
   const Options& options() const { return options_; }
@@ -264,7 +264,6 @@ class Raft {
   NodeId best_successor() const;
   // Whether a read may be answered now without asking anybody.
   bool holds_lease() const;
-  size_t uncommitted_bytes() const { return uncommitted_.bytes(); }
   // The number of the latest PersistBatch that was handed out.
   uint64_t last_batch() const { return last_batch_; }
 
@@ -397,6 +396,7 @@ class Raft {
   Duration election_wait_{};
   MonoTime election_deadline_{};
   int expired_candidacies_ = 0;  // since a leader was heard of
+  MonoTime tick_deadline_{};  // a leader's: what it looks after does not wait for its heartbeats, which reads may send
   MonoTime heartbeat_deadline_{};
   MonoTime last_heard_leader_;  // since the start at the earliest
 

@@ -162,7 +162,7 @@ Task<Result<raft::Restored>> Replica::Impl::restore() {
   raft::StoreIdentity identity{options_.group, options_.self, initial_configuration(options_)};
   const std::shared_ptr<const KvReader> snapshot = store_.snapshot();
   std::optional<Result<raft::LoadedLog>> outcome;
-  std::function<void()> load = [&] { outcome = raft::load_log(*snapshot, identity, kMaxLogCacheBytes); };
+  std::function<void()> load = [&] { outcome = raft::load_log(*snapshot, identity, options_.max_cached_bytes); };
   co_await env_.compute.run(std::move(load));
   DOGFS_CO_TRY(raft::LoadedLog loaded, *std::move(outcome));
   DOGFS_CO_TRY(const LogIndex applied, co_await machine_.load_applied());

@@ -1,4 +1,5 @@
-// What a Raft group replicates: a deterministic machine that turns committed commands into state and replies.
+// What a Raft group replicates: a deterministic machine that turns committed commands into state and replies. Called on the
+// executor of the replica.
 #pragma once
 
 #include <string>

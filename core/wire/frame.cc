@@ -7,6 +7,7 @@
 #include "core/base/checksum.h"
 #include "core/base/endian.h"
 #include "core/base/limits.h"
+#include "core/base/printable.h"
 #include "core/wire/common.pb.h"
 
 namespace dogfs {
@@ -104,7 +105,7 @@ Result<EncodedFrame> encode_request(const Request& request, FrameKind kind, uint
 Result<EncodedFrame> encode_reply(const Reply& reply, MessageType type, uint64_t request_id) {
   wire::ReplyHead head;
   head.set_error(static_cast<uint32_t>(reply.error.code));
-  head.set_detail(reply.error.detail.substr(0, kMaxErrorDetailBytes));
+  head.set_detail(printable(reply.error.detail, kMaxErrorDetailBytes));
   head.set_leader_address(reply.leader.value);
   FrameHeader header;
   header.kind = FrameKind::kReply;

@@ -50,17 +50,6 @@ enum class MessageType : uint16_t {
 #undef X
 };
 
-// Whether this build knows the type.
-constexpr bool is_known(MessageType type) {
-  switch (type) {
-#define X(name, number, request, reply) case MessageType::name:
-    DOGFS_MESSAGE_TYPES(X)
-#undef X
-    return true;
-  }
-  return false;
-}
-
 constexpr std::string_view message_type_name(MessageType type) {
   switch (type) {
 #define X(name, number, request, reply) \

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "core/env/sync.h"
+#include "net/endpoint.h"
 #include "runtime/cli/inspect.h"
 
 namespace dogfs::cli {
@@ -84,9 +85,14 @@ Task<void> add_member(Session& session, AdminOptions options) {
     session.fail(options.member, Error(ErrorCode::kInvalidArgument, "write ID=host:port, such as 4=10.0.0.4:7001"));
     co_return;
   }
+  const std::string address = options.member.substr(equals + 1);
+  if (const Result<HostPort> parsed = parse_address(address); !parsed) {
+    session.fail(options.member, parsed.error());
+    co_return;
+  }
   wire::ChangeMembershipRequest change;
   change.add_add()->set_node(node);
-  change.mutable_add(0)->set_address(options.member.substr(equals + 1));
+  change.mutable_add(0)->set_address(address);
   const Result<wire::MembershipReply> reply = co_await session.client().change_membership(std::move(change));
   report(session, "admin meta add", reply, options);
 }

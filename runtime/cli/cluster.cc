@@ -1,10 +1,19 @@
 #include "runtime/cli/cluster.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <fstream>
-#include <iterator>
+
+#include "core/base/limits.h"
+#include "net/endpoint.h"
+#include "runtime/text_file.h"
 
 namespace dogfs::cli {
+namespace {
+
+constexpr size_t kMaxClusterFileBytes = 64 * kKiB;
+
+}  // namespace
 
 Result<std::vector<Address>> parse_meta_nodes(std::string_view text) {
   std::vector<Address> nodes;
@@ -18,18 +27,17 @@ Result<std::vector<Address>> parse_meta_nodes(std::string_view text) {
     text.remove_prefix(length > 0 ? length : 1);
   }
   for (const Address& node : nodes) {
-    if (node.value.find(':') == std::string::npos) {
-      return Error(ErrorCode::kInvalidArgument, "not host:port: " + node.value);
-    }
+    DOGFS_TRYV(parse_address(node.value));
+  }
+  if (nodes.size() > kMaxRaftMembers) {
+    return Error(ErrorCode::kLimitExceeded, fmt::format("more than {} metadata nodes are named", kMaxRaftMembers));
   }
   if (nodes.empty()) return Error(ErrorCode::kInvalidArgument, "no metadata node is named");
   return nodes;
 }
 
 Result<std::vector<Address>> read_cluster_file(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return Error(ErrorCode::kNotFound);
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  DOGFS_TRY(const std::string text, read_text_file(path, kMaxClusterFileBytes));
   return parse_meta_nodes(text);
 }
 

@@ -32,15 +32,12 @@ LocalEntry to_entry(std::string name, const struct stat& status) {
           .mode = static_cast<uint32_t>(status.st_mode & 0777)};
 }
 
-uint32_t process_umask() {
-  // The umask can only be read by setting it. Meanwhile only files of mode 0600 are made, which no umask changes.
-  static const mode_t mask = [] {
-    const mode_t current = ::umask(0);
-    ::umask(current);
-    return current;
-  }();
-  return mask;
-}
+// The umask can only be read by setting it: before there are threads that make files meanwhile.
+const mode_t kUmask = [] {
+  const mode_t current = ::umask(0);
+  ::umask(current);
+  return current;
+}();
 
 // The directory part of a local path, as a path.
 std::string local_parent(const std::string& path) {
@@ -151,7 +148,7 @@ Status LocalSink::write(const BytesChain& bytes) {
 
 Status LocalSink::commit(uint32_t mode) {
   if (temporary_.empty()) return ok();
-  if (::fchmod(descriptor_.get(), mode & 0777 & ~process_umask()) != 0) return local_error(errno);
+  if (::fchmod(descriptor_.get(), mode & 0777 & ~kUmask) != 0) return local_error(errno);
   // close() is where a full network disk tells.
   if (::close(descriptor_.release()) != 0) return local_error(errno);
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) return local_error(errno);

@@ -39,13 +39,18 @@ std::string temporary_beside(Session& session, std::string_view path) {
   return join_path(parent_path(path), fmt::format(".dogfs-put-{:016x}", session.env().random.draw("cli.temporary")));
 }
 
-// Takes away what a write that failed has left.
-Task<void> remove_incomplete(Session& session, std::string path, Error failure) {
+// Takes away what a write that failed has left. `lease`: it was written under this, at a name that others use too, and what
+// they have put in its place meanwhile stays.
+Task<void> remove_incomplete(Session& session, std::string path, std::optional<WriteLease> lease, Error failure) {
   // Where nobody answers there is nobody to remove it either.
   const bool reachable = exit_code_of(failure.code) != ExitCode::kTryAgain;
+  const DeleteOptions options{.skip_trash = true, .written_under = lease};
   const Result<wire::DeleteResult> removed =
-      reachable ? co_await session.client().remove(path, {.skip_trash = true}) : Result<wire::DeleteResult>(failure);
-  if (!removed && removed.error().code != ErrorCode::kNotFound) {
+      reachable ? co_await session.client().remove(path, options) : Result<wire::DeleteResult>(failure);
+  if (code_of(removed) == ErrorCode::kLeaseLost) {
+    session.warn(
+        fmt::format("{}: is incomplete, and stays: others may write it since the lease was lost", printable(path)));
+  } else if (!removed && removed.error().code != ErrorCode::kNotFound && removed.error().code != ErrorCode::kGone) {
     session.warn(fmt::format("{}: is incomplete, and could not be removed", printable(path)));
   }
 }
@@ -69,7 +74,7 @@ Task<Result<WriteOutcome>> write_new_file(Session& session, LocalSource& source,
     failure = copied.error();
     co_await writer->abort();
   }
-  co_await remove_incomplete(session, path, *failure);
+  co_await remove_incomplete(session, path, writer->lease(), *failure);
   co_return *failure;
 }
 
@@ -82,7 +87,7 @@ Task<Result<WriteOutcome>> write_file(Session& session, LocalSource& source, std
   if (!written) co_return written;
   const Status renamed = co_await session.client().rename(temporary, path, true);
   if (renamed) co_return written;
-  co_await remove_incomplete(session, temporary, renamed.error());
+  co_await remove_incomplete(session, temporary, std::nullopt, renamed.error());
   co_return renamed.error();
 }
 

@@ -34,6 +34,7 @@ Task<Status> restore_one(Session& session, uint64_t id, TrashRestoreOptions opti
   wire::ListTrashRequest request;
   request.set_inode(id);
   DOGFS_CO_TRY(const wire::ListTrashReply found, co_await session.client().list_trash(std::move(request)));
+  if (found.entries_size() != 1) co_return Error(ErrorCode::kProtocolError, "the entry is not in the answer");
   const std::string path = found.entries(0).path();
   DOGFS_CO_TRY(const std::string target, co_await find_target(session, options.target, path));
   const RestoreOptions how{.target = target, .parents = options.parents};

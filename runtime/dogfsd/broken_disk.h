@@ -21,6 +21,7 @@ class BrokenShardStore final : public ShardStore {
   Task<Result<std::vector<std::string>>> list() override { co_return error_; }
   Task<Status> sync_directory() override { co_return error_; }
   Task<Result<DiskSpace>> space() override { co_return error_; }
+  void give_up() override {}
 
  private:
   Error error_;
@@ -40,6 +41,7 @@ class BrokenKvStore final : public KvStore {
   std::shared_ptr<const KvReader> snapshot() const override { return std::make_shared<BrokenKvStore>(error_); }
   Task<Status> write(WriteBatch /*batch*/, Durability /*durability*/) override { co_return error_; }
   Result<DiskSpace> space() const override { return error_; }
+  void give_up() override {}
 
  private:
   Error error_;

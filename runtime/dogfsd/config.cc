@@ -11,7 +11,6 @@ namespace dogfs {
 namespace {
 
 constexpr size_t kMaxClusterNameBytes = 64;
-constexpr size_t kMaxMetaNodes = 15;
 constexpr unsigned kMaxDevServers = 64;
 constexpr unsigned kMaxPatienceSeconds = 86'400;
 // Writers renew every 15 seconds (core/client/lease_keeper.h): a limit near that would take files from the living.
@@ -129,7 +128,8 @@ Result<std::map<NodeId, Address>> parse_peers(std::string_view text) {
     }
     nodes.emplace(NodeId(id), std::move(address));
   }
-  if (nodes.size() > kMaxMetaNodes) return Error(ErrorCode::kInvalidArgument, "more than 15 metadata nodes");
+  if (nodes.size() > kMaxRaftVoters)
+    return Error(ErrorCode::kInvalidArgument, fmt::format("more than {} metadata nodes", kMaxRaftVoters));
   return nodes;
 }
 
@@ -139,7 +139,8 @@ Result<std::vector<Address>> parse_address_list(std::string_view text) {
     DOGFS_TRY(Address address, callable_address(part));
     addresses.push_back(std::move(address));
   }
-  if (addresses.size() > kMaxMetaNodes) return Error(ErrorCode::kInvalidArgument, "more than 15 addresses");
+  if (addresses.size() > kMaxRaftVoters)
+    return Error(ErrorCode::kInvalidArgument, fmt::format("more than {} addresses", kMaxRaftVoters));
   return addresses;
 }
 
@@ -162,6 +163,10 @@ Result<MetaConfig> check_meta(const MetaFlags& flags, const CommonFlags& common)
     return bad_flag("--join", "a node either forms a cluster or joins one: not with --form");
   if (flags.form) config.empty_store = EmptyStore::kForms;
   if (flags.join) config.empty_store = EmptyStore::kJoins;
+  const ReplicaOptions raft;
+  if (milliseconds(flags.lease_drift_bound_ms) >= raft.election_timeout - raft.heartbeat_interval) {
+    return bad_flag("--lease-drift-bound", "less than the 250 ms that a lease has at most");
+  }
   if (flags.lease_drift_bound_ms > 0) config.lease_drift_bound = milliseconds(flags.lease_drift_bound_ms);
   if (flags.dead_after_s == 0 || flags.dead_after_s > kMaxPatienceSeconds) {
     return bad_flag("--dead-after", "1 to 86400 seconds");
@@ -215,7 +220,8 @@ Result<ChunkConfig> check_chunk(const ChunkFlags& flags, const CommonFlags& comm
 Status check_dev(const DevFlags& flags, const CommonFlags& common) {
   DOGFS_TRYV(check_cluster_name(common.cluster));
   DOGFS_TRYV(check_log_level(common));
-  if (flags.meta_nodes == 0 || flags.meta_nodes > kMaxMetaNodes) return bad_flag("--meta", "from 1 to 15");
+  if (flags.meta_nodes == 0 || flags.meta_nodes > kMaxRaftVoters)
+    return bad_flag("--meta", fmt::format("from 1 to {}", kMaxRaftVoters));
   if (flags.chunk_servers == 0 || flags.chunk_servers > kMaxDevServers) return bad_flag("--chunks", "from 1 to 64");
   constexpr unsigned kLastPort = 65535;
   if (flags.base_port > kLastPort - flags.meta_nodes - flags.chunk_servers) {

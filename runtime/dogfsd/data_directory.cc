@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 #include <sstream>
+#include <vector>
 
 #include "runtime/text_file.h"
 
@@ -75,12 +76,27 @@ std::optional<std::string> foreign_entry(const std::string& path) {
   return std::nullopt;
 }
 
+// Makes `path` and what is missing above it, durably.
+Status make_directories(const std::string& path) {
+  std::error_code error;
+  std::vector<std::filesystem::path> parents;
+  for (auto missing = std::filesystem::absolute(path, error);
+       !missing.empty() && !std::filesystem::exists(missing, error);) {
+    missing = missing.parent_path();
+    parents.push_back(missing);
+  }
+  std::filesystem::create_directories(path, error);
+  if (error) return Error(ErrorCode::kIoError, "cannot make the directory " + path + ": " + error.message());
+  for (const std::filesystem::path& parent : parents) {
+    DOGFS_TRYV(sync_directory(parent));
+  }
+  return ok();
+}
+
 }  // namespace
 
 Result<DataDirectory> DataDirectory::open(const std::string& path, const DirectoryIdentity& identity) {
-  std::error_code made;
-  std::filesystem::create_directories(path, made);
-  if (made) return Error(ErrorCode::kIoError, "cannot make the directory " + path + ": " + made.message());
+  DOGFS_TRYV(make_directories(path));
   // Looked at before the lock is made: nothing is put into a directory that is not ours.
   if (const auto foreign = foreign_entry(path)) {
     return Error(ErrorCode::kConflict, path + " is neither empty nor a DogFS directory: there is " + *foreign);

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/post.hpp>
+#include <csignal>
 #include <cstdio>
 #include <optional>
 
@@ -158,8 +159,8 @@ void define_dev(CLI::App& app, DevFlags& flags) {
   app.add_option("--dir", flags.directory, "Where the cluster keeps everything; may be used again")
       ->required()
       ->envname("DOGFS_DIR");
-  app.add_option("--meta", flags.meta_nodes, "Metadata nodes")->capture_default_str();
-  app.add_option("--chunks", flags.chunk_servers, "Chunk servers")->capture_default_str();
+  app.add_option("--meta", flags.meta_nodes, "Metadata nodes")->envname("DOGFS_DEV_META")->capture_default_str();
+  app.add_option("--chunks", flags.chunk_servers, "Chunk servers")->envname("DOGFS_DEV_CHUNKS")->capture_default_str();
   app.add_option("--base-port", flags.base_port, "First of the ports; 0: those of last time, or any")
       ->envname("DOGFS_BASE_PORT")
       ->capture_default_str();
@@ -265,12 +266,19 @@ int run_dev(const CommandLine& line) {
   return static_cast<int>(ExitCode::kStopped);
 }
 
-// Connections and open shards both need file descriptors; the usual soft limit of 1,024 is for programs with select().
+// Connections, open shards and the stores' tables all need file descriptors; the usual soft limit of 1,024 is for programs
+// with select().
+constexpr rlim_t kWantedFiles = 8192;
+
 void raise_file_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
+  const rlimit wanted{.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+  if (::setrlimit(RLIMIT_NOFILE, &wanted) == 0) limit = wanted;
+  if (limit.rlim_cur < kWantedFiles) {
+    std::fprintf(stderr, "dogfsd: may open %llu files; with %llu it serves all the connections it may have\n",
+                 static_cast<unsigned long long>(limit.rlim_cur), static_cast<unsigned long long>(kWantedFiles));
+  }
 }
 
 int run(int argc, char** argv) {
@@ -283,6 +291,8 @@ int run(int argc, char** argv) {
     return static_cast<int>(asked_for_help ? ExitCode::kStopped : ExitCode::kBadUsage);
   }
   raise_file_limit();
+  // Whoever reads our log may end before us: its next line is lost then, and not the node.
+  std::signal(SIGPIPE, SIG_IGN);
   if (line.meta_command->parsed()) return run_meta(line);
   if (line.chunk_command->parsed()) return run_chunk(line);
   return run_dev(line);

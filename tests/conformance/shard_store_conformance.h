@@ -97,6 +97,33 @@ class ShardStoreConformance : public testing::Test {
     co_await expect_content(file, 0, source);
   }
 
+  Task<void> what_is_synced_is_read_without_the_cache() {
+    const File file = co_await create("dropped");
+    const Bytes data = pattern_bytes(kMiB, 4);
+    co_await expect_write(file, 0, BytesChain(data));
+    const Status synced = co_await file->sync();
+    EXPECT_EQ(code_of(synced), ErrorCode::kOk);
+    const Status dropped = co_await file->drop_cache();
+    EXPECT_EQ(code_of(dropped), ErrorCode::kOk);
+    co_await expect_content(file, 0, data);
+  }
+
+  static Task<void> end_write(File file, uint64_t offset, std::vector<ErrorCode>& ends) {
+    const Status status = co_await file->write(offset, BytesChain(Bytes::zeros(kMiB)));
+    ends.push_back(code_of(status));
+  }
+
+  Task<void> nobody_waits_for_a_store_that_was_given_up() {
+    const File file = co_await create("given-up");
+    TaskGroup group(harness.executor(), harness.clock());
+    std::vector<ErrorCode> ends;
+    for (uint64_t i = 0; i < 16; ++i) group.spawn(end_write(file, i * kMiB, ends));
+    store().give_up();
+    co_await group.join();
+    EXPECT_EQ(ends.size(), 16U);
+    for (const ErrorCode end : ends) EXPECT_TRUE(end == ErrorCode::kOk || end == ErrorCode::kIoError);
+  }
+
   Task<void> writes_under_way_together_all_land() {
     const File file = co_await create("parallel");
     const Bytes data = pattern_bytes(4 * kMiB, 3);
@@ -238,6 +265,8 @@ TYPED_TEST_SUITE_P(ShardStoreConformance);
 DOGFS_SHARD_STORE_TEST(WrittenBytesAreRead, written_bytes_are_read)
 DOGFS_SHARD_STORE_TEST(ChainsOfAnyAlignmentAreWritten, chains_of_any_alignment_are_written)
 DOGFS_SHARD_STORE_TEST(MorePiecesThanOneSystemCallTakes, more_pieces_than_one_system_call_takes)
+DOGFS_SHARD_STORE_TEST(WhatIsSyncedIsReadWithoutTheCache, what_is_synced_is_read_without_the_cache)
+DOGFS_SHARD_STORE_TEST(NobodyWaitsForAStoreThatWasGivenUp, nobody_waits_for_a_store_that_was_given_up)
 DOGFS_SHARD_STORE_TEST(WritesUnderWayTogetherAllLand, writes_under_way_together_all_land)
 DOGFS_SHARD_STORE_TEST(ReadBeyondTheEndIsCorrupt, read_beyond_the_end_is_corrupt)
 DOGFS_SHARD_STORE_TEST(NamesAreTakenOnce, names_are_taken_once)
@@ -269,8 +298,9 @@ TYPED_TEST_P(ShardStoreConformance, AReadOnlyDiskIsRead) {
 }
 
 REGISTER_TYPED_TEST_SUITE_P(ShardStoreConformance, WrittenBytesAreRead, ChainsOfAnyAlignmentAreWritten,
-                            MorePiecesThanOneSystemCallTakes, WritesUnderWayTogetherAllLand, ReadBeyondTheEndIsCorrupt,
-                            NamesAreTakenOnce, MissingFilesAreNotFound, BadNamesAreRefused,
+                            MorePiecesThanOneSystemCallTakes, WhatIsSyncedIsReadWithoutTheCache,
+                            NobodyWaitsForAStoreThatWasGivenUp, WritesUnderWayTogetherAllLand,
+                            ReadBeyondTheEndIsCorrupt, NamesAreTakenOnce, MissingFilesAreNotFound, BadNamesAreRefused,
                             ListIsSortedAndFollowsChanges, RemovedFileStaysReadableThroughItsHandle, SpaceIsTold,
                             SyncedFileIsThereAfterReopening, WhatIsFoundAfterReopeningCanBeWrittenAnew,
                             AReadOnlyDiskIsRead);

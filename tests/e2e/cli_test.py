@@ -148,6 +148,18 @@ class CliTest(unittest.TestCase):
         put.stdin.close()
         self.assertEqual(self.dogfs("ls", self.home).stdout, b"")
 
+    def test_a_put_that_fails_leaves_what_another_has_put_in_its_place(self):
+        put = subprocess.Popen([self.cluster.dogfs_program, "put", "-", self.path("file")], stdin=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL, env=self.cluster.environment())  # fmt: skip
+        put.stdin.write(b"one")
+        put.stdin.flush()
+        wait_for("the file to be begun", lambda: self.dogfs("ls", self.home).stdout)
+        self.put_bytes("other", b"two")
+        self.dogfs("mv", self.path("other"), self.path("file"))
+        put.stdin.close()
+        self.assertEqual(put.wait(30), EXIT_FAILED)
+        self.assertEqual(self.dogfs("cat", self.path("file")).stdout, b"two")
+
     # --- names
 
     # --- append, truncate

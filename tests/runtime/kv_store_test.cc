@@ -40,10 +40,11 @@ TEST(RocksKvStore, TellsHowMuchRoomItsDiskHas) {
   EXPECT_LE(space.free_bytes, space.total_bytes);
 }
 
-// Counts the syncs of write-ahead logs, and fails them on demand.
+// Counts the syncs of write-ahead logs, and fails them or holds them on demand.
 struct LogFaults {
   std::atomic<int> syncs = 0;
   std::atomic<bool> fail_syncs = false;
+  std::atomic<bool> hold_syncs = false;
 };
 
 class FaultyLogFile final : public rocksdb::FSWritableFileOwnerWrapper {
@@ -52,6 +53,7 @@ class FaultyLogFile final : public rocksdb::FSWritableFileOwnerWrapper {
       : rocksdb::FSWritableFileOwnerWrapper(std::move(file)), faults_(faults) {}
   rocksdb::IOStatus Sync(const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
     ++faults_.syncs;
+    faults_.hold_syncs.wait(true);
     if (faults_.fail_syncs) return rocksdb::IOStatus::IOError("planted");
     return rocksdb::FSWritableFileOwnerWrapper::Sync(options, debug);
   }
@@ -158,6 +160,33 @@ TEST_F(RocksKv, FailedSyncPoisonsTheStore) {
   EXPECT_EQ(write(*store, "d", "4", Durability::kBuffered), ErrorCode::kIoError);
 }
 
+TEST_F(RocksKv, WhoWaitsWhenItIsGivenUpIsAnsweredOnceAndTheWriteMayHappenAllTheSame) {
+  LogFaults faults;
+  const auto env = rocksdb::NewCompositeEnv(std::make_shared<FaultyFileSystem>(faults));
+  RocksKvOptions options;
+  options.env = env.get();
+  auto store = open(options);
+  EXPECT_EQ(write(*store, "warm", "up"), ErrorCode::kOk);
+  const int before = faults.syncs;
+  faults.hold_syncs = true;
+  TaskGroup group(harness_.executor(), harness_.clock());
+  std::vector<ErrorCode> codes(2, ErrorCode::kInternal);
+  group.spawn(write_task(*store, "a", "1", Durability::kSynced, codes[0]));
+  harness_.io().restart();
+  while (faults.syncs == before) harness_.io().poll();
+  group.spawn(write_task(*store, "b", "2", Durability::kSynced, codes[1]));
+  group.post([&store] { store->give_up(); });
+  harness_.run(group.join());
+  EXPECT_EQ(codes, std::vector<ErrorCode>(2, ErrorCode::kIoError));
+  faults.hold_syncs = false;
+  faults.hold_syncs.notify_all();
+  store.reset();
+  harness_.io().restart();
+  harness_.io().poll();
+  store = open(options);
+  EXPECT_EQ(store->get("a").value(), "1");
+}
+
 TEST_F(RocksKv, TornEndOfTheLogIsDropped) {
   {
     const auto store = open();
@@ -189,6 +218,21 @@ TEST_F(RocksKv, SecondOpenerIsTurnedAway) {
   const auto store = open();
   const auto second = RocksKvStore::open(path(), harness_.executor(), {});
   EXPECT_EQ(code_of(second), ErrorCode::kUnavailable);
+}
+
+// A lock that is taken is told from what else may be wrong by RocksDB's words, which have the path in them.
+TEST_F(RocksKv, ABrokenStoreInAPathOfBlocksIsNotCalledInUse) {
+  std::filesystem::create_directory(directory_ / "blocks");
+  const std::string in_the_way = directory_ / "blocks/file";
+  std::ofstream(in_the_way) << "x";
+  EXPECT_EQ(code_of(RocksKvStore::open(in_the_way, harness_.executor(), {})), ErrorCode::kIoError);
+
+  const std::string broken = directory_ / "blocks/store";
+  EXPECT_TRUE(RocksKvStore::open(broken, harness_.executor(), {}).has_value());
+  std::ofstream(broken + "/CURRENT") << "MANIFEST-999999\n";
+  const auto store = RocksKvStore::open(broken, harness_.executor(), {});
+  ASSERT_FALSE(store.has_value());
+  EXPECT_NE(store.error().code, ErrorCode::kUnavailable) << store.error().to_string();
 }
 
 TEST_F(RocksKv, MissingStoreIsNotMadeAnew) {

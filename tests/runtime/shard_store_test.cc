@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include <cerrno>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 
+#include "runtime/file_descriptor.h"
 #include "runtime/shard_file.h"
 #include "tests/conformance/shard_store_conformance.h"
 #include "tests/runtime/read_only_mount.h"
@@ -48,6 +50,15 @@ using BufferedWorld = FileShardWorld<false>;
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Direct, ShardStoreConformance, DirectWorld);
 INSTANTIATE_TYPED_TEST_SUITE_P(Buffered, ShardStoreConformance, BufferedWorld);
+
+TEST(OpenError, WhatTheProcessOrTheMachineLacksIsNotTheDisksFault) {
+  for (const int number : {EMFILE, ENFILE, ENOMEM}) {
+    errno = number;
+    EXPECT_EQ(open_error("open").code, ErrorCode::kBusy) << number;
+  }
+  errno = EIO;
+  EXPECT_EQ(open_error("open").code, ErrorCode::kIoError);
+}
 
 TEST(FileShardStore, MissingParentIsAnError) {
   EXPECT_EQ(code_of(FileShardStore::open("/proc/nothing/here", {})), ErrorCode::kNotFound);
@@ -121,8 +132,7 @@ TEST(BlockingShardFile, ReadsAtOnceOnlyWhatTheMemoryHas) {
   EXPECT_TRUE(cached(data.size()));
   EXPECT_FALSE(cached(data.size() + 1)) << "reaches beyond the end";
 
-  const FileDescriptor other(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  ASSERT_EQ(::posix_fadvise(other.get(), 0, 0, POSIX_FADV_DONTNEED), 0);
+  ASSERT_TRUE(file.drop_cache());
   EXPECT_FALSE(file.read_cached(0, data.size()).has_value()) << "would wait for the disk";
   EXPECT_EQ(file.read(0, data.size()).value().view(), data.view());
   EXPECT_TRUE(cached(data.size()));

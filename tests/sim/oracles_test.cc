@@ -128,6 +128,15 @@ TEST_F(OracleTest, AListedShardThatIsNotOnItsDiskIsSeenUnlessAFaultExcusesIt) {
   EXPECT_TRUE(verdict.failed());
 }
 
+TEST_F(OracleTest, WhatLiesOnADiskThatHangsIsMissing) {
+  const auto [file, server] = stored_shard();
+  ASSERT_NE(server, nullptr);
+  const HealOracle heal(cluster);
+  EXPECT_TRUE(heal.is_whole()) << heal.missing();
+  server->shard_disk()->begin_to_hang();
+  EXPECT_FALSE(heal.is_whole());
+}
+
 TEST_F(OracleTest, TheRemovalOfAGoodShardIsSeenAtOnce) {
   const auto [file, server] = stored_shard();
   ASSERT_NE(server, nullptr);

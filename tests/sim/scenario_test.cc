@@ -27,7 +27,7 @@ TEST(Scenario, WhatIsWrongIsToldWithItsPlace) {
   EXPECT_NE(error("faults { at_ms: 1 }").find("kind"), std::string::npos);
   EXPECT_NE(error("meta_disk { snapshot_part_bytes: 1048577 }").find("snapshots"), std::string::npos);
   EXPECT_NE(error("fault_classes { fault { network {} } }").find("mean_interval_ms"), std::string::npos);
-  EXPECT_NE(error("policy { block_bytes: 1000 }").find("block_bytes"), std::string::npos);
+  EXPECT_NE(error("policy { block_bytes: 1000 }").find("a block of 1000 bytes"), std::string::npos);
   EXPECT_NE(error("faults { disk_full { nodes: \"rest\" } }").find("rest"), std::string::npos);
   EXPECT_NE(error("faults { slow_disk { nodes: \"all\" min_us: 2 max_us: 1 } }").find("min_us"), std::string::npos);
   EXPECT_NE(error("meta_nodes: 1000").find("nodes"), std::string::npos);
@@ -50,6 +50,14 @@ TEST(Scenario, WhatIsWrongIsToldWithItsPlace) {
   EXPECT_NE(maintenance("nodes: \"rest\" announced_ms: 9").find("rest"), std::string::npos);
   EXPECT_NE(maintenance("nodes: \"chunk-1\" announced_ms: 30001").find("announced_ms"), std::string::npos);
   EXPECT_NE(maintenance("nodes: \"chunk-1\" announced_ms: 9 away_ms: 30001").find("away_ms"), std::string::npos);
+}
+
+TEST(Scenario, NumbersThatArithmeticDoesNotBearAreRefused) {
+  const auto error = [](const std::string& text) { return parse_scenario(text).error().detail; };
+  EXPECT_NE(error("policy { data_shards: 2 cell_bytes: 9223372036854775808 }").find("a cell of"), std::string::npos);
+  EXPECT_NE(error("policy { cell_bytes: 4097 }").find("a cell of 4097 bytes"), std::string::npos);
+  EXPECT_NE(error("faults { clock_drift { nodes: \"all\" parts_per_million: -2147483648 } }").find("clock_drift"),
+            std::string::npos);
 }
 
 TEST(Selector, NamesRolesClassesAndDraws) {

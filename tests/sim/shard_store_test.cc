@@ -62,6 +62,26 @@ TEST_F(SimShardStoreTest, WritesMayReachOverTheEndAndBeginBehindIt) {
   EXPECT_EQ(content("f"), std::string("abcabcd\0\0e", 10));
 }
 
+TEST_F(SimShardStoreTest, ADiskThatHangsAnswersOnlyWhenItIsGivenUpOrStartedAgain) {
+  start(1);
+  const File file = create("f");
+  node_->shard_disk()->begin_to_hang();
+  auto ended = std::make_shared<std::optional<Status>>();
+  const auto keep = [](File to, BytesChain data, std::shared_ptr<std::optional<Status>> out) -> Task<void> {
+    out->emplace(co_await to->write(0, std::move(data)));
+  };
+  world_->spawn(*node_, keep(file, bytes("hello"), ended));
+  world_->run_for(std::chrono::hours(1));
+  EXPECT_FALSE(ended->has_value());
+  node_->shards().give_up();
+  world_->run_for(milliseconds(1));
+  EXPECT_EQ(code_of(ended->value()), ErrorCode::kIoError);
+  EXPECT_EQ(node_->harms(Harm::kUnanswered), 1U);
+  node_->crash(CrashKind::kProcess);
+  node_->boot();
+  EXPECT_TRUE(run(node_->shards().create("g")).has_value());
+}
+
 TEST_F(SimShardStoreTest, WhatIsSyncedSurvivesAPowerCut) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     start(seed);
@@ -271,7 +291,7 @@ TEST_F(SimShardStoreTest, AMisdirectedWriteHitsAnotherPlaceAndIsMissingFromItsOw
   EXPECT_TRUE(hit.contains("other"));
 }
 
-TEST_F(SimShardStoreTest, AMisdirectedReadGivesOtherBytesOnce) {
+TEST_F(SimShardStoreTest, AMisdirectedReadGivesOtherBytesUntilTheCacheIsDropped) {
   start(1);
   const File other = create("other");
   ASSERT_TRUE(run(other->write(0, bytes(std::string(100, 'o')))).has_value());
@@ -280,6 +300,8 @@ TEST_F(SimShardStoreTest, AMisdirectedReadGivesOtherBytesOnce) {
   ASSERT_TRUE(run(file->write(0, bytes("hello"))).has_value());
   node_->shard_disk()->begin_trouble({.misdirected_reads_per_million = 1'000'000});
   EXPECT_EQ(run(file->read(0, 5)).value().view(), "ooooo");
+  EXPECT_EQ(run(file->read(1, 3)).value().view(), "ooo");
+  ASSERT_TRUE(run(file->drop_cache()).has_value());
   EXPECT_EQ(run(file->read(0, 5)).value().view(), "hello");
 }
 

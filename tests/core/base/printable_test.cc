@@ -28,5 +28,24 @@ TEST(Printable, IsBoundedAndNeverCutsACharacter) {
   EXPECT_TRUE(text.ends_with("\\xff..."));
 }
 
+TEST(Printable, WhatFitsExactlyStaysWhole) {
+  const std::string fits(kMaxPrintableBytes, 'x');
+  EXPECT_EQ(printable(fits), fits);
+  EXPECT_EQ(printable(fits + "x"), fits.substr(3) + "...");
+  EXPECT_EQ(printable("12345\xE2\x82\xAC", 8), "12345\xE2\x82\xAC");
+  EXPECT_EQ(printable("12345\xE2\x82\xAC", 7), "1234...");
+}
+
+TEST(Printable, ACutEndsBehindAWholeCharacter) {
+  const std::string text = "a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x90\xB6 bc";
+  for (size_t most = 3; most < text.size(); ++most) {
+    const std::string cut = printable(text, most);
+    EXPECT_LE(cut.size(), most);
+    ASSERT_TRUE(cut.ends_with("...")) << cut;
+    EXPECT_TRUE(text.starts_with(cut.substr(0, cut.size() - 3))) << cut;
+    EXPECT_EQ(printable(cut), cut) << "no part of a character";
+  }
+}
+
 }  // namespace
 }  // namespace dogfs

@@ -109,8 +109,8 @@ class PacedServerTest : public ::testing::Test {
     ASSERT_EQ(w_.write(key_, data_, kMiB), ErrorCode::kOk);
   }
 
-  ErrorCode read(bool background, Duration timeout) {
-    wire::ReadShardRequest request = ChunkWorld::read_request(key_, 0, data_.size());
+  ErrorCode read(bool background, Duration timeout, uint64_t length = kBytes) {
+    wire::ReadShardRequest request = ChunkWorld::read_request(key_, 0, length);
     request.set_background(background);
     const auto begun = w_.world.now();
     const ErrorCode code = w_.code(MessageType::kReadShard, request, {}, timeout);
@@ -120,7 +120,8 @@ class PacedServerTest : public ::testing::Test {
 
   ChunkWorld w_{1, 1, options()};
   const ShardKey key_ = ChunkWorld::key(18, 3, 7);
-  const std::string data_ = ChunkWorld::data(1, 4 * kMiB);
+  static constexpr uint64_t kBytes = 4 * kMiB;
+  const std::string data_ = ChunkWorld::data(1, kBytes);
   Duration taken_{};
 };
 
@@ -141,6 +142,17 @@ TEST_F(PacedServerTest, BackgroundReadsOfAnIdleServerAreServedAtOnce) {
     EXPECT_EQ(read(true, seconds(2)), ErrorCode::kOk);
     EXPECT_LT(taken_, milliseconds(100)) << "it is no client that was served before";
   }
+}
+
+// The first would have its turn before the longest deadline that there can be: those that come next would wait for it.
+TEST_F(PacedServerTest, ABackgroundReadOfMoreThanThereIsOwesNothing) {
+  for (const uint64_t length : {3'000 * kRate, uint64_t{241'000'000'000}, UINT64_MAX}) {
+    ASSERT_EQ(read(false, seconds(10)), ErrorCode::kOk);
+    EXPECT_EQ(read(true, std::chrono::hours(1), length), ErrorCode::kInvalidArgument) << length;
+    EXPECT_LT(taken_, milliseconds(100)) << length;
+  }
+  EXPECT_EQ(read(true, seconds(2), kRate / 4), ErrorCode::kOk);
+  EXPECT_LT(taken_, milliseconds(100));
 }
 
 TEST_F(PacedServerTest, WritersAreClientsAtWorkToo) {

@@ -62,6 +62,18 @@ TEST_F(BlockReporterTest, ShardsAreReportedOnlyWhereThereIsADifference) {
   EXPECT_EQ(report.sequence(), w_.meta.digest_reports.back().sequence());
 }
 
+// What is damaged is in no digest of either side. Where nothing lists it, such as what a writer has left, it would never go.
+TEST_F(BlockReporterTest, WhatIsDamagedIsReportedThoughNoDigestDiffers) {
+  auto file = w_.node.shard_disk("disk0")->open(shard_file_name(ChunkWorld::key(5000))).value();
+  for (sim::FileBytes* bytes : {&file->seen, &file->durable}) bytes->flip(kShardHeaderBytes + 100, 4);
+  w_.meta.suspects = {ChunkWorld::key(5000)};
+  ASSERT_TRUE(w_.world.run_until([this] { return !w_.meta.shard_reports.empty(); }, kPatience));
+  const auto& report = w_.meta.shard_reports.back();
+  ASSERT_EQ(report.shards_size(), 1);
+  EXPECT_EQ(report.shards(0).shard().block(), 5000u);
+  EXPECT_TRUE(report.shards(0).damaged());
+}
+
 // Absence may count only against what the server had heard of before it began.
 TEST_F(BlockReporterTest, AReportSaysWhichStateWasHeardOfBeforeItBegan) {
   w_.meta.differing = {0};

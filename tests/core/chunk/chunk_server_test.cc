@@ -10,6 +10,12 @@
 namespace dogfs {
 namespace {
 
+using KeptReply = std::shared_ptr<std::optional<Result<Reply>>>;
+
+Task<void> keep(Task<Result<Reply>> task, KeptReply out) {
+  out->emplace(co_await std::move(task));
+}
+
 constexpr size_t kPiece = kChecksumPieceBytes;
 
 class ChunkServerTest : public ::testing::Test {
@@ -80,15 +86,12 @@ TEST_F(ChunkServerTest, RetriedRequestsSucceedOnceMore) {
 
 TEST_F(ChunkServerTest, AppendsThatOvertakeEachOtherAreTakenInOrder) {
   ASSERT_EQ(w_.open(key_), ErrorCode::kOk);
-  std::vector<std::shared_ptr<std::optional<Result<Reply>>>> replies;
+  std::vector<KeptReply> replies;
   for (const size_t offset : {4 * kPiece, 2 * kPiece, 3 * kPiece, size_t{0}, kPiece}) {
     const std::string part = data_.substr(offset, offset == 4 * kPiece ? std::string::npos : kPiece);
     Request request = make_request(MessageType::kAppendShard, GroupId(0),
                                    ChunkWorld::append_request(key_, offset, part), BytesChain(Bytes::copy_of(part)));
-    replies.push_back(std::make_shared<std::optional<Result<Reply>>>());
-    const auto keep = [](Task<Result<Reply>> task, std::shared_ptr<std::optional<Result<Reply>>> out) -> Task<void> {
-      out->emplace(co_await std::move(task));
-    };
+    replies.push_back(std::make_shared<KeptReply::element_type>());
     Transport& transport = w_.client.env().transport;
     const MonoTime deadline = w_.client.env().clock.now() + seconds(30);
     w_.world.spawn(w_.client, keep(transport.call(w_.node.address(), std::move(request), deadline), replies.back()));
@@ -328,6 +331,34 @@ TEST(ChunkServerLimits, TooManyBytesUnderWayAreBusyAndAreGivenBack) {
   ASSERT_EQ(w.open(ChunkWorld::key(2)), ErrorCode::kOk);
   EXPECT_EQ(w.append(ChunkWorld::key(2), 0, data), ErrorCode::kOk);
   EXPECT_EQ(w.append(ChunkWorld::key(2), data.size(), data), ErrorCode::kBusy);
+}
+
+// Those ahead hold their bytes until those before them have come.
+TEST(ChunkServerLimits, AppendsAheadLeaveRoomForThoseThatTheyWaitFor) {
+  ChunkOptions options;
+  options.max_write_bytes = 1 * kMiB;
+  ChunkWorld w(1, 1, options);
+  ASSERT_TRUE(w.wait_registered());
+  const std::string part = ChunkWorld::data(1, 384 * kKiB);
+  std::vector<KeptReply> replies;
+  for (uint64_t block = 1; block <= 3; ++block) {
+    ASSERT_EQ(w.open(ChunkWorld::key(block)), ErrorCode::kOk);
+    Request request = make_request(MessageType::kAppendShard, GroupId(0),
+                                   ChunkWorld::append_request(ChunkWorld::key(block), part.size(), part),
+                                   BytesChain(Bytes::copy_of(part)));
+    replies.push_back(std::make_shared<KeptReply::element_type>());
+    Env& env = w.client.env();
+    w.world.spawn(w.client, keep(env.transport.call(w.node.address(), std::move(request), env.clock.now() + seconds(5)),
+                                 replies.back()));
+    w.world.run_for(milliseconds(100));
+  }
+  EXPECT_FALSE(replies[0]->has_value()) << "waits for what is before it";
+  ASSERT_TRUE(replies[1]->has_value());
+  EXPECT_EQ((*replies[1])->value().error.code, ErrorCode::kBusy);
+  EXPECT_EQ(w.append(ChunkWorld::key(1), 0, part), ErrorCode::kOk);
+  w.world.run_for(milliseconds(100));
+  ASSERT_TRUE(replies[0]->has_value());
+  EXPECT_EQ((*replies[0])->value().error.code, ErrorCode::kOk);
 }
 
 TEST(ChunkServerLimits, AWriterIsHeldBackWhileItsDiskIsBehind) {

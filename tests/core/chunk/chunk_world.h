@@ -37,6 +37,8 @@ class DiskFaults {
   std::optional<DiskSpace> space;
   // Keys of the records that cannot be read.
   std::set<std::string, std::less<>> unreadable_records;
+  // What hangs is answered all the same.
+  bool given_up = false;
 
   Fate next(const std::string& operation) {
     seen.push_back(operation);
@@ -62,12 +64,15 @@ class FaultyFile final : public ShardFile {
     if (!co_await may_proceed(clock_, faults_, "read")) co_return Error(ErrorCode::kIoError, "planted");
     co_return co_await file_->read(offset, length);
   }
+  Task<Status> drop_cache() override { return file_->drop_cache(); }
   Task<Result<uint64_t>> size() override { return file_->size(); }
 
   static Task<bool> may_proceed(Clock& clock, DiskFaults& faults, std::string operation) {
     const DiskFaults::Fate fate = faults.next(operation);
-    if (fate == DiskFaults::Fate::kHang) co_await sleep_for(clock, std::chrono::hours(24));
-    co_return fate != DiskFaults::Fate::kFail;
+    const MonoTime end = clock.now() + std::chrono::hours(24);
+    const bool hangs = fate == DiskFaults::Fate::kHang;
+    while (hangs && !faults.given_up && clock.now() < end) co_await sleep_for(clock, milliseconds(500));
+    co_return fate != DiskFaults::Fate::kFail && !(hangs && faults.given_up);
   }
 
  private:
@@ -104,9 +109,11 @@ class FaultyShardStore final : public ShardStore {
     co_return co_await store_.sync_directory();
   }
   Task<Result<DiskSpace>> space() override {
+    if (!co_await FaultyFile::may_proceed(clock_, faults_, "space")) co_return Error(ErrorCode::kIoError, "planted");
     if (faults_.space) co_return *faults_.space;
     co_return co_await store_.space();
   }
+  void give_up() override { faults_.given_up = true; }
 
  private:
   Result<std::shared_ptr<ShardFile>> wrap(Result<std::shared_ptr<ShardFile>> file) {
@@ -155,6 +162,7 @@ class FaultyKvStore final : public KvStore {
     return std::make_shared<FaultyRecords>(faults_, store_.snapshot());
   }
   Result<DiskSpace> space() const override { return store_.space(); }
+  void give_up() override { faults_.given_up = true; }
   Task<Status> write(WriteBatch batch, Durability durability) override {
     if (!co_await FaultyFile::may_proceed(clock_, faults_, "record")) co_return Error(ErrorCode::kIoError, "planted");
     co_return co_await store_.write(std::move(batch), durability);
@@ -278,9 +286,10 @@ class ChunkWorld {
     std::vector<ChunkDisk> disks;
     for (size_t i = 0; i < faults.size(); ++i) {
       const std::string name = "disk" + std::to_string(i);
+      faults[i].given_up = false;
       auto& files = node.make<FaultyShardStore>(node.env().clock, faults[i], node.shards(name));
       auto& records = node.make<FaultyKvStore>(node.env().clock, faults[i], node.kv(name));
-      disks.push_back(ChunkDisk{files, records});
+      disks.push_back(ChunkDisk{files, records, disk_names[i]});
     }
     server = &node.make<ChunkServer>(node.env(), disks, options_, node.on_fatal());
     started = world.run(node, server->start(), kPatience);
@@ -418,7 +427,8 @@ class ChunkWorld {
   FakeMeta meta;
   ChunkServer* server = nullptr;
   std::optional<Status> started;
-  std::vector<DiskFaults> faults;  // by disk
+  std::vector<DiskFaults> faults;            // by disk
+  std::map<size_t, std::string> disk_names;  // by disk, from the next start on; the server names the others
 
   ChunkOptions& options() { return options_; }
 

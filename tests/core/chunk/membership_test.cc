@@ -161,6 +161,30 @@ TEST(Membership, AServerThatAllItsNodesHaveLeftTellsThoseThatItIsToldOf) {
   EXPECT_TRUE(w.world.run_until([&] { return later.heartbeats.size() > 2; }, seconds(20)));
 }
 
+TEST(Membership, AServerThatIsToldOfEverNewNodesTendsAFewOfThemAndThoseOfItsOwn) {
+  ChunkWorld w;
+  FakeMeta strangers;
+  strangers.leads = false;
+  ASSERT_TRUE(w.wait_registered());
+  for (size_t told = 0; told < 10; ++told) {
+    std::vector<std::string> nodes;
+    for (size_t i = 0; i < kMaxRaftMembers; ++i) {
+      nodes.push_back(fmt::format("stranger-{}-{}", told, i));
+      w.world.add_node(nodes.back()).env().transport.serve(strangers);
+    }
+    ASSERT_EQ(w.code(MessageType::kTellMembers, told_of(w, nodes)), ErrorCode::kOk);
+  }
+  w.world.run_for(milliseconds(500));
+  EXPECT_LE(strangers.heartbeats.size(), 8 * kMaxRaftMembers) << "one to each that was still tended";
+  w.world.run_for(seconds(3));
+  strangers.heartbeats.clear();
+  w.meta.heartbeats.clear();
+  w.world.run_for(seconds(10));
+  EXPECT_GE(strangers.heartbeats.size(), 9U);
+  EXPECT_LE(strangers.heartbeats.size(), 11 * kMaxRaftMembers);
+  EXPECT_GE(w.meta.heartbeats.size(), 9U);
+}
+
 TEST(Membership, WhatIsToldToAnotherServerOrIsNoAddressIsRefused) {
   ChunkWorld w;
   FakeMeta later;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "core/base/checksum.h"
+#include "core/base/limits.h"
 #include "core/client/cell_assembler.h"
 #include "core/client/file_block.h"
 #include "core/ec/policy_wire.h"
@@ -142,6 +143,16 @@ TEST_F(FileBlockTest, ARecordThatDoesNotIsRefused) {
   location_ = good;
   location_.mutable_policy()->set_cell_bytes(5);
   EXPECT_EQ(code(), ErrorCode::kInvalidArgument);
+}
+
+TEST_F(FileBlockTest, ARecordThatReachesBeyondAnyFileIsRefused) {
+  const uint64_t last = kMaxFileBytes - location_.length();
+  location_.set_offset(last);
+  EXPECT_EQ(code(), ErrorCode::kOk);
+  for (const uint64_t offset : {last + 1, UINT64_MAX}) {
+    location_.set_offset(offset);
+    EXPECT_EQ(code(), ErrorCode::kProtocolError) << offset;
+  }
 }
 
 }  // namespace

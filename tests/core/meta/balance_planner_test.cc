@@ -81,6 +81,28 @@ TEST_F(BalancePlannerTest, AServerThatTakesNoShardsGetsNone) {
   EXPECT_EQ(plan(block), std::nullopt);
 }
 
+TEST_F(BalancePlannerTest, AServerThatIsAwayForAWhileIsNotEmptied) {
+  add_servers(8, 50 * kShardBytes);
+  servers[ServerId(2)].takes_shards = false;
+  servers[ServerId(2)].capacity = 0;  // not heard of by this leader
+  EXPECT_EQ(plan(block), std::nullopt);
+  for (const uint64_t id : {1, 2, 3}) servers[ServerId(id)].rack = "/crowded";
+  const auto move = plan(block);
+  ASSERT_TRUE(move);
+  EXPECT_NE(move->replaced_server, ServerId(2)) << "one that can be read leaves the rack";
+}
+
+TEST_F(BalancePlannerTest, AServerWithoutRoomGetsNone) {
+  add_servers(8, 50 * kShardBytes);
+  servers[ServerId(2)].used = 90 * kShardBytes;
+  servers[ServerId(7)].used = 20 * kShardBytes;
+  servers[ServerId(7)].roomy = false;
+  servers[ServerId(8)].used = 30 * kShardBytes;
+  const auto move = plan(block);
+  ASSERT_TRUE(move);
+  EXPECT_EQ(move->target, ServerId(8));
+}
+
 TEST_F(BalancePlannerTest, WhatNeedsRepairIsLeftToThat) {
   add_servers(8, 50 * kShardBytes);
   servers[ServerId(2)].used = 90 * kShardBytes;

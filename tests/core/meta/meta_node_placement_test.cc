@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/ec/policy_wire.h"
 #include "core/wire/message_type.h"
 #include "core/wire/meta.pb.h"
 #include "core/wire/rpc.h"
@@ -34,6 +35,20 @@ TEST(MetaNode, PlacesBlocksOnServersThatLive) {
   }
 }
 
+// A client of a later release, or one that means harm: what nobody knows here is not kept in the rows.
+TEST(MetaNode, WhatARequestHasBesideWhatIsKnownComesIntoNoRow) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  wire::EcPolicy policy = geometry_to_wire(kGeometry);
+  policy.GetReflection()->MutableUnknownFields(&policy)->AddLengthDelimited(100, std::string(2000, 'x'));
+  const Reply set = cluster.change([&](wire::Mutation& mutation) {
+    mutation.mutable_set_policy()->set_path("/");
+    *mutation.mutable_set_policy()->mutable_policy() = policy;
+  });
+  ASSERT_EQ(set.error.code, ErrorCode::kOk) << set.error.to_string();
+  EXPECT_EQ(cluster.create("/f").policy().SerializeAsString(), geometry_to_wire(kGeometry).SerializeAsString());
+}
+
 TEST(MetaNode, WaitsAfterItsStartForServersThatItHasNotHeardOfRatherThanPlaceABlockShort) {
   MetaCluster cluster(3);
   cluster.open_session();
@@ -58,6 +73,25 @@ TEST(MetaNode, RefusesAtOnceWhatTooFewServersCanHold) {
   EXPECT_EQ(reply.error.code, ErrorCode::kInsufficientServers);
   EXPECT_THAT(reply.error.detail, HasSubstr("4 needed, 0 available"));
   cluster.beat();
+  EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk);
+}
+
+// The refusal is in the log: were it only the leader's word, an attempt from before could still have its effect.
+TEST(MetaNode, AllAttemptsAtABlockThatWasRefusedForWantOfServersAreRefused) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(4);
+  const wire::CreateFileResult file = cluster.create("/f");
+  cluster.world_.run_for(seconds(4));
+  wire::Mutation mutation;
+  mutation.mutable_allocate_block()->set_inode(file.inode());
+  mutation.mutable_allocate_block()->set_lease_epoch(file.lease_epoch());
+  const wire::MutateRequest request = cluster.next(mutation);
+  EXPECT_EQ(cluster.ask(MessageType::kMutate, request).error.code, ErrorCode::kInsufficientServers);
+  cluster.beat();
+  const Reply again = cluster.ask(MessageType::kMutate, request);
+  EXPECT_EQ(again.error.code, ErrorCode::kInsufficientServers);
+  EXPECT_THAT(again.error.detail, HasSubstr("4 needed, 0 available"));
   EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk);
 }
 

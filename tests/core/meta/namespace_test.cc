@@ -223,6 +223,32 @@ TEST(Namespace, DeleteAsksForRecursive) {
   EXPECT_EQ(machine.mkdir("/a").code, ErrorCode::kOk) << "the name is free at once";
 }
 
+// A writer that failed takes away what it has left, and nothing else.
+TEST(Namespace, AFileIsDeletedForItsWriterOnlyAsTheWriterHasLeftIt) {
+  MachineHarness machine;
+  const auto remove_left = [&machine](const std::string& path, const wire::CreateFileResult& file) {
+    wire::Mutation mutation;
+    mutation.mutable_delete_()->set_path(path);
+    mutation.mutable_delete_()->set_inode(file.inode());
+    mutation.mutable_delete_()->set_lease_epoch(file.lease_epoch());
+    return machine.mutate(mutation).code;
+  };
+  const wire::CreateFileResult file = machine.create("/f").result.create_file();
+  machine.close(machine.create("/other").result.create_file(), 0);
+  ASSERT_EQ(machine.rename("/other", "/f", true).code, ErrorCode::kOk);
+  EXPECT_EQ(remove_left("/f", file), ErrorCode::kGone) << "another file is there";
+  EXPECT_TRUE(exists(machine, "/f"));
+
+  const wire::CreateFileResult closed = machine.create("/g").result.create_file();
+  ASSERT_EQ(machine.close(closed, 0).code, ErrorCode::kOk);
+  ASSERT_EQ(machine.append("/g").code, ErrorCode::kOk);
+  EXPECT_EQ(remove_left("/g", closed), ErrorCode::kLeaseLost) << "another writes on";
+  EXPECT_TRUE(exists(machine, "/g"));
+
+  EXPECT_EQ(remove_left("/h", machine.create("/h").result.create_file()), ErrorCode::kOk);
+  EXPECT_FALSE(exists(machine, "/h"));
+}
+
 TEST(Namespace, WritersOfADeletedTreeAreTold) {
   MachineHarness machine;
   const wire::CreateFileResult file = machine.create("/a/b/f", {.parents = true}).result.create_file();

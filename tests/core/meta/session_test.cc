@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/base/limits.h"
+#include "core/ec/policy_wire.h"
 #include "core/meta/session_commands.h"
 #include "tests/core/meta/machine_harness.h"
 
@@ -50,6 +51,19 @@ TEST(Sessions, FinalRefusalsAreKeptToo) {
   other.set_low_water(command.sequence());
   EXPECT_EQ(machine.request(other).code, ErrorCode::kOk);
   EXPECT_EQ(machine.request(command).code, ErrorCode::kNotFound) << "as it was answered then";
+}
+
+// All nodes refuse it: one that ended instead would end again at each start, for the entry is committed.
+TEST(Sessions, AChangeWhoseReplyWouldBeTooLargeIsRefused) {
+  MachineHarness machine;
+  wire::EcPolicy policy = geometry_to_wire(kTestGeometry);
+  policy.GetReflection()->MutableUnknownFields(&policy)->AddLengthDelimited(100, std::string(kMaxKeptReplyBytes, 'x'));
+  machine.close(machine.create("/f").result.create_file(), 0);
+  ASSERT_EQ(machine.set_policy("/", &policy).code, ErrorCode::kOk);
+  EXPECT_EQ(machine.create("/g").code, ErrorCode::kLimitExceeded);
+  const wire::EcPolicy plain = geometry_to_wire(kTestGeometry);
+  ASSERT_EQ(machine.set_policy("/", &plain).code, ErrorCode::kOk);
+  EXPECT_EQ(machine.create("/g").code, ErrorCode::kOk) << "the refused one has left nothing";
 }
 
 TEST(Sessions, ARefusedCommandLeavesNothingBehind) {

@@ -17,7 +17,7 @@ class SuccessorsTest : public ::testing::Test {
         .server = ServerId(server), .block = BlockId(block), .index = ShardIndex(2), .generation = ShardGeneration(3)};
   }
   bool is_confirmed(uint64_t block, uint64_t incarnation = kIncarnation) {
-    return successors.is_confirmed(shard(block), incarnation);
+    return successors.is_confirmed(shard(block), incarnation, now);
   }
   int asked(uint64_t server = 1) {
     wire::HeartbeatReply reply;
@@ -33,10 +33,11 @@ class SuccessorsTest : public ::testing::Test {
   void say_whole(uint64_t block, uint64_t incarnation = kIncarnation) {
     wire::HeartbeatRequest said = heartbeat(incarnation);
     *said.add_whole() = shard_name(shard(block));
-    successors.hear(said);
+    successors.hear(said, now);
   }
 
   Successors successors;
+  MonoTime now{seconds(100)};
 };
 
 TEST_F(SuccessorsTest, AreAskedForWhenSomebodyWaitsForThem) {
@@ -55,7 +56,7 @@ TEST_F(SuccessorsTest, AreAskedForWhenSomebodyWaitsForThem) {
 TEST_F(SuccessorsTest, AreConfirmedByTheProcessThatIsThereNow) {
   say_whole(5);
   EXPECT_FALSE(is_confirmed(5, kIncarnation + 1)) << "its disk may have come up empty";
-  successors.hear(heartbeat(kIncarnation + 1));
+  successors.hear(heartbeat(kIncarnation + 1), now);
   EXPECT_FALSE(is_confirmed(5, kIncarnation + 1));
   say_whole(5, kIncarnation + 1);
   EXPECT_TRUE(is_confirmed(5, kIncarnation + 1));
@@ -65,8 +66,17 @@ TEST_F(SuccessorsTest, AreConfirmedNoMoreOnceTheyAreDamaged) {
   say_whole(5);
   wire::HeartbeatRequest said = heartbeat();
   *said.add_damaged() = shard_name(shard(5));
-  successors.hear(said);
+  successors.hear(said, now);
   EXPECT_FALSE(is_confirmed(5));
+}
+
+TEST_F(SuccessorsTest, AreAskedForAnewAfterAWhile) {
+  say_whole(5);
+  now += seconds(15);
+  EXPECT_TRUE(is_confirmed(5));
+  now += milliseconds(1);
+  EXPECT_FALSE(is_confirmed(5)) << "its disk may have failed since";
+  EXPECT_EQ(asked(), 1);
 }
 
 TEST_F(SuccessorsTest, AreAskedForInPortions) {

@@ -37,9 +37,10 @@ RC_GTEST_PROP(RaftCodec, EveryMessageComesBackAsItWas, ()) {
   message.to = NodeId(*rc::gen::inRange<uint64_t>(1, 100));
   message.term = Term(*rc::gen::inRange<uint64_t>(5, 100));
   message.log = LogPosition{LogIndex(*rc::gen::inRange<uint64_t>(0, 100)), Term(*rc::gen::inRange<uint64_t>(0, 5))};
-  message.commit = LogIndex(*rc::gen::arbitrary<uint64_t>());
+  message.commit = LogIndex(*rc::gen::inRange<uint64_t>(0, kMaxLogIndex + 1));
   message.reject = *rc::gen::arbitrary<bool>();
-  message.hint = LogPosition{LogIndex(*rc::gen::arbitrary<uint64_t>()), Term(*rc::gen::arbitrary<uint64_t>())};
+  message.hint = LogPosition{LogIndex(*rc::gen::inRange<uint64_t>(0, kMaxLogIndex + 1)),
+                             Term(*rc::gen::inRange<uint64_t>(0, kMaxTerm + 1))};
   message.read_round = *rc::gen::arbitrary<uint64_t>();
   if (message.kind == MessageKind::kAppend) {
     const auto commands = *rc::gen::arbitrary<std::vector<std::string>>();
@@ -101,6 +102,20 @@ TEST(RaftCodec, MessagesThatNoMemberSendsAreRefused) {
     damage(message);
     EXPECT_EQ(code_of(decode_message(message)), ErrorCode::kProtocolError) << name;
   }
+}
+
+TEST(RaftCodec, ATermOrAnIndexThatNoGroupReachesIsRefused) {
+  wire::RaftMessage largest = valid_append();
+  largest.clear_entries();
+  largest.set_term(kMaxTerm);
+  largest.set_log_index(kMaxLogIndex);
+  EXPECT_TRUE(decode_message(largest).has_value());
+  wire::RaftMessage beyond = largest;
+  beyond.set_term(kMaxTerm + 1);
+  EXPECT_EQ(code_of(decode_message(beyond)), ErrorCode::kProtocolError);
+  beyond = largest;
+  beyond.set_log_index(kMaxLogIndex + 1);
+  EXPECT_EQ(code_of(decode_message(beyond)), ErrorCode::kProtocolError);
 }
 
 TEST(RaftCodec, SnapshotsThatNoLeaderSendsAreRefused) {

@@ -104,6 +104,13 @@ TEST(Configuration, ChangesThatMakeNoSenseAreRefusedInWords) {
   EXPECT_THAT(detail({.remove = nodes({1, 2, 3})}), HasSubstr("no voter"));
 }
 
+TEST(Configuration, AnIdThatLeavesRoomForNoOtherIsRefused) {
+  EXPECT_EQ(must_begin(three_voters(), {.add = with_addresses({kMaxNodeId})}).last_id, NodeId(kMaxNodeId));
+  const Error error = refusal(three_voters(), {.add = with_addresses({kMaxNodeId + 1})});
+  EXPECT_EQ(error.code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(error.detail, HasSubstr("at most"));
+}
+
 TEST(Configuration, AGroupHasALimitOfMembers) {
   MembershipChange many;
   for (uint64_t id = 4; id <= kMaxRaftMembers + 1; ++id) many.add.emplace(NodeId(id), address_of(id));

@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include "core/base/limits.h"
 #include "core/wire/message_type.h"
 #include "core/wire/raft.pb.h"
 #include "core/wire/rpc.h"
@@ -19,7 +21,10 @@ constexpr size_t kNodes = 3;
 
 class ManyGroups : public ReplicaWorld {
  public:
-  explicit ManyGroups(size_t groups) : ReplicaWorld(kNodes, 1, groups), lists_(groups) { start_all(); }
+  explicit ManyGroups(size_t groups, std::ostream* trace = nullptr)
+      : ReplicaWorld(kNodes, 1, groups, trace), lists_(groups) {
+    start_all();
+  }
 
   // Has the group's leader add `command` to its list.
   Status add(size_t group, const std::string& command) {
@@ -131,6 +136,31 @@ TEST(GroupHost, WhatIsForNobodyHereIsDropped) {
   EXPECT_TRUE(world.hold_what_was_added());
   EXPECT_EQ(host.find(GroupId(77)), nullptr);
   EXPECT_EQ(host.find(GroupId(7)), &world.program(1)->replica());
+}
+
+size_t occurrences(const std::string& text, const std::string& part) {
+  size_t found = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + part.size())) ++found;
+  return found;
+}
+
+// Each takes two bytes in the frame, and hundreds in memory.
+TEST(GroupHost, AFrameOfMoreMessagesThanAnyInboxTakesIsDroppedAsAWhole) {
+  std::ostringstream trace;
+  ManyGroups world(1, &trace);
+  ASSERT_TRUE(world.add(0, "a").has_value());
+  const std::string empty_message("\x0a\x00", 2);
+  Request frame;
+  frame.type = MessageType::kRaft;
+  for (size_t i = 0; i < kMaxRaftInboxMessages; ++i) frame.body += empty_message;
+  world.program(1)->host().receive(frame);
+  EXPECT_EQ(occurrences(trace.str(), "dropped a frame"), 0U);
+  frame.body += empty_message;
+  world.program(1)->host().receive(frame);
+  EXPECT_EQ(occurrences(trace.str(), "dropped a frame of more messages"), 1U);
+  ASSERT_TRUE(world.add(0, "b").has_value());
+  EXPECT_TRUE(world.hold_what_was_added());
+  EXPECT_EQ(occurrences(trace.str(), "dropped a frame"), 1U);
 }
 
 }  // namespace

@@ -39,6 +39,20 @@ TEST(Thesis6_4_1, AReadUnderALeaseAsksNobody) {
   EXPECT_EQ(group.node(NodeId(1)).reads.back().index, group.raft(1).commit());
 }
 
+// The leader that it has outlived may have a lease still.
+TEST(Thesis6_4_1, ASoleVoterThatStartsStandsAtOnceOnlyWithoutLeases) {
+  for (const bool leases : {false, true}) {
+    Group group(1, leases ? with_lease(milliseconds(50)) : Options());
+    group.crash(NodeId(1), 0, group.raft(1).applied());
+    group.restart(NodeId(1));
+    group.tick(NodeId(1));
+    group.settle();
+    EXPECT_EQ(group.raft(1).role() == RaftRole::kLeader, !leases);
+    group.live(seconds(1));
+    EXPECT_EQ(group.leader(), NodeId(1));
+  }
+}
+
 TEST(Thesis6_4_1, WithoutADriftBoundThereIsNoLease) {
   Group group(3);
   group.live(milliseconds(500));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@ class WatchedStore final : public KvStore {
 
   std::shared_ptr<const KvReader> snapshot() const override { return store_.snapshot(); }
   Result<DiskSpace> space() const override { return store_.space(); }
+  void give_up() override { store_.give_up(); }
   Task<Status> write(WriteBatch batch, Durability durability) override {
     on_write_(batch);
     if (delay_ > Duration()) co_await sleep_for(clock_, delay_);
@@ -45,8 +47,9 @@ class WatchedStore final : public KvStore {
 // Groups are counted from 0, nodes from 1.
 class ReplicaWorld {
  public:
-  ReplicaWorld(size_t size, uint64_t seed, size_t groups = 1)
-      : groups_(groups), world_(sim::WorldOptions{.seed = seed}) {
+  // `trace`: where to print what happens; null: nowhere.
+  ReplicaWorld(size_t size, uint64_t seed, size_t groups = 1, std::ostream* trace = nullptr)
+      : groups_(groups), world_(sim::WorldOptions{.seed = seed, .trace = trace}) {
     for (size_t i = 1; i <= size; ++i) {
       sim::Node& node = world_.add_node("n" + std::to_string(i));
       nodes_.push_back(&node);

@@ -73,6 +73,26 @@ TEST(Thesis3_10, ATransferIsGivenUpAfterAnElectionTimeout) {
   EXPECT_TRUE(group.propose(NodeId(1), {"x"}));
 }
 
+// A round of reads sends heartbeats: these are no reason to look after nothing else.
+TEST(Thesis3_10, ATransferIsGivenUpHoweverManyReadsThereAre) {
+  Group group(3);
+  ASSERT_TRUE(group.raft(1).transfer_leadership(NodeId(3)).has_value());
+  group.crash(NodeId(3), 0, group.raft(3).applied());
+  uint64_t context = 0;
+  for (Duration lived{}; lived < seconds(1); lived += milliseconds(50)) {
+    // The second waits for the end of the first one's round, and has another begun then.
+    group.read(NodeId(1), ++context);
+    group.read(NodeId(1), ++context);
+    group.advance(milliseconds(50));
+    // What has come is handled before what is due.
+    group.settle();
+    group.tick(NodeId(1));
+    group.tick(NodeId(2));
+  }
+  EXPECT_EQ(group.leader(), NodeId(1));
+  EXPECT_TRUE(group.propose(NodeId(1), {"x"}));
+}
+
 TEST(Thesis3_10, TheWordToStandIsRepeatedWhenItIsLost) {
   Group group(3);
   ASSERT_TRUE(group.raft(1).transfer_leadership(NodeId(2)).has_value());

@@ -5,6 +5,9 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <string>
+
+#include "core/base/limits.h"
 
 namespace dogfs::cli {
 namespace {
@@ -16,9 +19,16 @@ TEST(MetaNodes, AreSeparatedByCommasOrSpace) {
 }
 
 TEST(MetaNodes, WithoutAPortOrMissingAreRefused) {
-  EXPECT_EQ(code_of(parse_meta_nodes("a:1,b")), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(code_of(parse_meta_nodes("")), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(code_of(parse_meta_nodes("# nothing")), ErrorCode::kInvalidArgument);
+  for (const char* text : {"a:1,b", "a:1,b:", "a:1,b:x", "a:1,b:65536", "a:1,:2", "", "# nothing"}) {
+    EXPECT_EQ(code_of(parse_meta_nodes(text)), ErrorCode::kInvalidArgument) << text;
+  }
+}
+
+TEST(MetaNodes, MoreThanAGroupHasAreRefused) {
+  std::string text;
+  for (size_t i = 0; i < kMaxRaftMembers; ++i) text += "node-" + std::to_string(i) + ":7001\n";
+  EXPECT_EQ(parse_meta_nodes(text).value().size(), kMaxRaftMembers);
+  EXPECT_EQ(code_of(parse_meta_nodes(text + "another:7001")), ErrorCode::kLimitExceeded);
 }
 
 TEST(ClusterFile, IsReadOrNotFound) {
@@ -27,6 +37,13 @@ TEST(ClusterFile, IsReadOrNotFound) {
   EXPECT_EQ(read_cluster_file(path).value(), std::vector<Address>{{"127.0.0.1:7001"}});
   std::filesystem::remove(path);
   EXPECT_EQ(code_of(read_cluster_file(path)), ErrorCode::kNotFound);
+}
+
+TEST(ClusterFile, ThatIsTooLongForOneIsRefused) {
+  const std::filesystem::path path = std::filesystem::path(testing::TempDir()) / "dogfs_long_cluster_file";
+  std::ofstream(path) << "127.0.0.1:7001\n" << std::string(64 * kKiB, '#');
+  EXPECT_EQ(code_of(read_cluster_file(path)), ErrorCode::kLimitExceeded);
+  std::filesystem::remove(path);
 }
 
 }  // namespace

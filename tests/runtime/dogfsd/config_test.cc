@@ -83,6 +83,14 @@ TEST(MetaConfig, WrongFlagIsNamed) {
   }
 }
 
+TEST(MetaConfig, ADriftBoundMustLeaveSomethingOfALease) {
+  EXPECT_EQ(refused_meta([](MetaFlags& flags, CommonFlags&) { flags.lease_drift_bound_ms = 250; }),
+            "--lease-drift-bound");
+  MetaFlags flags = good_meta();
+  flags.lease_drift_bound_ms = 249;
+  EXPECT_EQ(check_meta(flags, CommonFlags()).value().lease_drift_bound, milliseconds(249));
+}
+
 TEST(MetaConfig, LimitsOfRepairAreCheckedAndTaken) {
   for (const unsigned none_or_too_many : {0u, 10'001u}) {
     const unsigned value = none_or_too_many;
