@@ -8,6 +8,8 @@
 #include <memory>
 #include <utility>
 
+#include "core/base/result.h"
+#include "core/env/task.h"
 #include "net/completion.h"
 
 namespace dogfs {

@@ -1,6 +1,9 @@
 #include "runtime/offload.h"
 
+#include <gtest/gtest.h>
+
 #include <latch>
+#include <vector>
 
 #include "core/base/result.h"
 #include "core/env/sync.h"
