@@ -6,7 +6,6 @@
 #include "core/base/check.h"
 
 namespace dogfs {
-
 namespace {
 
 size_t bytes_of(const FrameHeader& header) {

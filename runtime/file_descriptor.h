@@ -51,8 +51,9 @@ inline Error system_error(const std::string& what) {
 
 // The same of a call that opens a file: what this process or machine lacks is not the disk's fault, and over in a moment.
 inline Error open_error(const std::string& what) {
+  const int number = errno;
   Error error = system_error(what);
-  if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) error.code = ErrorCode::kBusy;
+  if (number == EMFILE || number == ENFILE || number == ENOMEM) error.code = ErrorCode::kBusy;
   return error;
 }
 

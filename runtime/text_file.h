@@ -3,9 +3,13 @@
 
 #include <string>
 
+#include "core/base/limits.h"
 #include "core/base/result.h"
 
 namespace dogfs {
+
+// Of the file that names a cluster's metadata nodes: `dogfsd dev` writes it, and `dogfs --cluster` reads it.
+inline constexpr size_t kMaxClusterFileBytes = 64 * kKiB;
 
 // kNotFound when there is none, kLimitExceeded when it is longer than `max_bytes`, kIoError.
 Result<std::string> read_text_file(const std::string& path, size_t max_bytes);

@@ -1,6 +1,7 @@
 #include "sim/kv_store.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "core/base/check.h"
@@ -239,8 +240,6 @@ void KvDisk::crash(RandomStream& draws) {
 
 Task<Status> SimKvStore::write(WriteBatch batch, Durability durability) {
   auto done = std::make_shared<Done>();
-  while (!writes_.empty() && writes_.front().expired()) writes_.pop_front();
-  writes_.push_back(done);
   Simulator& simulator = executor_.simulator();
   const Duration delay = delays_.between(speed_.write_min, speed_.write_max);
   last_visible_ = std::max(last_visible_ + Duration(1), simulator.now() + delay);
@@ -250,13 +249,21 @@ Task<Status> SimKvStore::write(WriteBatch batch, Durability durability) {
 }
 
 void SimKvStore::give_up() {
-  for (const std::weak_ptr<Done>& write : writes_) {
-    if (const auto done = write.lock()) done->set(executor_.simulator(), Error(ErrorCode::kIoError, "given up"));
+  given_up_ = true;
+  std::vector<std::shared_ptr<Done>> left = std::exchange(stuck_, {});
+  std::ranges::move(std::exchange(waiting_for_sync_, {}), std::back_inserter(left));
+  for (const std::shared_ptr<Done>& done : left) {
+    done->set(executor_.simulator(), Error(ErrorCode::kIoError, "given up"));
   }
 }
 
+void SimKvStore::hold(const std::vector<std::shared_ptr<Done>>& writes) {
+  stuck_.insert(stuck_.end(), writes.begin(), writes.end());
+  if (given_up_) give_up();
+}
+
 void SimKvStore::become_visible(const WriteBatch& batch, Durability durability, const std::shared_ptr<Done>& done) {
-  if (disk_->hangs()) return;
+  if (disk_->hangs()) return hold({done});
   if (failed_) {
     done->set_and_resume(executor_.simulator(), Error(ErrorCode::kIoError, "an earlier write or sync failed"));
     return;
@@ -321,7 +328,7 @@ Duration SimKvStore::trouble_delay() {
 }
 
 void SimKvStore::finish_sync(uint64_t covered, const std::vector<std::shared_ptr<Done>>& served) {
-  if (disk_->hangs()) return;
+  if (disk_->hangs()) return hold(served);
   syncing_ = false;
   failed_ = failed_ || disk_->take_sync_failure();
   if (!failed_) disk_->mark_durable(covered);

@@ -157,6 +157,8 @@ class SimKvStore final : public KvStore {
  private:
   using Done = Completion<Status>;
 
+  // Leaves writes unanswered until the store is given up.
+  void hold(const std::vector<std::shared_ptr<Done>>& writes);
   void become_visible(const WriteBatch& batch, Durability durability, const std::shared_ptr<Done>& done);
   Status strike_write();
   void start_sync();
@@ -171,7 +173,8 @@ class SimKvStore final : public KvStore {
   std::shared_ptr<RowReadFailures> read_failures_;
   RowReads reads_;
   VirtualTime last_visible_{};
-  std::deque<std::weak_ptr<Done>> writes_;  // and some before them that have ended
+  std::vector<std::shared_ptr<Done>> stuck_;  // on a disk that hangs
+  bool given_up_ = false;
   std::vector<std::shared_ptr<Done>> waiting_for_sync_;
   bool syncing_ = false;
   bool failed_ = false;

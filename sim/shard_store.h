@@ -199,27 +199,26 @@ class SimShardStore final : public ShardStore {
     Task<T> after(Duration delay, Work work) {
       auto done = std::make_shared<Completion<T>>();
       Simulator& simulator = executor.simulator();
-      const uint64_t operation = ++operations;
-      under_way[operation] = [&simulator, done] { done->set(simulator, Error(ErrorCode::kIoError, "given up")); };
-      simulator.at(executor.incarnation(), simulator.now() + delay,
-                   [this, &simulator, operation, done, work = std::move(work)]() mutable {
-                     if (disk->hangs()) return;
-                     under_way.erase(operation);
-                     done->set_and_resume(simulator, work());
-                   });
+      simulator.at(
+          executor.incarnation(), simulator.now() + delay, [this, &simulator, done, work = std::move(work)]() mutable {
+            if (!disk->hangs()) return done->set_and_resume(simulator, work());
+            stuck.push_back([&simulator, done] { done->set(simulator, Error(ErrorCode::kIoError, "given up")); });
+            if (given_up) give_up();
+          });
       return Completion<T>::wait(executor, std::move(done));
     }
     void give_up() {
-      for (const auto& [operation, answer] : std::exchange(under_way, {})) answer();
+      given_up = true;
+      for (const auto& answer : std::exchange(stuck, {})) answer();
     }
 
     SimExecutor executor;
     std::shared_ptr<ShardDisk> disk;
     ShardSpeed speed;
     RandomStream draws;
-    RandomStream trouble_draws;  // apart, so that troubles shift nothing else
-    uint64_t operations = 0;
-    std::map<uint64_t, std::function<void()>> under_way;  // how each is given up
+    RandomStream trouble_draws;                // apart, so that troubles shift nothing else
+    std::vector<std::function<void()>> stuck;  // how each operation that hangs is given up
+    bool given_up = false;
   };
 
   std::shared_ptr<Timing> timing_;

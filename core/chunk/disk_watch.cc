@@ -11,11 +11,15 @@ static_assert(kLateAfter < kDiskHangLimit);
 // Who was not asked for so long cannot tell a disk that hangs from a process that was stopped.
 constexpr Duration kLongestBetweenLooks = kDiskHangLimit / 2;
 
+Error refusal() {
+  return Error(ErrorCode::kIoError, "the disk does not answer");
+}
+
 }  // namespace
 
 template <class T, class Begin>
 Task<T> DiskWatch::run(Begin begin) {
-  if (given_up_) co_return Error(ErrorCode::kIoError, "the disk does not answer");
+  if (given_up_) co_return refusal();
   const auto since = under_way_.insert(clock_.now());
   T result = co_await begin();
   under_way_.erase(since);
@@ -106,7 +110,7 @@ class DiskWatch::Records final : public KvStore {
   void give_up() override { watch_.give_up(); }
 
  private:
-  static Task<Status> refuse() { co_return Error(ErrorCode::kIoError, "the disk does not answer"); }
+  static Task<Status> refuse() { co_return refusal(); }
 
   DiskWatch& watch_;
   KvStore& records_;

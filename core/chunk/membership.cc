@@ -27,6 +27,10 @@ bool is_address(const std::string& text) {
   return !text.empty() && text.size() <= kMaxAddressBytes;
 }
 
+bool names(const google::protobuf::RepeatedPtrField<std::string>& nodes, const Address& node) {
+  return std::ranges::find(nodes, node.value) != nodes.end();
+}
+
 }  // namespace
 
 Membership::Membership(Env& env, const ChunkOptions& options, Identity& identity, Workers workers, StopSignal& stop,
@@ -246,8 +250,7 @@ Status Membership::be_told(const google::protobuf::RepeatedPtrField<std::string>
   if (nodes_.size() <= options_.meta_nodes.size() + kMaxRaftMembers) return ok();
   // More than there can be: the latest word counts, beside what was configured.
   std::erase_if(nodes_, [&](const Address& node) {
-    return std::ranges::find(nodes, node.value) == nodes.end() &&
-           std::ranges::find(options_.meta_nodes, node) == options_.meta_nodes.end();
+    return !names(nodes, node) && std::ranges::find(options_.meta_nodes, node) == options_.meta_nodes.end();
   });
   return ok();
 }
@@ -255,8 +258,7 @@ Status Membership::be_told(const google::protobuf::RepeatedPtrField<std::string>
 // Any metadata node may know of one that is new here; only the leader surely knows who is gone.
 void Membership::learn_nodes(const wire::HeartbeatReply& reply) {
   if (reply.meta_nodes().empty() || !hear_of(reply.meta_nodes()) || !reply.leader()) return;
-  const auto& named = reply.meta_nodes();
-  std::erase_if(nodes_, [&named](const Address& node) { return std::ranges::find(named, node.value) == named.end(); });
+  std::erase_if(nodes_, [&reply](const Address& node) { return !names(reply.meta_nodes(), node); });
 }
 
 void Membership::take_reply(const wire::HeartbeatReply& reply, const Said& said) {

@@ -29,7 +29,11 @@ void ShardDisk::mark_bad(const Error& error) {
   ++errors_;
   if (bad()) return;
   DOGFS_COVERAGE_MARK("chunk: a failing disk taken out");
-  take_out(wire::DiskInfo::FAILING, error.to_string());
+  fail(error);
+}
+
+void ShardDisk::fail(const Error& error) {
+  enter(wire::DiskInfo::FAILING, error.to_string());
   on_bad_(error);
 }
 
@@ -37,10 +41,10 @@ void ShardDisk::check_that_it_answers() {
   if (!watch_.hangs()) return;
   DOGFS_COVERAGE_MARK("chunk: a disk that hangs given up");
   watch_.give_up();
+  ++errors_;
   // Whatever it was taken out for before: now nothing of it can be read.
-  state_ = wire::DiskInfo::WORKING;
-  mark_bad(Error(ErrorCode::kIoError, fmt::format("does not answer: an operation has been under way for {} s",
-                                                  kDiskHangLimit / seconds(1))));
+  fail(Error(ErrorCode::kIoError,
+             fmt::format("does not answer: an operation has been under way for {} s", kDiskHangLimit / seconds(1))));
 }
 
 void ShardDisk::note_failure(const Error& error) {
@@ -57,7 +61,10 @@ bool ShardDisk::count_read_failure(const ShardKey& key, const Error& error) {
 }
 
 void ShardDisk::take_out(State state, std::string alarm) {
-  if (bad()) return;
+  if (!bad()) enter(state, std::move(alarm));
+}
+
+void ShardDisk::enter(State state, std::string alarm) {
   state_ = state;
   env_.log.error("chunk", "disk {} ({}) takes no more shards: {}", number_, name(), alarm);
   alarm_ = std::move(alarm);

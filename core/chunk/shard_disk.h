@@ -110,6 +110,8 @@ class ShardDisk {
   Task<void> join() { return tasks_.join(); }
 
  private:
+  void fail(const Error& error);
+  void enter(State state, std::string alarm);
   bool is_failing() const { return state_ == wire::DiskInfo::FAILING || state_ == wire::DiskInfo::READ_ONLY; }
   Task<void> run_directory_syncs();
 

@@ -56,8 +56,9 @@ Task<Status> ShardLook::read_to_end() {
   PieceSums sums;
   for (uint64_t offset = 0; offset < shard.length;) {
     const ShardRange part{.offset = offset, .length = std::min(kVerifyBytes, shard.length - offset)};
-    DOGFS_CO_TRY(const ShardBytes read, co_await read_shard(context_, BlockId(request_.block.block()), shard, part,
-                                                            {.sums = sums, .background = true, .from_disk = true}));
+    DOGFS_CO_TRY(const ShardBytes read,
+                 co_await read_shard(context_, BlockId(request_.block.block()), shard, part,
+                                     {.sums = sums, .background = true, .from_disk = offset == 0}));
     sums = read.sums;
     offset = part.end();
     if (offset > counted_) request_.on_bytes(offset - counted_);

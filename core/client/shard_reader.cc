@@ -122,6 +122,7 @@ Task<Result<ShardBytes>> read_shard(ClientContext& context, BlockId block, Shard
     const uint64_t limit = (at / kChecksumPieceBytes * kChecksumPieceBytes) + kReadBytes;
     const ShardRange part{.offset = at, .length = std::min(limit, range.end()) - at};
     DOGFS_CO_TRYV(co_await read_part(context, block, shard, part, options, out));
+    options.from_disk = false;  // what was cached before is gone now
     at = part.end();
   }
   co_return out;

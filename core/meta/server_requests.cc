@@ -249,15 +249,14 @@ Task<Status> ServerRequests::add_deletions(ServerId server, wire::HeartbeatReply
   } else {
     garbage_from_[server] = part.next;
   }
-  std::vector<wire::ShardName> deletions;
   for (const DueGarbage& each : part.due) {
     if (parts_.registry.is_confirmed(each.shard) || !may_delete(each)) continue;
-    deletions.push_back(shard_name(each.shard));
+    *reply.add_deletions() = shard_name(each.shard);
   }
-  if (deletions.empty()) co_return ok();
+  if (reply.deletions().empty()) co_return ok();
   // By the rows of one that leads no more, and does not know it yet, what others have listed since could go.
   const Result<LogIndex> leads = co_await parts_.replica.read_barrier(deadline);
-  if (leads) reply.mutable_deletions()->Add(deletions.begin(), deletions.end());
+  if (!leads) reply.clear_deletions();
   co_return ok();
 }
 

@@ -20,6 +20,8 @@ using google::protobuf::internal::WireFormatLite;
 // Whether a frame holds more messages, or entries, than any node sends: found out before they are parsed, since what is two
 // bytes in a frame may be hundreds in memory.
 bool holds_too_many(std::string_view frame) {
+  constexpr size_t kLeastBytes = 2;
+  if (frame.size() <= kLeastBytes * std::min(kMaxRaftInboxMessages, kMaxRaftFrameEntries)) return false;
   google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(frame.data()),
                                             static_cast<int>(frame.size()));
   constexpr uint32_t kMessage =

@@ -9,11 +9,6 @@
 #include "runtime/text_file.h"
 
 namespace dogfs::cli {
-namespace {
-
-constexpr size_t kMaxClusterFileBytes = 64 * kKiB;
-
-}  // namespace
 
 Result<std::vector<Address>> parse_meta_nodes(std::string_view text) {
   std::vector<Address> nodes;

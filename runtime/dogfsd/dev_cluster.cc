@@ -9,8 +9,6 @@
 namespace dogfs {
 namespace {
 
-constexpr size_t kMaxClusterFileBytes = 64 * 1024;
-
 std::string join(const std::vector<Address>& addresses) {
   std::string list;
   for (const Address& address : addresses) list += (list.empty() ? "" : ",") + address.value;

@@ -44,6 +44,13 @@ class HostilePeer : public testing::Test {
   Task<void> wait_until_handled(size_t count) {
     while (handler_.handled < count) co_await handler_.received_changed.wait_until(soon());
   }
+  static Task<void> let_the_loop_turn(Clock& clock) { co_await sleep_for(clock, milliseconds(20)); }
+  // So many are handled, and what is beyond the limit is not received.
+  void expect_handled_only(size_t count) {
+    run(wait_until_handled(count));
+    run(let_the_loop_turn(world_.harness().clock()));
+    EXPECT_EQ(handler_.handled, count);
+  }
 
   // The server closes the connection by itself, and has sent nothing on it.
   Task<void> expect_closed_after(std::string bytes) {
@@ -244,17 +251,11 @@ class FewRequests : public HostilePeer {
   }
 };
 
-Task<void> let_the_loop_turn(Clock& clock) {
-  co_await sleep_for(clock, milliseconds(20));
-}
-
 TEST_F(FewRequests, NoMoreThanTheLimitAreUnderWayAtOnce) {
   handler_.hold = true;
   TaskGroup group(world_.harness().executor(), world_.harness().clock());
   for (int i = 0; i < 10; ++i) group.spawn(expect_others_are_served());
-  run(wait_until_handled(4));
-  run(let_the_loop_turn(world_.harness().clock()));
-  EXPECT_EQ(handler_.handled, 4U);
+  expect_handled_only(4);
   handler_.release();
   run(group.join());
   EXPECT_EQ(handler_.handled, 10U);
@@ -266,9 +267,7 @@ TEST_F(FewRequests, PayloadDoesNotHoldUpMessages) {
   TaskGroup group(world_.harness().executor(), world_.harness().clock());
   const BytesChain payload(Bytes::zeros(2 * kMiB));
   for (int i = 0; i < 6; ++i) group.spawn(expect_others_are_served(payload));
-  run(wait_until_handled(2));
-  run(let_the_loop_turn(world_.harness().clock()));
-  EXPECT_EQ(handler_.handled, 2U) << "payload beyond the limit was received";
+  expect_handled_only(2);
   group.spawn(expect_others_are_served());
   run(wait_until_handled(3));
   handler_.release();
@@ -279,9 +278,7 @@ TEST_F(FewRequests, AllBytesOfMessagesCount) {
   handler_.hold = true;
   TaskGroup group(world_.harness().executor(), world_.harness().clock());
   for (int i = 0; i < 6; ++i) group.spawn(expect_served(0, make_test_request(std::string(2 * kMiB, 'x'))));
-  run(wait_until_handled(2));
-  run(let_the_loop_turn(world_.harness().clock()));
-  EXPECT_EQ(handler_.handled, 2U) << "messages beyond the limit were received";
+  expect_handled_only(2);
   handler_.release();
   run(group.join());
   EXPECT_EQ(handler_.handled, 6U);
@@ -302,9 +299,7 @@ TEST_F(FullBudget, MessagesAreBoundedOverAllConnections) {
   for (const size_t node : {size_t{0}, size_t{2}}) {
     for (int i = 0; i < 5; ++i) group.spawn(expect_served(node, make_test_request(std::string(kMiB, 'x'))));
   }
-  run(wait_until_handled(3));
-  run(let_the_loop_turn(world_.harness().clock()));
-  EXPECT_EQ(handler_.handled, 3U) << "of four MiB, of which each takes a little more than one";
+  expect_handled_only(3);  // of four MiB, of which each takes a little more than one
   handler_.release();
   run(group.join());
   EXPECT_EQ(handler_.handled, 10U);
@@ -314,9 +309,7 @@ TEST_F(FullBudget, MessagesDoNotWaitBehindTheDataOfOthers) {
   TaskGroup group(world_.harness().executor(), world_.harness().clock());
   const BytesChain payload(Bytes::zeros(kMaxFramePayloadBytes));
   for (const size_t node : {size_t{0}, size_t{2}}) group.spawn(expect_served(node, make_test_request("data", payload)));
-  run(wait_until_handled(1));
-  run(let_the_loop_turn(world_.harness().clock()));
-  EXPECT_EQ(handler_.handled, 1U) << "data beyond the limit was received";
+  expect_handled_only(1);
   group.spawn(expect_others_are_served());
   run(wait_until_handled(2));
   handler_.release();

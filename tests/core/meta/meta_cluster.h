@@ -141,12 +141,15 @@ class MetaCluster {
     return message.result().create_file();
   }
 
-  Reply allocate(const wire::CreateFileResult& file) {
-    return change([&](wire::Mutation& mutation) {
-      mutation.mutable_allocate_block()->set_inode(file.inode());
-      mutation.mutable_allocate_block()->set_lease_epoch(file.lease_epoch());
-    });
+  // To be sent as often as one likes.
+  wire::MutateRequest next_allocation(const wire::CreateFileResult& file) {
+    wire::Mutation mutation;
+    mutation.mutable_allocate_block()->set_inode(file.inode());
+    mutation.mutable_allocate_block()->set_lease_epoch(file.lease_epoch());
+    return next(std::move(mutation));
   }
+
+  Reply allocate(const wire::CreateFileResult& file) { return ask(MessageType::kMutate, next_allocation(file)); }
 
   // A block of it that was allocated. Fails the test where none is.
   wire::AllocateBlockResult allocated_block(const wire::CreateFileResult& file) {

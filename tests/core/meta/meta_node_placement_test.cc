@@ -83,10 +83,7 @@ TEST(MetaNode, AllAttemptsAtABlockThatWasRefusedForWantOfServersAreRefused) {
   cluster.add_servers(4);
   const wire::CreateFileResult file = cluster.create("/f");
   cluster.world_.run_for(seconds(4));
-  wire::Mutation mutation;
-  mutation.mutable_allocate_block()->set_inode(file.inode());
-  mutation.mutable_allocate_block()->set_lease_epoch(file.lease_epoch());
-  const wire::MutateRequest request = cluster.next(mutation);
+  const wire::MutateRequest request = cluster.next_allocation(file);
   EXPECT_EQ(cluster.ask(MessageType::kMutate, request).error.code, ErrorCode::kInsufficientServers);
   cluster.beat();
   const Reply again = cluster.ask(MessageType::kMutate, request);
@@ -184,10 +181,7 @@ TEST(MetaNode, ARetriedAllocationIsAnsweredAfterItsServersWentSilent) {
   cluster.open_session();
   cluster.add_servers(5);
   const wire::CreateFileResult file = cluster.create("/f");
-  wire::Mutation mutation;
-  mutation.mutable_allocate_block()->set_inode(file.inode());
-  mutation.mutable_allocate_block()->set_lease_epoch(file.lease_epoch());
-  const wire::MutateRequest request = cluster.next(mutation);
+  const wire::MutateRequest request = cluster.next_allocation(file);
   const Reply first = cluster.ask(MessageType::kMutate, request);
   ASSERT_EQ(first.error.code, ErrorCode::kOk) << first.error.to_string();
   cluster.world_.run_for(seconds(4));
@@ -217,10 +211,7 @@ TEST(MetaNode, ALeaderThatWasCutOffItselfDoesNotTakeTheServersForDead) {
   cluster.metas_[cluster.leader()]->crash(sim::CrashKind::kPower);
   cluster.world_.run_until([&] { return cluster.find_leader().has_value(); }, seconds(20));
   cluster.target_ = cluster.leader();
-  wire::Mutation mutation;
-  mutation.mutable_allocate_block()->set_inode(file.inode());
-  mutation.mutable_allocate_block()->set_lease_epoch(file.lease_epoch());
-  const wire::MutateRequest request = cluster.next(mutation);
+  const wire::MutateRequest request = cluster.next_allocation(file);
   Request once = make_request(MessageType::kMutate, GroupId(), request);
   once.principal = "alice";
   Reply reply = cluster.ask_node(cluster.target_, std::move(once));
@@ -241,10 +232,7 @@ TEST(MetaNode, ARetriedAllocationNamesServersThatTheNewLeaderHasNotHeardOf) {
                      make_request(MessageType::kHeartbeat, GroupId(), cluster.heartbeat_of(cluster.servers_.back())));
   }
   const wire::CreateFileResult file = cluster.create("/f");
-  wire::Mutation mutation;
-  mutation.mutable_allocate_block()->set_inode(file.inode());
-  mutation.mutable_allocate_block()->set_lease_epoch(file.lease_epoch());
-  const wire::MutateRequest request = cluster.next(mutation);
+  const wire::MutateRequest request = cluster.next_allocation(file);
   const Reply reply = cluster.ask(MessageType::kMutate, request);
   ASSERT_EQ(reply.error.code, ErrorCode::kOk) << reply.error.to_string();
   cluster.metas_[first]->crash(sim::CrashKind::kPower);
