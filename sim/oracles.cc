@@ -263,6 +263,7 @@ Task<Result<Reply>> ShardOracle::read(Node& reader, const Listed& shard) {
   wire::ReadShardRequest what;
   *what.mutable_key() = shard_key_to_wire(shard.key);
   what.set_length(shard.length);
+  what.set_from_disk(true);  // what was misread once may be in a cache that no reader has come to yet
   Env& env = reader.env();
   Request request = make_request(MessageType::kReadShard, kGroup, what);
   co_return co_await env.transport.call(shard.server->address(), std::move(request), env.clock.now() + kReadTimeout);

@@ -109,7 +109,7 @@ ChunkServer::Impl::Impl(Env& env, const std::vector<ChunkDisk>& disks, ChunkOpti
           [this] { return load(); }, [this](const Error& error) { end(error); }),
       request_ended_(env.clock) {
   repairs_.on_outcome([this] { membership_.wake(); });
-  reader_.on_io_error([this](const ShardKey& key) { scrubber_.verify_soon({key}); });
+  reader_.on_suspect([this](const ShardKey& key) { scrubber_.verify_soon({key}); });
 }
 
 Task<Status> ChunkServer::Impl::start(ChunkServer& handler) {

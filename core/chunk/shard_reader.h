@@ -41,8 +41,8 @@ class ShardReader {
   // Whether read() would begin.
   Status check(const ShardKey& key, ShardRange range) const;
 
-  // Calls `suspect` with each shard whose file gives an I/O error.
-  void on_io_error(std::function<void(const ShardKey&)> suspect) { suspect_ = std::move(suspect); }
+  // Calls `suspect` with each shard whose file gives an I/O error, or is found damaged.
+  void on_suspect(std::function<void(const ShardKey&)> suspect) { suspect_ = std::move(suspect); }
 
   // A disk could not be read at the start: what is in no record may be there.
   void set_incomplete() { incomplete_ = true; }

@@ -267,6 +267,14 @@ TEST_F(ChunkServerTest, ADamagedFooterOrATruncatedFileIsCorrupt) {
   EXPECT_EQ(code_of(w_.read(key_, 0, 1)), ErrorCode::kCorrupt);
 }
 
+TEST_F(ChunkServerTest, AFooterThatIsMisreadIsReadFromTheDisk) {
+  ASSERT_EQ(w_.write(key_, data_), ErrorCode::kOk);
+  ASSERT_EQ(w_.write(ChunkWorld::key(19, 3, 7), data_), ErrorCode::kOk);
+  w_.node.shard_disk("disk0")->begin_trouble({.misdirected_reads_per_million = 1'000'000});
+  EXPECT_EQ(w_.read(key_, 0, kPiece).value(), data_.substr(0, kPiece));
+  EXPECT_GT(w_.node.shard_disk("disk0")->harms().of(sim::Harm::kMisdirectedRead), 0u);
+}
+
 TEST_F(ChunkServerTest, TheFileOfAnotherShardInItsPlaceIsCorrupt) {
   const ShardKey other = ChunkWorld::key(19, 3, 7);
   ASSERT_EQ(w_.write(key_, data_), ErrorCode::kOk);

@@ -197,6 +197,15 @@ TEST_F(LazyScrubberTest, WhatCouldNotBeReadIsLookedAtAgainAndThenAllTheOthers) {
       w_.world.run_until([this] { return w_.meta.heartbeats.back().damaged_shards() == 0; }, std::chrono::seconds(90)));
 }
 
+TEST_F(LazyScrubberTest, WhatAReaderFindsDamagedIsLookedAtSoon) {
+  w_.world.run_for(seconds(20));
+  const auto file = w_.node.shard_disk("disk0")->open(shard_file_name(ChunkWorld::key(3))).value();
+  file->seen.flip(shard_footer_offset(200'000) + 1, 0x04);
+  EXPECT_EQ(read(3, 0), ErrorCode::kCorrupt);
+  ASSERT_TRUE(wait_for_damage());
+  EXPECT_EQ(w_.meta.damaged, std::set<ShardKey>{ChunkWorld::key(3)});
+}
+
 // Nothing of these two is left, and there is nothing else that the disk could be asked for.
 TEST_F(FewShardsTest, WhatIsLostWithAllItsSectorsIsNotTakenForADeadDisk) {
   for (const uint64_t block : {1, 2}) {
