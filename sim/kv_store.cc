@@ -87,8 +87,10 @@ std::shared_ptr<const KvReader> KvDisk::snapshot() {
 }
 
 void KvDisk::release_snapshot(uint64_t sequence) {
-  const bool was_oldest = *snapshots_.begin() == sequence;
-  snapshots_.erase(snapshots_.find(sequence));
+  const auto held = snapshots_.find(sequence);
+  DOGFS_CHECK(held != snapshots_.end());
+  const bool was_oldest = held == snapshots_.begin();
+  snapshots_.erase(held);
   if (!was_oldest) return;
   const uint64_t oldest = snapshots_.empty() ? sequence_ : *snapshots_.begin();
   for (auto key = stale_.begin(); key != stale_.end();) {
@@ -200,14 +202,17 @@ DiskSpace KvDisk::space() {
 }
 
 void KvDisk::wipe() {
-  KvDisk empty;
-  // What troubles the place where it is goes on.
-  empty.trouble_ = trouble_;
-  empty.harms_ = harms_;
-  empty.watched_prefix_ = std::move(watched_prefix_);
-  empty.watcher_ = std::move(watcher_);
-  empty.on_apply_ = std::move(on_apply_);
-  *this = std::move(empty);
+  // Of a program that died in this same moment there may be snapshots left: they stay what they were.
+  ++sequence_;
+  std::vector<std::string> keys;
+  keys.reserve(rows_.size());
+  for (const auto& [key, row] : rows_) keys.push_back(key);
+  for (const std::string& key : keys) set(key, std::nullopt, nullptr);
+  unsynced_.clear();
+  watched_changed_ = false;
+  fail_next_sync_ = false;
+  hangs_ = false;
+  space_ = DiskSpace{.total_bytes = kRowsDiskBytes, .free_bytes = kRowsDiskBytes};
 }
 
 bool KvDisk::hangs() {

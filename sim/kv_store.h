@@ -71,7 +71,7 @@ class KvDisk final : public KvReader, public std::enable_shared_from_this<KvDisk
   void begin_to_hang() { hangs_ = true; }
   bool hangs();
   bool take_sync_failure();
-  // Another, empty disk is in its place; who watched goes on. Precondition: no program uses it.
+  // Another, empty disk is in its place; who watched goes on. Precondition: no program writes to it.
   void wipe();
   // Of a trouble, what counts here is the delay, which makes syncs slow, and whether rows can be read and written.
   void begin_trouble(const DiskTrouble& trouble) { trouble_ += trouble; }

@@ -63,14 +63,14 @@ WriteBatch draw_batch(Model& model) {
   return batch;
 }
 
-// Batches, snapshots, syncs and crashes against a store that copies everything.
+// Batches, snapshots, syncs, crashes and other disks in its place, against a store that copies everything.
 RC_GTEST_PROP(KvDisk, AgreesWithAModelThatCopiesEverything, ()) {
   const auto disk = std::make_shared<KvDisk>();
   RandomStream draws(StreamKey(*rc::gen::arbitrary<uint64_t>()));
   std::vector<Model> history(1);  // after each batch since the last durable one
   std::vector<std::pair<std::shared_ptr<const KvReader>, Model>> snapshots;
   for (int step = *rc::gen::inRange(1, 40); step > 0; --step) {
-    switch (*rc::gen::inRange(0, 8)) {
+    switch (*rc::gen::inRange(0, 9)) {
       case 0:
         snapshots.emplace_back(disk->snapshot(), history.back());
         break;
@@ -89,6 +89,10 @@ RC_GTEST_PROP(KvDisk, AgreesWithAModelThatCopiesEverything, ()) {
         history = {left};
         break;
       }
+      case 4:
+        disk->wipe();
+        history = {Model()};
+        break;
       default: {
         Model next = history.back();
         disk->apply(draw_batch(next));
