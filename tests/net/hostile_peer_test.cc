@@ -42,7 +42,11 @@ class HostilePeer : public testing::Test {
     EXPECT_EQ(code_of(reply), ErrorCode::kOk);
   }
   Task<void> wait_until_handled(size_t count) {
-    while (handler_.handled < count) co_await handler_.received_changed.wait_until(soon());
+    const MonoTime end = soon();
+    while (handler_.handled < count && world_.harness().clock().now() < end) {
+      co_await handler_.received_changed.wait_until(end);
+    }
+    EXPECT_GE(handler_.handled, count);
   }
   static Task<void> let_the_loop_turn(Clock& clock) { co_await sleep_for(clock, milliseconds(20)); }
   // So many are handled, and what is beyond the limit is not received.
@@ -176,10 +180,17 @@ TEST_F(HostilePeer, RequestIdUsedTwiceIsAnsweredTwice) {
   EXPECT_EQ(handler_.handled, 2U);
 }
 
+Request mebibyte_of_data() {
+  return make_test_request("echo", BytesChain(Bytes::zeros(kMiB)));
+}
+
+Request half_a_mebibyte_of_message() {
+  return make_test_request(std::string(kMiB / 2, 'x'));
+}
+
 // Asks for much and takes none of it.
-Task<void> flood_without_reading(RawSocket peer, size_t requests) {
-  const std::string frame =
-      wire_frame(make_test_request("echo", BytesChain(Bytes::zeros(kMiB))), FrameKind::kRequest, 1, seconds(10));
+Task<void> flood_without_reading(RawSocket peer, size_t requests, Request request = mebibyte_of_data()) {
+  const std::string frame = wire_frame(request, FrameKind::kRequest, 1, seconds(10));
   for (size_t i = 0; i < requests; ++i) {
     if (!co_await peer.send(frame)) co_return;
   }
@@ -190,6 +201,11 @@ TEST_F(HostilePeer, PeerThatTakesNoRepliesIsGivenUp) {
   run(flood_without_reading(connect(), 200));
   EXPECT_LT(handler_.handled, 50U) << "unread replies pile up";
   run(expect_others_are_served());
+}
+
+TEST_F(HostilePeer, PeerThatTakesNoRepliesToMessagesIsGivenUp) {
+  run(flood_without_reading(connect(), 400, half_a_mebibyte_of_message()));
+  EXPECT_LT(handler_.handled, 100U) << "unread replies pile up";
 }
 
 class SmallBudget : public HostilePeer {
@@ -222,9 +238,9 @@ class SmallReplyBudget : public HostilePeer {
  protected:
   SmallReplyBudget() : HostilePeer(options()) {}
   static TcpOptions options() {
-    TcpOptions options = hasty_options();
-    options.write_stall_limit = seconds(1);
-    options.write_stall_limit_under_pressure = milliseconds(40);
+    TcpOptions options;
+    options.sweep_interval = milliseconds(10);
+    options.write_stall_limit_under_pressure = milliseconds(500);
     options.reply_bytes = kMiB;
     return options;
   }

@@ -60,6 +60,27 @@ TEST(OpenError, WhatTheProcessOrTheMachineLacksIsNotTheDisksFault) {
   EXPECT_EQ(open_error("open").code, ErrorCode::kIoError);
 }
 
+Task<void> open_without_descriptors(ShardStore& store, std::vector<ErrorCode>& codes) {
+  const auto kept = co_await store.create("kept");
+  DOGFS_CO_ASSERT(kept.has_value());
+  rlimit old{};
+  DOGFS_CO_ASSERT(::getrlimit(RLIMIT_NOFILE, &old) == 0);
+  const rlimit none{0, old.rlim_max};
+  DOGFS_CO_ASSERT(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  codes.push_back(code_of(co_await store.create("new")));
+  codes.push_back(code_of(co_await store.open("kept")));
+  codes.push_back(code_of(co_await store.list()));
+  DOGFS_CO_ASSERT(::setrlimit(RLIMIT_NOFILE, &old) == 0);
+  codes.push_back(code_of(co_await store.open("kept")));
+}
+
+TEST(FileShardStore, WithoutFileDescriptorsItIsBusyAndNotBroken) {
+  DirectWorld world;
+  std::vector<ErrorCode> codes;
+  world.harness().run(open_without_descriptors(world.store(), codes));
+  EXPECT_EQ(codes, (std::vector{ErrorCode::kBusy, ErrorCode::kBusy, ErrorCode::kBusy, ErrorCode::kOk}));
+}
+
 TEST(FileShardStore, MissingParentIsAnError) {
   EXPECT_EQ(code_of(FileShardStore::open("/proc/nothing/here", {})), ErrorCode::kNotFound);
 }

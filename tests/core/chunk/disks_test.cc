@@ -2,6 +2,8 @@
 // another size. Those that hang: hanging_disks_test.cc.
 #include <gmock/gmock.h>
 
+#include "core/base/limits.h"
+#include "core/base/printable.h"
 #include "tests/core/chunk/disks.h"
 
 namespace dogfs {
@@ -392,6 +394,17 @@ TEST_F(Disks, ANameOfAnyBytesIsToldAsTextAndIsTheSameAtTheNextStart) {
     EXPECT_EQ(w_.meta.heartbeats.back().disks_size(), 2);
     for (int disk = 0; disk < 2; ++disk) EXPECT_EQ(w_.disk_info(disk).alarm(), "");
   }
+}
+
+// What a store says of a failure has its path in it.
+TEST_F(Disks, AnAlarmOfAnyBytesIsToldAsText) {
+  FaultyShardStore files(w_.node.env().clock, w_.faults[0], w_.node.shards("disk0"));
+  FaultyKvStore records(w_.node.env().clock, w_.faults[0], w_.node.kv("disk0"));
+  ShardDisk disk(w_.node.env(), ChunkDisk{files, records, "disk"}, 0, [](const Error&) {});
+  disk.mark_bad(Error(ErrorCode::kIoError, "/mnt/\xff: " + std::string(kMaxDiskAlarmBytes, 'x')));
+  const std::string alarm = disk.describe().alarm();
+  EXPECT_THAT(alarm, HasSubstr("/mnt/\\xff: x"));
+  EXPECT_EQ(alarm, printable(alarm, kMaxDiskAlarmBytes));
 }
 
 // Earlier releases cut names anywhere.

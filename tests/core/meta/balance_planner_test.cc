@@ -85,11 +85,14 @@ TEST_F(BalancePlannerTest, AServerThatIsAwayForAWhileIsNotEmptied) {
   add_servers(8, 50 * kShardBytes);
   servers[ServerId(2)].takes_shards = false;
   servers[ServerId(2)].capacity = 0;  // not heard of by this leader
-  EXPECT_EQ(plan(block), std::nullopt);
+  servers[ServerId(7)].used = 20 * kShardBytes;
+  EXPECT_EQ(plan(block), std::nullopt) << "though another could take it";
   for (const uint64_t id : {1, 2, 3}) servers[ServerId(id)].rack = "/crowded";
   const auto move = plan(block);
   ASSERT_TRUE(move);
   EXPECT_NE(move->replaced_server, ServerId(2)) << "one that can be read leaves the rack";
+  for (const uint64_t id : {1, 3}) servers[ServerId(id)].takes_shards = false;
+  EXPECT_EQ(plan(block), std::nullopt) << "the whole rack is away";
 }
 
 TEST_F(BalancePlannerTest, AServerWithoutRoomGetsNone) {

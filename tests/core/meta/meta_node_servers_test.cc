@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <string>
 
+#include "core/base/limits.h"
 #include "core/wire/message_type.h"
 #include "core/wire/meta.pb.h"
 #include "core/wire/rpc.h"
@@ -53,6 +54,33 @@ TEST(MetaNode, DeletesShardsOnlyThroughTheirServersAndForgetsWhatIsConfirmed) {
   }
   cluster.world_.run_for(seconds(2));
   EXPECT_EQ(cluster.status_of(cluster.leader()).garbage_shards(), 0u);
+}
+
+// By its rows what others have listed since could go.
+TEST(MetaNode, ALeaderThatIsCutOffOrdersNoDeletions) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  const wire::CreateFileResult file = cluster.create("/f");
+  ASSERT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk);
+  cluster.change([](wire::Mutation& mutation) { mutation.mutable_delete_()->set_path("/f"); });
+  cluster.world_.run_for(seconds(1));
+  const size_t leader = cluster.leader();
+  const auto ask = [&] {
+    const Reply reply = cluster.ask_node(
+        leader, make_request(MessageType::kHeartbeat, GroupId(), cluster.heartbeat_of(cluster.servers_[0])));
+    wire::HeartbeatReply message;
+    EXPECT_TRUE(message.ParseFromString(reply.body));
+    return message.deletions_size();
+  };
+  EXPECT_EQ(ask(), 1);
+  for (size_t i = 0; i < 3; ++i) {
+    if (i == leader) continue;
+    cluster.world_.network().block(cluster.metas_[leader]->index(), cluster.metas_[i]->index());
+    cluster.world_.network().block(cluster.metas_[i]->index(), cluster.metas_[leader]->index());
+  }
+  EXPECT_EQ(cluster.programs_[leader]->replica().status().role, RaftRole::kLeader) << "it does not know yet";
+  EXPECT_EQ(ask(), 0);
 }
 
 // One that cannot be satisfied says so; one that can goes on until the server is removed, and then ends for good.
@@ -296,6 +324,30 @@ TEST(MetaNode, BalancingOrdersMovesFromTheTargetsAndEndsByItself) {
   wire::BalanceRequest stop;
   stop.set_action(wire::BalanceRequest::STOP);
   EXPECT_EQ(cluster.ask(MessageType::kBalance, stop).error.code, ErrorCode::kOk) << "it is off already";
+}
+
+// Such a server is to be rid of shards itself.
+TEST(MetaNode, BalancingMovesNothingToAServerWithoutRoom) {
+  MetaCluster cluster(1);
+  cluster.racks_ = {"/a", "/a", "/a", "/b", "/b", "/c"};
+  cluster.open_session();
+  cluster.add_servers(5);
+  cluster.write_block(cluster.create("/f"));
+  cluster.add_server(5);
+  cluster.free_bytes_[cluster.servers_[5].server()] = kRoomyTimes * full_below(1ULL << 40) - 1;
+  cluster.beat();
+  wire::BalanceRequest request;
+  request.set_action(wire::BalanceRequest::START);
+  request.set_threshold_percent(10);
+  wire::BalanceReply status = cluster.ask_for<wire::BalanceReply>(MessageType::kBalance, request);
+  for (int i = 0; i < 20 && !status.balanced(); ++i) {
+    cluster.world_.run_for(milliseconds(500));
+    cluster.beat();
+    status = cluster.ask_for<wire::BalanceReply>(MessageType::kBalance, wire::BalanceRequest());
+  }
+  EXPECT_TRUE(status.balanced()) << status.ShortDebugString();
+  EXPECT_EQ(status.moves(), 0u);
+  EXPECT_EQ(status.stuck_blocks(), 1u);
 }
 
 // A drained server whose shards have nowhere to go would be waited for for ever.

@@ -125,6 +125,23 @@ TEST_F(Racks, APassIsForAServerThatTakesShardsAnewAndForNoOther) {
   EXPECT_TRUE(scanned) << "it stands in another rack";
 }
 
+// Were they in turn for so long, no others would have theirs.
+TEST_F(Racks, BlocksWhoseCrowdedRackIsAwayForAWhileHoldUpNoOthers) {
+  stand_in(kThreeRacks);
+  for (uint64_t id = 1; id <= kMaxCrowdedInTurn; ++id) put(block_on(id, {1, 2, 3, 4, 5}));
+  const uint64_t other = kMaxCrowdedInTurn + 1;
+  put(block_on(other, {4, 5, 6, 7, 1}));
+  for (const uint64_t server : {1, 2, 3}) set_state(server, wire::MAINTENANCE);
+  racks.lead();
+  std::vector<wire::BlockRow> chosen;
+  for (int i = 0; i < 100 && chosen.empty(); ++i, now += milliseconds(500)) chosen = round();
+  ASSERT_THAT(chosen, SizeIs(1));
+  EXPECT_EQ(chosen[0].block(), other);
+  set_state(1, wire::LIVE);
+  now += kHeldLookInterval;
+  EXPECT_FALSE(rounds(2).empty());
+}
+
 TEST_F(Racks, HowLongItTakesIsToldOnceSomeHaveMoved) {
   stand_in(kThreeRacks);
   constexpr uint64_t kBlocks = 40;

@@ -118,6 +118,23 @@ TEST(RaftCodec, ATermOrAnIndexThatNoGroupReachesIsRefused) {
   EXPECT_EQ(code_of(decode_message(beyond)), ErrorCode::kProtocolError);
 }
 
+TEST(RaftCodec, AnEntryOfATermOrAnIndexThatNoGroupReachesIsRefused) {
+  wire::RaftMessage append = valid_append();
+  append.set_log_index(kMaxLogIndex - 1);
+  append.mutable_entries()->RemoveLast();
+  append.mutable_entries(0)->set_index(kMaxLogIndex);
+  EXPECT_TRUE(decode_message(append).has_value());
+  append.set_log_index(kMaxLogIndex);
+  append.mutable_entries(0)->set_index(kMaxLogIndex + 1);
+  EXPECT_EQ(code_of(decode_message(append)), ErrorCode::kProtocolError);
+  // As it is read from a store.
+  wire::RaftEntry entry = valid_append().entries(0);
+  entry.set_term(kMaxTerm);
+  EXPECT_TRUE(decode_entry(entry).has_value());
+  entry.set_term(kMaxTerm + 1);
+  EXPECT_FALSE(decode_entry(entry).has_value());
+}
+
 TEST(RaftCodec, SnapshotsThatNoLeaderSendsAreRefused) {
   Message message;
   message.kind = MessageKind::kSnapshot;

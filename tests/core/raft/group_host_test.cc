@@ -163,5 +163,32 @@ TEST(GroupHost, AFrameOfMoreMessagesThanAnyInboxTakesIsDroppedAsAWhole) {
   EXPECT_EQ(occurrences(trace.str(), "dropped a frame"), 1U);
 }
 
+TEST(GroupHost, AFrameOfMoreEntriesThanAnyNodeSendsIsDroppedAsAWhole) {
+  std::ostringstream trace;
+  ManyGroups world(1, &trace);
+  ASSERT_TRUE(world.add(0, "a").has_value());
+  // In as many messages as one likes.
+  const auto send = [&world](const std::vector<size_t>& entries) {
+    Request frame;
+    frame.type = MessageType::kRaft;
+    for (const size_t count : entries) {
+      const uint64_t bytes = 2 * count;
+      frame.body += '\x0a';
+      for (uint64_t left = bytes; true; left >>= 7) {
+        frame.body += static_cast<char>((left & 0x7F) | (left > 0x7F ? 0x80 : 0));
+        if (left <= 0x7F) break;
+      }
+      for (size_t i = 0; i < count; ++i) frame.body += std::string("\x4a\x00", 2);
+    }
+    world.program(1)->host().receive(frame);
+  };
+  send({kMaxRaftFrameEntries - 1000, 1000});
+  EXPECT_EQ(occurrences(trace.str(), "dropped a frame"), 0U);
+  send({kMaxRaftFrameEntries - 1000, 1001});
+  EXPECT_EQ(occurrences(trace.str(), "dropped a frame of more messages, or entries"), 1U);
+  ASSERT_TRUE(world.add(0, "b").has_value());
+  EXPECT_TRUE(world.hold_what_was_added());
+}
+
 }  // namespace
 }  // namespace dogfs
