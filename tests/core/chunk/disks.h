@@ -48,7 +48,7 @@ class Disks : public ::testing::Test {
   void fail_to_read(const ShardKey& key) { EXPECT_FALSE(w_.read(key, 0, kBytes).has_value()); }
   void wipe(size_t disk, bool files = true) {
     const std::string name = "disk" + std::to_string(disk);
-    *w_.node.kv_disk(name) = sim::KvDisk();
+    w_.node.kv_disk(name)->wipe();
     if (files) *w_.node.shard_disk(name) = sim::ShardDisk(1ULL << 40);
   }
   // Puts what one disk has of a shard on another, too.

@@ -35,14 +35,19 @@ TEST(MetaNode, ServersOfAnotherClusterAndUnknownOnesAreRefused) {
       << "nothing was heard of the new process yet";
 }
 
-TEST(MetaNode, DeletesShardsOnlyThroughTheirServersAndForgetsWhatIsConfirmed) {
-  MetaCluster cluster(3);
+// A shard on each of five servers, of a file that is deleted.
+void leave_garbage(MetaCluster& cluster) {
   cluster.open_session();
   cluster.add_servers(5);
   const wire::CreateFileResult file = cluster.create("/f");
   ASSERT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk);
   cluster.change([](wire::Mutation& mutation) { mutation.mutable_delete_()->set_path("/f"); });
   cluster.world_.run_for(seconds(1));
+}
+
+TEST(MetaNode, DeletesShardsOnlyThroughTheirServersAndForgetsWhatIsConfirmed) {
+  MetaCluster cluster(3);
+  leave_garbage(cluster);
   EXPECT_EQ(cluster.status_of(cluster.leader()).garbage_shards(), 5u);
   for (const auto& server : cluster.servers_) {
     const auto reply = cluster.ask_for<wire::HeartbeatReply>(MessageType::kHeartbeat, cluster.heartbeat_of(server));
@@ -59,12 +64,7 @@ TEST(MetaNode, DeletesShardsOnlyThroughTheirServersAndForgetsWhatIsConfirmed) {
 // By its rows what others have listed since could go.
 TEST(MetaNode, ALeaderThatIsCutOffOrdersNoDeletions) {
   MetaCluster cluster(3);
-  cluster.open_session();
-  cluster.add_servers(5);
-  const wire::CreateFileResult file = cluster.create("/f");
-  ASSERT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk);
-  cluster.change([](wire::Mutation& mutation) { mutation.mutable_delete_()->set_path("/f"); });
-  cluster.world_.run_for(seconds(1));
+  leave_garbage(cluster);
   const size_t leader = cluster.leader();
   const auto ask = [&] {
     const Reply reply = cluster.ask_node(
