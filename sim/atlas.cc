@@ -129,12 +129,8 @@ bool Atlas::may_damage(const Node& server, const std::string& file_name) {
   if (!row.value()) return !is_block_damaged(key->block);
   // It may yet be committed, with as little as one spare.
   if (row.value()->state() != wire::BlockRow::COMMITTED) return !is_hurt(metadata, *row.value());
-  const auto is_this = [&](const auto& shard) {
-    return shard.index() == key->index.value() && shard.generation() == key->generation.value();
-  };
-  const bool counts =
-      std::ranges::any_of(row.value()->shards(), is_this) || std::ranges::any_of(row.value()->reservations(), is_this);
-  return !counts || has_spare(metadata, *row.value());
+  // One that is not listed as well: it may be listed again.
+  return has_spare(metadata, *row.value());
 }
 
 bool Atlas::has_spare(const KvReader& metadata, const wire::BlockRow& block) {
@@ -142,18 +138,32 @@ bool Atlas::has_spare(const KvReader& metadata, const wire::BlockRow& block) {
   return health.intact - at_stake(metadata, block) > health.needed;
 }
 
-// Intact shards that a damaged one is about to be listed in place of: it was rebuilt, and nobody has looked at it since.
+// Intact shards that a damaged one may be listed in place of: one that was rebuilt, and nobody has looked at it since; or
+// one that was replaced and whose server takes it for whole, should that of the other be out of reach.
 uint32_t Atlas::at_stake(const KvReader& metadata, const wire::BlockRow& block) {
-  uint32_t at_stake = 0;
-  for (const wire::RepairReservation& reservation : block.reservations()) {
-    const Node* target = server_node(metadata, reservation.target());
-    const ShardKey rebuilt{BlockId(block.block()), ShardIndex(reservation.index()),
-                           ShardGeneration(reservation.generation())};
-    if (target == nullptr || !is_damaged(*target, rebuilt)) continue;
-    const auto listed = std::ranges::find(block.shards(), reservation.index(), &wire::Shard::index);
-    if (keeper_of(metadata, block, *listed) != nullptr) ++at_stake;
+  std::set<uint32_t> indexes;
+  for (const auto& [node, key] : damaged_) {
+    if (key.block.value() != block.block()) continue;
+    const auto listed = std::ranges::find(block.shards(), key.index.value(), &wire::Shard::index);
+    if (listed == block.shards().end() || key_of(block, *listed) == key) continue;
+    if (keeper_of(metadata, block, *listed) == nullptr) continue;
+    const bool reserved = std::ranges::any_of(
+        block.reservations(), [&](const auto& each) { return each.generation() == key.generation.value(); });
+    if (reserved || is_taken_for_whole(node, key)) indexes.insert(key.index.value());
   }
-  return at_stake;
+  return static_cast<uint32_t>(indexes.size());
+}
+
+// By the records of the server.
+bool Atlas::is_taken_for_whole(NodeIndex index, const ShardKey& shard) {
+  Node* const server = *std::ranges::find(cluster_.chunk_nodes(), index, &Node::index);
+  if (cluster_.is_retired(*server)) return false;
+  return std::ranges::any_of(cluster_.disk_names(), [&](const Cluster::DiskNames& disk) {
+    const Result<std::optional<std::string>> row = server->kv_disk(disk.records)->get(shard_record_key(shard));
+    DOGFS_CHECK(row.has_value());
+    wire::ShardRecord record;
+    return row.value() && record.ParseFromString(*row.value()) && !record.damaged() && !record.deleting();
+  });
 }
 
 void Atlas::damaged(const Node& server, const std::string& file_name) {

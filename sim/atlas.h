@@ -71,6 +71,7 @@ class Atlas {
   BlockHealth health_of(const KvReader& metadata, const wire::BlockRow& block, VirtualTime since);
   const Node* keeper_of(const KvReader& metadata, const wire::BlockRow& block, const wire::Shard& shard);
   uint32_t at_stake(const KvReader& metadata, const wire::BlockRow& block);
+  bool is_taken_for_whole(NodeIndex server, const ShardKey& shard);
   bool has_spare(const KvReader& metadata, const wire::BlockRow& block);
   bool is_block_damaged(BlockId block) const;
   bool is_hurt(const KvReader& metadata, const wire::BlockRow& block);

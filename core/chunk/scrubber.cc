@@ -245,6 +245,7 @@ Task<void> Scrubber::judge(ShardKey key, Status found, bool disk_reads) {
     next_hope_ = env_.clock.now();  // others may be, too
     co_return co_await set_state(key, ShardState::kSealed);
   }
+  table_.set_read_through(key, std::nullopt);
   if (was_unreadable) co_return;
   env_.log.warning("chunk", "{} cannot be verified: {}", to_string(key), found.error().to_string());
   if (!doubts_.contains(key) && doubts_.size() == kMaxDoubts) co_return;

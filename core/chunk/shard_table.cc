@@ -27,7 +27,7 @@ void ShardTable::set_state(const ShardKey& key, ShardState state) {
   put(key, entry);
 }
 
-void ShardTable::set_read_through(const ShardKey& key, MonoTime when) {
+void ShardTable::set_read_through(const ShardKey& key, std::optional<MonoTime> when) {
   const auto found = entries_.find(key);
   DOGFS_CHECK(found != entries_.end());
   found->second.read_through = when;

@@ -29,7 +29,7 @@ struct ShardEntry {
   size_t disk = 0;
   uint64_t length = 0;
   uint32_t crc = 0;
-  std::optional<MonoTime> read_through = {};  // when all of it was last read, and was whole
+  std::optional<MonoTime> read_through = {};  // when all of it was read, and was whole, if the last look could
 };
 
 // Whether the metadata is to have it rebuilt.
@@ -44,8 +44,8 @@ class ShardTable {
   void put(const ShardKey& key, const ShardEntry& entry);
   // Precondition: it is there.
   void set_state(const ShardKey& key, ShardState state);
-  // Precondition: it is there.
-  void set_read_through(const ShardKey& key, MonoTime when);
+  // Precondition: it is there. None: since then it could not be read.
+  void set_read_through(const ShardKey& key, std::optional<MonoTime> when);
   void erase(const ShardKey& key);
 
   // Why `key` is not there: kWrongGeneration if there is another attempt at this index of the block, else kNotFound.

@@ -263,5 +263,41 @@ TEST_F(OracleTest, TheAtlasLetsABlockLoseItsSparesAndNoMore) {
   EXPECT_EQ(atlas.blocks_of("/f", world.now()).at(0).intact, whole.needed);
 }
 
+// By the map another shard has taken the place of one that its server still has, and takes for whole.
+TEST_F(OracleTest, TheAtlasKeepsASpareForAShardThatMayBeListedAgain) {
+  wire::BlockRow row = block();
+  wire::Shard& replaced = *row.mutable_shards(0);
+  const std::string file = shard_file_name(key_of(row, replaced));
+  Node* const server = cluster.chunk_node_at(
+      MetaTables(atlas.newest_metadata(), GroupId(0)).server(ServerId(replaced.server())).value()->address());
+  replaced.set_generation(replaced.generation() + 1000);
+  apply(row);
+  const auto is_hurt = [this](const Node& node, const std::string& name) {
+    return atlas.is_damaged(node, *parse_shard_file_name(name));
+  };
+  const auto damage_all = [&, this] {
+    uint32_t damaged = 0;
+    for (Node* node : cluster.chunk_nodes()) {
+      for (const std::string& other : node->shard_disk()->stored_files()) {
+        if (is_hurt(*node, other) || !atlas.may_damage(*node, other)) continue;
+        atlas.damaged(*node, other);
+        ++damaged;
+      }
+    }
+    return damaged;
+  };
+  const BlockHealth whole = atlas.blocks_of("/f", world.now()).at(0);
+  ASSERT_TRUE(atlas.may_damage(*server, file));
+  atlas.damaged(*server, file);
+  EXPECT_EQ(damage_all() + 1, whole.intact - whole.needed);
+  server->kv_disk(cluster.disk_names()[0].records)->wipe();
+  EXPECT_EQ(damage_all(), 1U) << "its server does not vouch for it any more";
+  for (Node* node : cluster.chunk_nodes()) {
+    for (const std::string& other : node->shard_disk()->stored_files()) {
+      EXPECT_EQ(atlas.may_damage(*node, other), is_hurt(*node, other));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace dogfs::sim

@@ -65,6 +65,16 @@ class ScrubberTest : public ::testing::Test {
       return operation == "read" ? DiskFaults::Fate::kFail : DiskFaults::Fate::kProceed;
     };
   }
+  // The blocks of the shards of which the next report says so.
+  std::set<uint64_t> read_lately() {
+    w_.meta.shard_reports.clear();
+    EXPECT_TRUE(w_.world.run_until([this] { return !w_.meta.shard_reports.empty(); }, kPatience));
+    std::set<uint64_t> blocks;
+    for (const wire::ReportedShard& shard : w_.meta.shard_reports.back().shards()) {
+      if (shard.read_lately()) blocks.insert(shard.shard().block());
+    }
+    return blocks;
+  }
   bool wait_for_damage() {
     return w_.world.run_until([this] { return !w_.meta.damaged.empty(); }, kPatience);
   }
@@ -287,21 +297,23 @@ TEST_F(LazyScrubberTest, AReportSaysWhatWasReadThroughLately) {
   w_.world.run_for(seconds(60));
   rot(ChunkWorld::key(5));
   w_.meta.differing = {0};
-  const auto read_lately = [this] {
-    w_.meta.shard_reports.clear();
-    EXPECT_TRUE(w_.world.run_until([this] { return !w_.meta.shard_reports.empty(); }, kPatience));
-    std::set<uint64_t> blocks;
-    for (const wire::ReportedShard& shard : w_.meta.shard_reports.back().shards()) {
-      if (shard.read_lately()) blocks.insert(shard.shard().block());
-    }
-    return blocks;
-  };
   EXPECT_EQ(read_lately(), std::set<uint64_t>{});
   w_.meta.suspects = {ChunkWorld::key(4), ChunkWorld::key(5)};
   ASSERT_TRUE(wait_for_damage());
   EXPECT_EQ(read_lately(), std::set<uint64_t>{4});
   w_.world.run_for(seconds(40));
   EXPECT_EQ(read_lately(), std::set<uint64_t>{}) << "a while ago";
+}
+
+TEST_F(LazyScrubberTest, AReportDoesNotVouchForWhatCannotBeReadAnyMore) {
+  w_.world.run_for(seconds(60));
+  w_.meta.differing = {0};
+  w_.meta.suspects = {ChunkWorld::key(3), ChunkWorld::key(4)};
+  w_.world.run_for(seconds(3));
+  lose_sectors(ChunkWorld::key(4));
+  w_.meta.suspects = {ChunkWorld::key(4)};
+  w_.world.run_for(seconds(3));
+  EXPECT_EQ(read_lately(), std::set<uint64_t>{3});
 }
 
 TEST_F(ScrubberTest, OneReadThatWentAstrayIsNoDamage) {
