@@ -274,6 +274,19 @@ TEST(MetaNode, ServersMayBeAwayForMaintenanceUntilItIsOver) {
   EXPECT_EQ(state(0), wire::DEAD) << "its time was over";
 }
 
+wire::BalanceReply balance_status(MetaCluster& cluster) {
+  return cluster.ask_for<wire::BalanceReply>(MessageType::kBalance, wire::BalanceRequest());
+}
+
+template <class Condition>
+void beat_until(MetaCluster& cluster, Condition until, int beats = 20) {
+  for (int i = 0; i < beats && !until(); ++i) {
+    cluster.world_.run_for(milliseconds(500));
+    cluster.beat();
+  }
+  EXPECT_TRUE(until()) << balance_status(cluster).ShortDebugString();
+}
+
 // The block lies in racks of three and two servers; RS(3,2) bears the loss of two shards.
 TEST(MetaNode, BalancingOrdersMovesFromTheTargetsAndEndsByItself) {
   MetaCluster cluster(3);
@@ -285,16 +298,8 @@ TEST(MetaNode, BalancingOrdersMovesFromTheTargetsAndEndsByItself) {
   request.set_action(wire::BalanceRequest::START);
   EXPECT_EQ(cluster.ask(MessageType::kBalance, request).error.code, ErrorCode::kInvalidArgument);
   request.set_threshold_percent(10);
-  const auto status = [&] {
-    return cluster.ask_for<wire::BalanceReply>(MessageType::kBalance, wire::BalanceRequest());
-  };
-  const auto run = [&](auto until) {
-    for (int i = 0; i < 20 && !until(); ++i) {
-      cluster.world_.run_for(milliseconds(500));
-      cluster.beat();
-    }
-    EXPECT_TRUE(until()) << status().ShortDebugString();
-  };
+  const auto status = [&] { return balance_status(cluster); };
+  const auto run = [&](auto until) { beat_until(cluster, until); };
   // Whether it still measures when the answer is made is a matter of moments.
   EXPECT_EQ(cluster.ask_for<wire::BalanceReply>(MessageType::kBalance, request).threshold_percent(), 10u);
   run([&] { return status().balanced(); });
@@ -339,13 +344,9 @@ TEST(MetaNode, BalancingMovesNothingToAServerWithoutRoom) {
   wire::BalanceRequest request;
   request.set_action(wire::BalanceRequest::START);
   request.set_threshold_percent(10);
-  wire::BalanceReply status = cluster.ask_for<wire::BalanceReply>(MessageType::kBalance, request);
-  for (int i = 0; i < 20 && !status.balanced(); ++i) {
-    cluster.world_.run_for(milliseconds(500));
-    cluster.beat();
-    status = cluster.ask_for<wire::BalanceReply>(MessageType::kBalance, wire::BalanceRequest());
-  }
-  EXPECT_TRUE(status.balanced()) << status.ShortDebugString();
+  EXPECT_EQ(cluster.ask(MessageType::kBalance, request).error.code, ErrorCode::kOk);
+  beat_until(cluster, [&] { return balance_status(cluster).balanced(); });
+  const wire::BalanceReply status = balance_status(cluster);
   EXPECT_EQ(status.moves(), 0u);
   EXPECT_EQ(status.stuck_blocks(), 1u);
 }
@@ -365,13 +366,8 @@ TEST(MetaNode, BalancingDoesNotWaitForWhatNobodyCanRepair) {
   request.set_action(wire::BalanceRequest::START);
   request.set_threshold_percent(10);
   cluster.ask_for<wire::BalanceReply>(MessageType::kBalance, request);
-  wire::BalanceReply status;
-  for (int i = 0; i < 60 && !status.balanced(); ++i) {
-    cluster.world_.run_for(milliseconds(500));
-    cluster.beat();
-    status = cluster.ask_for<wire::BalanceReply>(MessageType::kBalance, wire::BalanceRequest());
-  }
-  EXPECT_TRUE(status.balanced()) << status.ShortDebugString();
+  EXPECT_FALSE(balance_status(cluster).balanced());
+  beat_until(cluster, [&] { return balance_status(cluster).balanced(); }, 60);
 }
 
 TEST(MetaNode, ServersAreToldByEveryNodeWhoTheMetadataNodesAre) {
