@@ -26,41 +26,61 @@ def run(measured, rate=1.0):
     return types.SimpleNamespace(latencies=measured, rate=lambda: rate)
 
 
+def slowed(factor, rate=1.0):
+    """A run in which the clients felt repair by that factor."""
+    return run(latencies(repair=[10.0 * factor] * 98 + [20.0 * factor] * 2), rate)
+
+
+IDLE_RATE = "rate of repair without clients, of that beside them"
+MEDIANS = [f"{kind}s' p50 during repair, of that before repair began" for kind in ("read", "write")]
+LIMITS = [f"{kind}s' p99 during repair without its limit, of that with it" for kind in ("read", "write")]
+
+
 class Marks(unittest.TestCase):
-    def check(self, busy, idle=None):
+    def check(self, **runs):
         """What was missed, and what was said."""
         with contextlib.redirect_stdout(io.StringIO()) as said:
-            missed = bench_repair.check_marks(busy, idle)
+            missed = bench_repair.check_marks(runs)
         return missed, said.getvalue()
 
-    def test_are_met_by_a_repair_that_nobody_feels(self):
-        missed, said = self.check(run(latencies(), 1.0), run(None, 2.0))
+    def test_are_met_by_a_repair_that_is_held_back_for_clients(self):
+        missed, said = self.check(busy=slowed(1.5), unlimited=slowed(15), idle=run(None, 2.0))
         self.assertEqual(missed, [])
-        self.assertEqual(said.count(": met"), 3)
+        self.assertEqual(said.count(": met"), 5)
 
     def test_are_missed_by_a_repair_that_slows_clients_down(self):
-        missed, _ = self.check(run(latencies(repair=[100.0] * 100)))
-        self.assertEqual(len(missed), 2)
+        self.assertEqual(self.check(busy=slowed(3))[0], MEDIANS)
+
+    def test_are_missed_by_a_limit_that_does_nothing_for_clients(self):
+        self.assertEqual(self.check(busy=slowed(2), unlimited=slowed(3))[0], LIMITS)
 
     def test_are_missed_where_repair_is_not_held_back_for_clients(self):
-        missed, _ = self.check(run(latencies(), 1.0), run(None, 1.0))
-        self.assertEqual(missed, ["rate of repair without clients, of that beside them"])
+        self.assertEqual(self.check(busy=slowed(1), idle=run(None, 1.9))[0], [IDLE_RATE])
 
     def test_are_missed_by_a_phase_without_operations(self):
         for phase in ("degraded", "repair"):
-            missed, said = self.check(run(latencies(**{phase: []})))
-            self.assertEqual(len(missed), 2, "reads and writes")
-            self.assertIn(f"no read in {phase}: MISSED", said)
+            missed, said = self.check(busy=run(latencies(**{phase: []})))
+            self.assertEqual(missed, MEDIANS)
+            self.assertEqual(said.count("no operation to compare: MISSED"), 2)
         measured = latencies()
         measured["repair", "write"] = []
-        missed, _ = self.check(run(measured))
-        self.assertEqual(missed, ["writes' p99 during repair, of that before repair began"])
+        self.assertEqual(self.check(busy=run(measured))[0], MEDIANS[1:])
+        self.assertEqual(self.check(busy=slowed(1), unlimited=run(latencies(repair=[])))[0], LIMITS)
 
     def test_do_not_need_the_other_phases(self):
-        self.assertEqual(self.check(run(latencies(before=[], after=[])))[0], [])
+        quiet = run(latencies(before=[], after=[]))
+        self.assertEqual(self.check(busy=quiet)[0], [])
+        unlimited = slowed(15)
+        for kind in bench_repair.KINDS:
+            unlimited.latencies["degraded", kind].clear()
+        self.assertEqual(self.check(busy=slowed(1), unlimited=unlimited)[0], [])
+
+    def test_are_only_of_the_runs_that_were_asked_for(self):
+        missed, said = self.check(unlimited=slowed(15), idle=run(None, 1.0))
+        self.assertEqual((missed, said.count("\n")), ([], 1))
 
     def test_fail_the_bench_only_when_it_is_strict(self):
-        missed, _ = self.check(run(latencies(repair=[])))
+        missed, _ = self.check(busy=run(latencies(repair=[])))
         self.assertEqual(bench_repair.exit_code([], missed, strict=True), 1)
         self.assertEqual(bench_repair.exit_code([], missed, strict=False), 0)
         self.assertEqual(bench_repair.exit_code(["a read was wrong"], [], strict=False), 1)
