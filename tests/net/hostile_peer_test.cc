@@ -333,6 +333,22 @@ TEST_F(FullBudget, MessagesDoNotWaitBehindTheDataOfOthers) {
   EXPECT_EQ(handler_.handled, 3U);
 }
 
+// Elections and heartbeats must get through, however large the message that carries them.
+TEST_F(FullBudget, MessagesOfMetadataNodesDoNotWaitBehindTheDataOfOthers) {
+  TaskGroup group(world_.harness().executor(), world_.harness().clock());
+  for (int i = 0; i < 5; ++i) group.spawn(expect_served(0, make_test_request(std::string(kMiB, 'x'))));
+  expect_handled_only(3);
+  world_.transport(2).send(world_.address(1), make_test_request(std::string(kMiB, 'm')));
+  const auto wait_until_received = [](EchoHandler& handler, MonoTime end, Clock& clock) -> Task<void> {
+    while (handler.received.empty() && clock.now() < end) co_await handler.received_changed.wait_until(end);
+  };
+  run(wait_until_received(handler_, soon(), world_.harness().clock()));
+  EXPECT_EQ(handler_.received.size(), 1U);
+  EXPECT_EQ(handler_.handled, 3U) << "the data still waits";
+  handler_.release();
+  run(group.join());
+}
+
 class FewConnections : public HostilePeer {
  protected:
   FewConnections() : HostilePeer(options()) {}

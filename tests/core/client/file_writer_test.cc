@@ -1,5 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <set>
+#include <string>
+
+#include "core/base/printable.h"
 #include "tests/core/client/client_fixture.h"
 
 namespace dogfs::test {
@@ -50,6 +54,20 @@ TEST_P(FileWriterLengthTest, AFileReadsBackWhatWasWritten) {
 INSTANTIATE_TEST_SUITE_P(AroundEveryBoundary, FileWriterLengthTest,
                          testing::Values(0, 1, kCell - 1, kCell, kCell + 1, 2 * kCell + 5, kStripe - 1, kStripe,
                                          kStripe + 1, kBlock - 1, kBlock, kBlock + 1, 3 * kBlock + kStripe + 17));
+
+// The name of who asks may be any bytes where it comes from, but travels as text, or nobody would parse its requests.
+TEST_F(FileWriterTest, APrincipalOfAnyBytesIsToldAsText) {
+  ClientOptions options = cluster_.client_options();
+  options.principal = "m\xfcller\n" + std::string(kMaxPrincipalBytes, 'x');
+  restart_client(options);
+  std::set<std::string> told;
+  world_.transport.fate = [&](const Address&, const Request& request) {
+    told.insert(request.principal);
+    return Fate::kDeliver;
+  };
+  ASSERT_TRUE(write("/f", pattern(100)).has_value());
+  EXPECT_EQ(told, std::set<std::string>{printable(options.principal, kMaxPrincipalBytes)});
+}
 
 TEST_F(FileWriterTest, AShortBlockPlacesOnlyTheShardsThatItNeeds) {
   ASSERT_TRUE(write("/f", pattern(kCell + 1)).has_value());

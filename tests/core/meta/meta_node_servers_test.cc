@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/base/limits.h"
+#include "core/meta/block_report.h"
 #include "core/wire/message_type.h"
 #include "core/wire/meta.pb.h"
 #include "core/wire/rpc.h"
@@ -156,6 +157,21 @@ TEST(MetaNode, StatusCountsTheShardsThatTheMapHasNoPlaceForAndTheFilesThatAreNot
   digests.set_sequence(2);
   EXPECT_EQ(cluster.ask(MessageType::kReportDigests, digests).error.code, ErrorCode::kOk);
   EXPECT_EQ(cluster.status_of(cluster.leader()).impossible_shards(), 0u) << "the server does not have it any more";
+}
+
+TEST(MetaNode, AReportOfTooManyBucketsIsRefused) {
+  MetaCluster cluster(1);
+  cluster.open_session();
+  cluster.add_servers(1);
+  wire::ReportDigestsRequest digests;
+  digests.set_server(cluster.servers_[0].server());
+  digests.set_incarnation(cluster.heartbeat_of(cluster.servers_[0]).incarnation());
+  for (int bucket = 0; bucket < kMaxReportBuckets; ++bucket) digests.add_buckets()->set_bucket(bucket);
+  EXPECT_EQ(cluster.ask(MessageType::kReportDigests, digests).error.code, ErrorCode::kOk);
+  digests.add_buckets()->set_bucket(kMaxReportBuckets);
+  const Reply refused = cluster.ask(MessageType::kReportDigests, digests);
+  EXPECT_EQ(refused.error.code, ErrorCode::kLimitExceeded);
+  EXPECT_THAT(refused.error.detail, HasSubstr("too many buckets"));
 }
 
 TEST(MetaNode, ASourceThatARepairFoundDamagedIsLookedAtByItsServer) {
