@@ -63,6 +63,10 @@ constexpr uint64_t full_below(uint64_t total_bytes) {
 inline constexpr uint64_t kRelievedTimes = 2;
 inline constexpr uint64_t kRoomyTimes = 3;
 static_assert(kRoomyTimes > kRelievedTimes);
+// What the file of a shard takes of its disk at most, with its header and its checksums.
+constexpr uint64_t shard_file_bound(uint64_t length) {
+  return length + length / 8192 + 16 * kKiB;
+}
 inline constexpr uint32_t kMaxRackBytes = 255;
 inline constexpr uint32_t kMaxAddressBytes = 255;
 

@@ -263,7 +263,8 @@ Task<Result<Reply>> ChunkServer::Impl::open_shard(Request request, MonoTime dead
   DOGFS_CO_TRYV(check_addressee(message));
   pace_.client_at_work();
   ShardHeader header{.cluster_uuid = message.cluster_uuid(), .key = key, .geometry = geometry};
-  DOGFS_CO_TRYV(co_await writers_.open(std::move(header), WritePurpose::kClient, deadline));
+  const uint64_t length = message.length() == 0 ? geometry.shard_bytes() : message.length();
+  DOGFS_CO_TRYV(co_await writers_.open(std::move(header), length, WritePurpose::kClient, deadline));
   co_return make_reply(wire::OpenShardReply());
 }
 

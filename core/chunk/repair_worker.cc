@@ -106,7 +106,7 @@ Task<Status> RepairWorker::rebuild(RebuildOrder order, std::string cluster_uuid,
     co_return ok();
   }
   ShardHeader header{.cluster_uuid = std::move(cluster_uuid), .key = order.key, .geometry = order.layout.geometry()};
-  DOGFS_CO_TRYV(co_await open(std::move(header)));
+  DOGFS_CO_TRYV(co_await open(std::move(header), order.length()));
   ShardRebuild rebuild(env_, pace_, order);
   Status written = co_await write(rebuild, order);
   suspects = rebuild.suspects();
@@ -119,10 +119,11 @@ Task<Status> RepairWorker::rebuild(RebuildOrder order, std::string cluster_uuid,
 }
 
 // Waits while its disks have as many rebuilds as they may.
-Task<Status> RepairWorker::open(ShardHeader header) {
+Task<Status> RepairWorker::open(ShardHeader header, uint64_t length) {
   const MonoTime deadline = env_.clock.now() + kOpenTimeout;
   while (true) {
-    Status opened = co_await writers_.open(header, WritePurpose::kRepair, env_.clock.now() + kWriteTimeout);
+    const MonoTime give_up = env_.clock.now() + kWriteTimeout;
+    Status opened = co_await writers_.open(header, length, WritePurpose::kRepair, give_up);
     const bool busy = code_of(opened) == ErrorCode::kBusy && env_.clock.now() < deadline;
     if (!busy || !co_await stop_.sleep(kBusyPause)) co_return opened;
   }

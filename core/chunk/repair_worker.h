@@ -45,7 +45,7 @@ class RepairWorker {
  private:
   Task<void> run(RebuildOrder order, std::string cluster_uuid);
   Task<Status> rebuild(RebuildOrder order, std::string cluster_uuid, std::vector<wire::Shard>& suspects);
-  Task<Status> open(ShardHeader header);
+  Task<Status> open(ShardHeader header, uint64_t length);
   Task<Status> write(ShardRebuild& rebuild, RebuildOrder order);
   Task<Status> append(ShardKey key, uint64_t offset, Bytes bytes, uint32_t& crc);
   void start_next();

@@ -14,10 +14,6 @@ namespace {
 // Enough that the disk always has a next write, and little enough that hundreds of writers fit in memory.
 constexpr uint64_t kMaxInFlightBytes = 2 * kMaxTransferBytes;
 
-uint64_t most_bytes_of_a_shard(const Geometry& geometry) {
-  return geometry.block_bytes / geometry.data_shards;
-}
-
 }  // namespace
 
 ShardWriter::ShardWriter(Clock& clock, TaskGroup& tasks, ByteBudget& budget, ShardHeader header,
@@ -27,7 +23,7 @@ ShardWriter::ShardWriter(Clock& clock, TaskGroup& tasks, ByteBudget& budget, Sha
       budget_(budget),
       header_(std::move(header)),
       file_(std::move(file)),
-      sums_(most_bytes_of_a_shard(header_.geometry)),
+      sums_(header_.geometry.shard_bytes()),
       last_used_(clock.now()),
       changed_(clock) {}
 

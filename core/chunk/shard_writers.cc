@@ -31,15 +31,15 @@ ShardWriters::ShardWriters(Env& env, const ChunkOptions& options, Disks& disks, 
       budgets_(options.max_write_bytes, disks.size()),
       tasks_(env.executor, env.clock) {}
 
-Task<Status> ShardWriters::open(ShardHeader header, WritePurpose purpose, MonoTime deadline) {
+Task<Status> ShardWriters::open(ShardHeader header, uint64_t length, WritePurpose purpose, MonoTime deadline) {
   const ShardKey key = header.key;
   if (!co_await turns_.take(key, deadline)) co_return turn_not_had(key);
-  Status status = co_await open_in_turn(std::move(header), purpose);
+  Status status = co_await open_in_turn(std::move(header), length, purpose);
   turns_.give_back(key);
   co_return status;
 }
 
-Task<Status> ShardWriters::open_in_turn(ShardHeader header, WritePurpose purpose) {
+Task<Status> ShardWriters::open_in_turn(ShardHeader header, uint64_t length, WritePurpose purpose) {
   DOGFS_CO_TRYV(check_openable(header));
   if (const auto found = writers_.find(header.key); found != writers_.end()) {
     const ShardWriter& writer = *found->second.writer;
@@ -53,7 +53,7 @@ Task<Status> ShardWriters::open_in_turn(ShardHeader header, WritePurpose purpose
     co_return Error(ErrorCode::kBusy, fmt::format("{} shards are open", open_count()));
   }
   ++opening_;
-  Status status = co_await create(std::move(header), purpose);
+  Status status = co_await create(std::move(header), length, purpose);
   --opening_;
   co_return status;
 }
@@ -71,9 +71,9 @@ Status ShardWriters::check_openable(const ShardHeader& header) const {
   return ok();
 }
 
-Task<Status> ShardWriters::create(ShardHeader header, WritePurpose purpose) {
+Task<Status> ShardWriters::create(ShardHeader header, uint64_t length, WritePurpose purpose) {
   const ShardKey key = header.key;
-  const uint64_t bytes = shard_file_bytes(header.geometry.block_bytes / header.geometry.data_shards);
+  const uint64_t bytes = shard_file_bytes(std::min(length, header.geometry.shard_bytes()));
   DOGFS_CO_TRY(ShardDisk* const disk, choose_disk(bytes, purpose));
   disk->reserve(bytes, purpose);
   Result<std::shared_ptr<ShardFile>> file = co_await disk->files().create(shard_file_name(key));

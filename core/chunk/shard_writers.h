@@ -34,10 +34,10 @@ class ShardWriters {
   ShardWriters(Env& env, const ChunkOptions& options, Disks& disks, ShardTable& table, KeyTurns& turns,
                StopSignal& stop);
 
-  // Starts a shard. If it is open already: anew, unless it has another geometry (kConflict). kAlreadyExists when it is
-  // sealed, kGone when it was deleted, kNoSpace, kBusy with too many open (of those for repair, on each disk), kIoError
-  // when no disk takes shards.
-  Task<Status> open(ShardHeader header, WritePurpose purpose, MonoTime deadline);
+  // Starts a shard, where there is room for `length` bytes of it (at most those of a full block's). If it is open
+  // already: anew, unless it has another geometry (kConflict). kAlreadyExists when it is sealed, kGone when it was
+  // deleted, kNoSpace, kBusy with too many open (of those for repair, on each disk), kIoError when no disk takes shards.
+  Task<Status> open(ShardHeader header, uint64_t length, WritePurpose purpose, MonoTime deadline);
   // See ShardWriter::append. kNotFound or kWrongGeneration if it is not open, kBusy when too many bytes are under way.
   Task<Result<uint64_t>> append(ShardKey key, ShardAppend append, MonoTime deadline);
   // Success: durable. Again with the same length and CRC: success; with others kConflict or kChecksumMismatch.
@@ -84,8 +84,8 @@ class ShardWriters {
     bool until_deleted = false;
   };
 
-  Task<Status> open_in_turn(ShardHeader header, WritePurpose purpose);
-  Task<Status> create(ShardHeader header, WritePurpose purpose);
+  Task<Status> open_in_turn(ShardHeader header, uint64_t length, WritePurpose purpose);
+  Task<Status> create(ShardHeader header, uint64_t length, WritePurpose purpose);
   Status check_openable(const ShardHeader& header) const;
   Result<ShardDisk*> choose_disk(uint64_t bytes, WritePurpose purpose) const;
   Task<Status> seal_in_turn(ShardKey key, uint64_t length, uint32_t crc);

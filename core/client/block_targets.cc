@@ -29,6 +29,11 @@ uint64_t BlockWriter::length_hint() const {
   return plan_.expected_length >= length() ? plan_.expected_length : 0;
 }
 
+uint64_t BlockWriter::shard_length_hint(ShardIndex index) const {
+  const uint64_t hint = length_hint();
+  return hint == 0 ? 0 : BlockLayout(plan_.geometry, hint).shard_length(index);
+}
+
 // A file that has found servers before is given the time in which they may restart, or something be deleted.
 Task<Result<wire::AllocateBlockResult>> BlockWriter::allocate() {
   Clock& clock = context_.env.clock;
@@ -118,6 +123,7 @@ Task<Status> BlockWriter::request_target(std::shared_ptr<ShardSending> sending, 
   message.set_lease_epoch(plan_.lease.epoch.value());
   message.set_block(sending->source->block.value());
   message.set_index(slots_[index].shard.index.value());
+  message.set_length(length_hint());
   for (const ServerId server : excluded) message.add_excluded_servers(server.value());
   DOGFS_CO_TRY(const wire::MutationResult result, co_await context_.session.mutate(std::move(mutation)));
   // The slot may be that of another block id by now.

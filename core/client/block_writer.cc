@@ -173,7 +173,8 @@ Task<Status> BlockWriter::send(std::shared_ptr<ShardSending> sending, size_t ind
   const Shard target = slots_[index].shard;
   const wire::EcPolicy policy = geometry_to_wire(plan_.geometry);
   if (!slots_[index].sent_since) slots_[index].sent_since = context_.env.clock.now();
-  const Status opened = co_await open_shard(context_, sending->source->block, policy, target);
+  const uint64_t length = shard_length_hint(target.index);
+  const Status opened = co_await open_shard(context_, sending->source->block, policy, target, length);
   if (sending->ended()) co_return Error(ErrorCode::kCancelled);
   // Sealed by an attempt whose answer was lost.
   if (code_of(opened) == ErrorCode::kAlreadyExists) co_return co_await seal_sent_shard(context_, sending, target);
@@ -333,11 +334,13 @@ void BlockWriter::fail(Error error) {
   source_->changed->notify_all();
 }
 
+// Whether there were servers enough, had they room.
 bool BlockWriter::is_full() const {
-  return std::ranges::all_of(slots_, [](const Slot& slot) {
+  const auto could_be_stored = [](const Slot& slot) {
     if (slot.state == ShardState::kSealed || slot.state == ShardState::kStreaming) return true;
     return slot.failure && slot.failure->code == ErrorCode::kNoSpace;
-  });
+  };
+  return std::ranges::count_if(slots_, could_be_stored) >= required();
 }
 
 Error BlockWriter::insufficient_servers() const {

@@ -113,7 +113,9 @@ class BlockWriter : public std::enable_shared_from_this<BlockWriter> {
   Task<Status> request_target(std::shared_ptr<ShardSending> sending, size_t slot, std::vector<ServerId> excluded);
 
   bool may_allocate() const;
+  // The length of the block, and of a shard of it, that is expected; 0: that of a full block.
   uint64_t length_hint() const;
+  uint64_t shard_length_hint(ShardIndex index) const;
   BlockLayout layout() const;
   uint32_t count(ShardState state) const;
   uint32_t stored() const { return static_cast<uint32_t>(slots_.size()); }

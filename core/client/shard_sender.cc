@@ -141,12 +141,13 @@ Task<void> send_abort(ClientContext& context, Address server, Request request) {
 
 }  // namespace
 
-Task<Status> open_shard(ClientContext& context, BlockId block, wire::EcPolicy policy, Shard target) {
+Task<Status> open_shard(ClientContext& context, BlockId block, wire::EcPolicy policy, Shard target, uint64_t length) {
   wire::OpenShardRequest message;
   *message.mutable_key() = make_key(block, target);
   *message.mutable_policy() = std::move(policy);
   message.set_cluster_uuid(context.session.cluster_uuid());
   message.set_server(target.server.value());
+  message.set_length(length);
   Request request = make_request(MessageType::kOpenShard, GroupId(), message);
   co_return co_await call_server(context, target.address, std::move(request));
 }

@@ -38,8 +38,8 @@ struct ShardSending {
   bool given_up = false;  // another one has taken over
 };
 
-// Opens the shard at its target, empty.
-Task<Status> open_shard(ClientContext& context, BlockId block, wire::EcPolicy policy, Shard target);
+// Opens the shard at its target, empty. `length`: that it will have, where that is known; else 0.
+Task<Status> open_shard(ClientContext& context, BlockId block, wire::EcPolicy policy, Shard target, uint64_t length);
 
 // Called, until the sending has ended, with how many bytes of a shard its server has.
 using TakenBytes = std::function<void(uint64_t)>;

@@ -33,6 +33,7 @@ struct Geometry {
 
   uint32_t total_shards() const { return data_shards + parity_shards; }
   uint64_t stripe_bytes() const { return data_shards * cell_bytes; }
+  uint64_t shard_bytes() const { return block_bytes / data_shards; }  // of a full block
   bool operator==(const Geometry&) const = default;
 };
 

@@ -165,12 +165,13 @@ Result<std::optional<ClientRequests::Need>> ClientRequests::need_of(const MetaTa
   DOGFS_TRY(const std::optional<wire::CountersRow> counters, tables.counters());
   Need need;
   need.registered = counters ? counters->servers() : 0;
+  const uint64_t asked = allocate ? mutation.allocate_block().length() : mutation.replace_target().length();
+  const BlockLayout layout(geometry, asked == 0 ? geometry.block_bytes : std::min(asked, geometry.block_bytes));
+  // That of a parity shard, too: no data shard has more.
+  need.shard_bytes = shard_file_bound(layout.shard_length(ShardIndex(0)));
   if (allocate) {
-    const uint64_t asked = mutation.allocate_block().length();
-    const BlockLayout layout(geometry, asked == 0 ? geometry.block_bytes : std::min(asked, geometry.block_bytes));
     need.wanted = layout.stored_shards();
     need.least = durable_minimum(layout.stored_data_shards());
-    need.shard_bytes = layout.shard_length(ShardIndex(0));
     need.spare = geometry.parity_shards;
     return std::optional<Need>(std::move(need));
   }
@@ -178,7 +179,6 @@ Result<std::optional<ClientRequests::Need>> ClientRequests::need_of(const MetaTa
   if (!block) return std::optional<Need>();
   need.wanted = 1;
   need.least = 1;
-  need.shard_bytes = geometry.block_bytes / geometry.data_shards;
   for (const wire::Shard& target : current_targets(*block)) need.used.emplace_back(target.server());
   return std::optional<Need>(std::move(need));
 }

@@ -25,10 +25,10 @@ class ClientRequests {
  private:
   // What placement must know of the block.
   struct Need {
-    uint32_t wanted = 0;  // servers
-    uint32_t least = 0;   // fewer are of no use
-    uint64_t shard_bytes = 0;
-    uint64_t registered = 0;  // all servers there are
+    uint32_t wanted = 0;       // servers
+    uint32_t least = 0;        // fewer are of no use
+    uint64_t shard_bytes = 0;  // what each must have free on one disk
+    uint64_t registered = 0;   // all servers there are
     // Of a new block: the shards that it can spare. Of one that has attempts at its shards already none are known.
     std::optional<uint32_t> spare;
     std::vector<ServerId> used;

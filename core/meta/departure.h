@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "core/base/ids.h"
 #include "core/base/result.h"
@@ -15,22 +16,29 @@ namespace dogfs {
 // A server as the judgement sees it.
 struct DepartureServer {
   std::string rack;
-  bool takes_shards = false;  // LIVE, and heard of lately
-  bool can_be_read = false;   // heard of lately, and here to stay: not in maintenance
-  uint64_t free_bytes = 0;
+  wire::ServerState state = wire::LIVE;
+  bool is_there = false;       // heard of lately
+  uint64_t free_bytes = 0;     // on all disks that take shards
+  uint64_t room = free_bytes;  // the most on one of them
 };
 
-// DRAINING asks whether each shard of `leaving` has somewhere to go:
+// DRAINING asks whether each shard of `leaving` has somewhere to go, beside the others of its block that need another
+// place too, and what other servers are being emptied of:
 //   - another server that takes shards and has none of the block
+//   - with room for it
 //   - without crowding more than m shards of the block into one rack, whose loss would then be a loss of data; unless
-//     its shards lie like that already
-//   - with room enough in all.
+//     its shards lie like that already.
+// Each shard is put where most room is. Where room is short that may be refused which another distribution would bear.
 // MAINTENANCE asks whether each block can be decoded from what the others have.
 class Departure {
  public:
   // Precondition: `wanted` is DRAINING or MAINTENANCE.
   Departure(ServerId leaving, wire::ServerState wanted, std::map<ServerId, DepartureServer> servers);
 
+  // The other servers that are being emptied.
+  const std::vector<ServerId>& leaving_before() const { return leaving_before_; }
+  // A committed block that has a shard on `server`, which is one of those. These come first: they take their room.
+  void add_before(ServerId server, const wire::BlockRow& block);
   // A committed block that has a shard on the server.
   void add(const wire::BlockRow& block);
 
@@ -39,6 +47,8 @@ class Departure {
   Status verdict() const;
 
  private:
+  // Why a shard has no place to go to.
+  enum class Lack : uint8_t { kNothing, kServer, kRoom, kRack };
   // Blocks with the same hindrance.
   struct Hindered {
     uint64_t blocks = 0;
@@ -47,18 +57,30 @@ class Departure {
       if (blocks++ == 0) first = block.block();
     }
   };
+  // Where the shards of a block are, and will be.
+  struct Spread {
+    std::vector<ServerId> used;
+    std::map<std::string, uint32_t> in_racks;
+    uint32_t most_in_rack = 0;
+  };
 
   void add_to_drain(const wire::BlockRow& block);
   void add_to_maintain(const wire::BlockRow& block);
-  std::map<std::string, uint32_t> shards_by_rack(const wire::BlockRow& block) const;
-  Status refuse(const Hindered& hindered, const char* why) const;
+  bool keeps(ServerId server) const;
+  bool has_shard_on(const wire::BlockRow& block, ServerId server) const;
+  Spread spread_of(const wire::BlockRow& block) const;
+  // Finds places for all shards of a block that need one, that on `leaving` last; and tells what this one lacks.
+  Lack place(const wire::BlockRow& block);
+  Lack place_shard(const wire::Shard& shard, Spread& spread);
+  Status refuse(ErrorCode code, const Hindered& hindered, const char* why) const;
 
   const ServerId leaving_;
   const wire::ServerState wanted_;
-  const std::map<ServerId, DepartureServer> servers_;
+  std::map<ServerId, DepartureServer> servers_;
+  std::vector<ServerId> leaving_before_;
   uint64_t blocks_ = 0;
-  uint64_t bytes_ = 0;
   Hindered homeless_;
+  Hindered roomless_;
   Hindered crowded_;
   Hindered unreadable_;
 };

@@ -30,7 +30,7 @@ bool contains(std::span<const ServerId> servers, ServerId server) {
 
 bool is_eligible(const PlacementCandidate& candidate, const PlacementRequest& request) {
   return !contains(request.used, candidate.server) && !contains(request.excluded, candidate.server) &&
-         candidate.free_bytes >= request.shard_bytes;
+         candidate.room >= request.shard_bytes;
 }
 
 // One of the servers in the racks that have the fewest shards. Precondition: there is one.

@@ -22,14 +22,15 @@ namespace dogfs {
 struct PlacementCandidate {
   ServerId server;
   std::string_view rack;
-  uint64_t free_bytes = 0;
+  uint64_t free_bytes = 0;     // on all disks that take shards
+  uint64_t room = free_bytes;  // the most on one of them
   // Transfers that are under way there, or were placed there and are not reported yet.
   uint64_t load = 0;
 };
 
 struct PlacementRequest {
   uint32_t wanted = 0;
-  // What a server must have free.
+  // What a server must have free on one disk.
   uint64_t shard_bytes = 0;
   // Servers that hold a shard of the block already: they get no other, and count for their racks.
   std::span<const ServerId> used;

@@ -45,6 +45,22 @@ void ServerRegistry::placed_on(ServerId server) {
   if (found != servers_.end()) ++found->second.placed_since;
 }
 
+uint64_t ServerRegistry::Server::open_bytes() const {
+  uint64_t bytes = 0;
+  for (const wire::DiskInfo& disk : disks) {
+    if (disk.state() == wire::DiskInfo::WORKING) bytes += disk.free_bytes();
+  }
+  return bytes;
+}
+
+uint64_t ServerRegistry::Server::room() const {
+  uint64_t most = 0;
+  for (const wire::DiskInfo& disk : disks) {
+    if (disk.state() == wire::DiskInfo::WORKING) most = std::max(most, disk.free_bytes());
+  }
+  return most;
+}
+
 bool ServerRegistry::Server::is_roomy() const {
   return std::ranges::any_of(disks, [](const wire::DiskInfo& disk) {
     return disk.state() == wire::DiskInfo::WORKING && disk.free_bytes() >= kRoomyTimes * full_below(disk.total_bytes());
@@ -57,7 +73,8 @@ std::vector<PlacementCandidate> ServerRegistry::candidates(MonoTime since) const
     if (server.state != wire::LIVE || !server.last_heartbeat || *server.last_heartbeat < since) continue;
     candidates.push_back({.server = id,
                           .rack = server.rack,
-                          .free_bytes = server.free_bytes,
+                          .free_bytes = server.open_bytes(),
+                          .room = server.room(),
                           .load = server.active_transfers + server.placed_since});
   }
   return candidates;

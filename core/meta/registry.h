@@ -47,7 +47,10 @@ class ServerRegistry {
     uint64_t foreign_files = 0;
     std::vector<wire::DiskInfo> disks;
 
-    // Whether one of its disks has so much room that what it gets is not moved on soon.
+    // What its disks have free that take shards: in all, and the most of one, which is as much as a shard can have.
+    uint64_t open_bytes() const;
+    uint64_t room() const;
+    // Whether one of them has so much room that what it gets is not moved on soon.
     bool is_roomy() const;
   };
 

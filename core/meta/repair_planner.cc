@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "core/base/hash.h"
+#include "core/base/limits.h"
 #include "core/meta/placement.h"
 #include "core/meta/rack_spread.h"
 #include "core/meta/repair_commands.h"
@@ -139,12 +140,18 @@ class Planner {
       const bool roomy = server.roomy || !move;
       const bool fits = fits_on(block, shard, racks, id) && !failed_lately(block, id);
       if (!takes(server) || !roomy || !fits) excluded.push_back(id);
-      candidates.push_back(
-          {.server = id, .rack = server.rack, .free_bytes = server.free_bytes, .load = server.rebuilding});
+      candidates.push_back({.server = id,
+                            .rack = server.rack,
+                            .free_bytes = server.free_bytes,
+                            .room = server.room,
+                            .load = server.rebuilding});
     }
     const uint64_t seed = combine64(combine64(situation_.seed, block.block()), shard.index());
-    const std::vector<ServerId> chosen = place_shards(
-        candidates, {.wanted = 1, .shard_bytes = shard.length(), .used = used, .excluded = excluded, .seed = seed});
+    const std::vector<ServerId> chosen = place_shards(candidates, {.wanted = 1,
+                                                                   .shard_bytes = shard_file_bound(shard.length()),
+                                                                   .used = used,
+                                                                   .excluded = excluded,
+                                                                   .seed = seed});
     return chosen.empty() ? ServerId() : chosen.front();
   }
 
@@ -172,7 +179,7 @@ class Planner {
       if (server.state != wire::LIVE || !fits_on(block, shard, racks, id)) continue;
       if (!server.reachable) {
         if (racks) return wire::RepairHindrance::BUSY;
-      } else if (server.free_bytes < shard.length() || (move && !server.roomy)) {
+      } else if (server.room < shard_file_bound(shard.length()) || (move && !server.roomy)) {
         if (why == none) why = wire::RepairHindrance::NO_ROOM;
       } else if (!failed_lately(block, id)) {
         return wire::RepairHindrance::BUSY;

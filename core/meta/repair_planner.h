@@ -45,10 +45,11 @@ struct RepairServer {
   wire::ServerState state = wire::LIVE;
   int64_t state_since_ms = 0;  // log time
   bool reachable = false;      // heard of lately
-  uint64_t free_bytes = 0;
-  bool roomy = true;        // may get what another disk is to be rid of
-  uint32_t rebuilding = 0;  // repairs that it is the target of
-  uint32_t reading = 0;     // repairs that may read from it
+  uint64_t free_bytes = 0;     // on all disks that take shards
+  uint64_t room = free_bytes;  // the most on one of them
+  bool roomy = true;           // may get what another disk is to be rid of
+  uint32_t rebuilding = 0;     // repairs that it is the target of
+  uint32_t reading = 0;        // repairs that may read from it
 };
 
 struct PlannedRepair {

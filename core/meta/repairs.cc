@@ -408,7 +408,8 @@ RepairSituation Repairs::situation(const Picture& picture) const {
     server.reachable = !is_silent(id, parts_.options.server_silence_limit);
     const ServerRegistry::Server* heard = parts_.registry.find(id);
     if (heard != nullptr) {
-      server.free_bytes = heard->free_bytes;
+      server.free_bytes = heard->open_bytes();
+      server.room = heard->room();
       server.roomy = heard->is_roomy();
     }
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -13,8 +14,9 @@ namespace {
 // Blocks that are judged in one job: a few milliseconds.
 constexpr size_t kBlocksPerStep = 2000;
 
-// Judges the next blocks of `server` behind `after`, and moves that. True when there are no more.
-Result<bool> judge_some(const MetaTables& tables, ServerId server, BlockId& after, Departure& departure) {
+// Calls `add` with the next blocks of `server` behind `after`, and moves that. True when there are no more.
+Result<bool> add_some(const MetaTables& tables, ServerId server, BlockId& after,
+                      const std::function<void(const wire::BlockRow&)>& add) {
   std::vector<BlockId> blocks;
   const KeyRange range = tables.keys().listed_of(server, after);
   DOGFS_TRYV(tables.reader().scan(range.begin, range.end, [&](std::string_view key, std::string_view) {
@@ -23,7 +25,7 @@ Result<bool> judge_some(const MetaTables& tables, ServerId server, BlockId& afte
   }));
   for (const BlockId id : blocks) {
     DOGFS_TRY(const wire::BlockRow block, tables.required_block(id));
-    departure.add(block);
+    add(block);
     after = id;
   }
   return blocks.size() < kBlocksPerStep;
@@ -62,19 +64,33 @@ Task<Result<uint64_t>> ServerAdmin::judge(ServerId server, wire::ServerState wan
   }
   Departure departure(server, wanted, std::move(known));
   const std::shared_ptr<const KvReader> snapshot = parts_.reader.snapshot();
+  if (wanted == wire::DRAINING && !force) {
+    for (const ServerId other : departure.leaving_before()) {
+      const auto add = [&departure, other](const wire::BlockRow& block) { departure.add_before(other, block); };
+      DOGFS_CO_TRYV(co_await add_blocks(snapshot, other, add, deadline));
+    }
+  }
+  const auto add = [&departure](const wire::BlockRow& block) { departure.add(block); };
+  DOGFS_CO_TRYV(co_await add_blocks(snapshot, server, add, deadline));
+  const Status verdict = departure.verdict();
+  if (!verdict && !force) co_return verdict.error();
+  co_return departure.blocks();
+}
+
+Task<Status> ServerAdmin::add_blocks(std::shared_ptr<const KvReader> snapshot, ServerId server, AddBlock add,
+                                     MonoTime deadline) {
   BlockId after;
   Result<bool> done = false;
   while (done && !done.value()) {
     if (parts_.env.clock.now() >= deadline) {
-      co_return Error(ErrorCode::kTimeout, "the server has too many blocks to be judged in that time");
+      co_return Error(ErrorCode::kTimeout,
+                      "the server, and those that are being emptied, have too many blocks to be "
+                      "judged in that time");
     }
     done = co_await parts_.reader.read_from<bool>(
-        snapshot, [&](const MetaTables& tables) { return judge_some(tables, server, after, departure); });
+        snapshot, [&](const MetaTables& tables) { return add_some(tables, server, after, add); });
   }
-  if (!done) co_return done.error();
-  const Status verdict = departure.verdict();
-  if (!verdict && !force) co_return verdict.error();
-  co_return departure.blocks();
+  co_return done ? ok() : Status(done.error());
 }
 
 Task<Result<std::map<ServerId, DepartureServer>>> ServerAdmin::servers() {
@@ -85,12 +101,14 @@ Task<Result<std::map<ServerId, DepartureServer>>> ServerAdmin::servers() {
   const MonoTime since = parts_.env.clock.now() - parts_.options.server_silence_limit;
   for (const wire::ChunkServerRow& row : rows) {
     const ServerRegistry::Server* heard = parts_.registry.find(ServerId(row.server()));
-    const bool is_there = heard != nullptr && heard->last_heartbeat && *heard->last_heartbeat >= since;
     DepartureServer& server = servers[ServerId(row.server())];
     server.rack = row.rack();
-    server.takes_shards = is_there && row.state() == wire::LIVE;
-    server.can_be_read = is_there && (row.state() == wire::LIVE || row.state() == wire::DRAINING);
-    if (heard != nullptr) server.free_bytes = heard->free_bytes;
+    server.state = row.state();
+    server.is_there = heard != nullptr && heard->last_heartbeat && *heard->last_heartbeat >= since;
+    if (heard != nullptr) {
+      server.free_bytes = heard->open_bytes();
+      server.room = heard->room();
+    }
   }
   co_return servers;
 }

@@ -2,6 +2,10 @@
 // The leader judges first whether the blocks can bear it (departure.h); what must never happen is checked by apply.
 #pragma once
 
+#include <functional>
+#include <map>
+#include <memory>
+
 #include "core/meta/departure.h"
 #include "core/meta/parts.h"
 #include "core/wire/meta.pb.h"
@@ -18,6 +22,9 @@ class ServerAdmin {
 
  private:
   Task<Result<uint64_t>> judge(ServerId server, wire::ServerState wanted, bool force, MonoTime deadline);
+  // Calls `add` with each block of `server`, a few at a time.
+  using AddBlock = std::function<void(const wire::BlockRow&)>;
+  Task<Status> add_blocks(std::shared_ptr<const KvReader> snapshot, ServerId server, AddBlock add, MonoTime deadline);
   Task<Result<std::map<ServerId, DepartureServer>>> servers();
 
   MetaParts& parts_;

@@ -119,6 +119,25 @@ TEST_F(Disks, AFullDiskTakesNoShardsUntilThereIsRoom) {
   EXPECT_GT(w_.files(0).size(), before);
 }
 
+TEST_F(Disks, AShardNeedsRoomForWhatItWillHave) {
+  // Neither is full, and neither has room for a shard of a full block.
+  const uint64_t length = kDefaultGeometry.shard_bytes() / 2;
+  for (size_t disk = 0; disk < 2; ++disk) set_free(disk, shard_file_bytes(length), 4 * kMiB);
+  w_.world.run_for(seconds(3));
+  ASSERT_EQ(w_.disk_info(0).state(), wire::DiskInfo::WORKING);
+  const auto open = [this](uint64_t block, uint64_t bytes) {
+    wire::OpenShardRequest request = w_.open_request(ChunkWorld::key(block));
+    request.set_length(bytes);
+    return w_.code(MessageType::kOpenShard, request);
+  };
+  EXPECT_EQ(open(300, 0), ErrorCode::kNoSpace);
+  EXPECT_EQ(open(300, UINT64_MAX), ErrorCode::kNoSpace);
+  EXPECT_EQ(open(300, length + 1), ErrorCode::kNoSpace);
+  EXPECT_EQ(open(300, length), ErrorCode::kOk);
+  EXPECT_EQ(open(301, length), ErrorCode::kOk);
+  EXPECT_EQ(open(302, length), ErrorCode::kNoSpace) << "it is promised";
+}
+
 TEST_F(Disks, AFullDiskGivesAwayNoMoreThanMakesRoom) {
   const uint64_t each = shard_file_bytes(kBytes);
   const std::set<ShardKey> all = on(0);

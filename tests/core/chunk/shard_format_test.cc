@@ -8,6 +8,7 @@
 
 #include "core/base/checksum.h"
 #include "core/base/hash.h"
+#include "core/base/limits.h"
 #include "core/chunk/piece_sums.h"
 
 namespace dogfs {
@@ -61,6 +62,7 @@ TEST(ShardFormat, FooterComesBackAtEveryBoundaryOfLength) {
     EXPECT_EQ(shard_footer_offset(length) % kShardAlignment, 0U);
     EXPECT_GE(shard_footer_offset(length), kShardHeaderBytes + length);
     EXPECT_EQ(shard_file_bytes(length), shard_footer_offset(length) + bytes.size());
+    EXPECT_LE(shard_file_bytes(length), shard_file_bound(length));
     const Result<ShardFooter> back = decode_shard_footer(bytes);
     ASSERT_TRUE(back.has_value()) << length;
     EXPECT_EQ(back.value(), footer);

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 #include <string>
 
@@ -76,11 +77,25 @@ TEST_F(FileWriterTest, AShortBlockPlacesOnlyTheShardsThatItNeeds) {
 }
 
 TEST_F(FileWriterTest, AnExpectedLengthIsToldAtTheAllocation) {
+  std::map<uint64_t, std::map<uint32_t, uint64_t>> opened;  // block -> index -> length
+  world_.transport.fate = [&opened](const Address&, const Request& request) {
+    wire::OpenShardRequest message;
+    if (request.type == MessageType::kOpenShard && message.ParseFromString(request.body)) {
+      opened[message.key().block()][message.key().index()] = message.length();
+    }
+    return Fate::kDeliver;
+  };
   const std::unique_ptr<FileWriter> writer = create("/f", kBlock + kStripe + 1);
   ASSERT_TRUE(world_.run(writer->write(Bytes::copy_of(pattern(kBlock + kStripe + 1)))).has_value());
   ASSERT_TRUE(world_.run(writer->close()).has_value());
   EXPECT_EQ(cluster_.allocations.at(0).length(), kBlock);
   EXPECT_EQ(cluster_.allocations.at(1).length(), kStripe + 1);
+  using Lengths = std::map<uint32_t, uint64_t>;
+  ASSERT_EQ(opened.size(), 2u);
+  const uint64_t shard = kSmallGeometry.shard_bytes();
+  EXPECT_EQ(opened.begin()->second, (Lengths{{0, shard}, {1, shard}, {2, shard}, {3, shard}, {4, shard}}));
+  EXPECT_EQ(opened.rbegin()->second, (Lengths{{0, kCell + 1}, {1, kCell}, {2, kCell}, {3, kCell + 1}, {4, kCell + 1}}))
+      << "so much room each needs";
 }
 
 TEST_F(FileWriterTest, WritesOfAnySizeGiveTheSameFile) {

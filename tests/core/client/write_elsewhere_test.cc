@@ -228,6 +228,20 @@ TEST_F(FullClusterTest, MayGetRoomMeanwhile) {
   expect_reads_back("/f", data);
 }
 
+// The metadata does not know it yet. Of the fifth shard nobody says so: there is no server left to ask.
+TEST_F(FullClusterTest, SaysSoWhereItsServersDo) {
+  cluster_.know_dead(5);
+  for (const uint64_t id : {1, 2, 3, 4}) cluster_.fail(id, MessageType::kOpenShard, ErrorCode::kNoSpace);
+  EXPECT_EQ(code_of(write("/f", pattern(kBlock))), ErrorCode::kNoSpace);
+}
+
+// With room on the two that are left they would be too few.
+TEST_F(FullClusterTest, ThatHasTooFewServersBesidesSaysThat) {
+  for (const uint64_t id : {1, 2}) cluster_.fail(id, MessageType::kOpenShard, ErrorCode::kNoSpace);
+  for (const uint64_t id : {3, 4, 5}) cluster_.kill(id);
+  EXPECT_EQ(code_of(write("/f", pattern(kBlock))), ErrorCode::kInsufficientServers);
+}
+
 TEST_F(FullClusterTest, AServerThatFailedLatelyAndHasRoomIsBetterThanNone) {
   cluster_.fail(5, MessageType::kOpenShard, ErrorCode::kIoError);
   ASSERT_EQ(write("/f", pattern(kBlock)).value().blocks_short, 1u);

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/base/limits.h"
+
 namespace dogfs {
 namespace {
 
@@ -29,20 +31,22 @@ class DepartureTest : public ::testing::Test {
   // Each in a rack of its own.
   void add_servers(uint64_t count) {
     for (uint64_t id = servers.size() + 1; count > 0; ++id, --count) {
-      servers[ServerId(id)] = {
-          .rack = "/r" + std::to_string(id), .takes_shards = true, .can_be_read = true, .free_bytes = 1'000'000};
+      servers[ServerId(id)] = {.rack = "/r" + std::to_string(id), .is_there = true, .free_bytes = 1'000'000};
     }
   }
   DepartureServer& server(uint64_t id) { return servers.at(ServerId(id)); }
 
   Status judge(wire::ServerState wanted) const {
     Departure departure(ServerId(1), wanted, servers);
+    for (const auto& [server, block] : before) departure.add_before(ServerId(server), block);
     for (const wire::BlockRow& block : blocks) departure.add(block);
     EXPECT_EQ(departure.blocks(), blocks.size());
     return departure.verdict();
   }
 
   std::map<ServerId, DepartureServer> servers;
+  // Those of servers that are being emptied, with which of them.
+  std::vector<std::pair<uint64_t, wire::BlockRow>> before;
   std::vector<wire::BlockRow> blocks = {make_block(7, {1, 2, 3, 4, 5}), make_block(8, {5, 4, 3, 2, 1})};
 };
 
@@ -61,8 +65,37 @@ TEST_F(DepartureTest, WithoutAnotherServerNothingCanBeDrained) {
 
 TEST_F(DepartureTest, AServerThatTakesNoShardsIsNoPlaceToGoTo) {
   add_servers(6);
-  server(6).takes_shards = false;
+  server(6).is_there = false;
   EXPECT_EQ(code_of(judge(wire::DRAINING)), ErrorCode::kConflict);
+  server(6).is_there = true;
+  for (const wire::ServerState state : {wire::DEAD, wire::DRAINING, wire::MAINTENANCE, wire::REMOVED}) {
+    server(6).state = state;
+    EXPECT_EQ(code_of(judge(wire::DRAINING)), ErrorCode::kConflict);
+  }
+}
+
+TEST_F(DepartureTest, ServersThatAreEmptiedAtOnceNeedAsManyOthers) {
+  add_servers(6);
+  server(2).state = wire::DRAINING;
+  EXPECT_THAT(judge(wire::DRAINING).error().detail, HasSubstr("2 have no other server to go to"));
+  add_servers(1);
+  EXPECT_TRUE(judge(wire::DRAINING).has_value());
+  server(3).state = wire::DEAD;
+  EXPECT_EQ(code_of(judge(wire::DRAINING)), ErrorCode::kConflict) << "what was lost is rebuilt first";
+  server(3).state = wire::MAINTENANCE;
+  EXPECT_TRUE(judge(wire::DRAINING).has_value()) << "what is on that one comes back";
+}
+
+TEST_F(DepartureTest, AServerThatGetsAnotherShardOfTheBlockIsNoPlaceToGoTo) {
+  add_servers(6);
+  for (wire::BlockRow& block : blocks) {
+    wire::RepairReservation& repair = *block.add_reservations();
+    repair.set_index(2);
+    repair.set_target(6);
+  }
+  EXPECT_EQ(code_of(judge(wire::DRAINING)), ErrorCode::kConflict);
+  for (wire::BlockRow& block : blocks) block.mutable_reservations(0)->set_index(block.shards(0).server() == 1 ? 0 : 4);
+  EXPECT_TRUE(judge(wire::DRAINING).has_value()) << "it is this one that gets there";
 }
 
 TEST_F(DepartureTest, AnEmptyServerCanAlwaysGo) {
@@ -93,19 +126,53 @@ TEST_F(DepartureTest, WhereAllStandInOneRackThereIsNothingToKeepApart) {
   EXPECT_TRUE(judge(wire::DRAINING).has_value());
 }
 
-TEST_F(DepartureTest, ADrainNeedsRoomOnTheOthers) {
+TEST_F(DepartureTest, ServersThatAreEmptiedAtOnceMustNotCrowdARackTogether) {
+  add_servers(7);
+  server(6).rack = server(7).rack = server(5).rack = "/shared";
+  EXPECT_TRUE(judge(wire::DRAINING).has_value());
+  server(2).state = wire::DRAINING;
+  EXPECT_THAT(judge(wire::DRAINING).error().detail, HasSubstr("loss of a rack"));
+}
+
+// Of the servers there is one alone that has no shard of these blocks.
+TEST_F(DepartureTest, ADrainNeedsRoomWhereItsShardsCanGo) {
   add_servers(6);
-  for (auto& [id, each] : servers) each.free_bytes = id == ServerId(1) ? 1'000'000 : 300;
+  const uint64_t each = shard_file_bound(1000);
+  server(6).free_bytes = server(6).room = 2 * each - 1;
+  const Status verdict = judge(wire::DRAINING);
+  ASSERT_EQ(code_of(verdict), ErrorCode::kNoSpace);
+  EXPECT_THAT(verdict.error().detail, HasSubstr("1 find no room"));
+  server(6).free_bytes = 2 * each;
+  EXPECT_TRUE(judge(wire::DRAINING).has_value());
+  server(6).room = each - 1;
+  EXPECT_EQ(code_of(judge(wire::DRAINING)), ErrorCode::kNoSpace) << "no disk of it has room for a shard";
+}
+
+TEST_F(DepartureTest, WhatIsEmptiedAlreadyTakesItsRoomFirstAndOnce) {
+  add_servers(9);
+  for (const uint64_t id : {8, 9}) server(id).state = wire::DRAINING;
+  server(7).is_there = false;
+  server(6).free_bytes = 3 * shard_file_bound(1000);
+  EXPECT_TRUE(judge(wire::DRAINING).has_value());
+  // One block that has shards on both goes with the first of them, as does one that has a shard on the server itself.
+  const wire::BlockRow other = make_block(9, {8, 2, 3, 4, 5});
+  before = {{8, other}};
+  EXPECT_TRUE(judge(wire::DRAINING).has_value());
+  before = {{8, other}, {9, make_block(10, {9, 2, 3, 4, 5})}};
   EXPECT_EQ(code_of(judge(wire::DRAINING)), ErrorCode::kNoSpace);
-  server(6).free_bytes = 800;
+  const wire::BlockRow on_both = make_block(9, {8, 9, 3, 4, 5});
+  before = {{8, on_both}, {9, on_both}};
+  server(2).free_bytes = 0;
+  EXPECT_TRUE(judge(wire::DRAINING).has_value());
+  before = {{8, make_block(9, {8, 1, 3, 4, 5})}, {9, make_block(10, {9, 1, 3, 4, 5})}};
   EXPECT_TRUE(judge(wire::DRAINING).has_value());
 }
 
 TEST_F(DepartureTest, AServerMayBeAwayWhileTheOthersSuffice) {
   add_servers(5);
-  server(2).can_be_read = false;
+  server(2).is_there = false;
   EXPECT_TRUE(judge(wire::MAINTENANCE).has_value());
-  server(3).can_be_read = false;
+  server(3).state = wire::MAINTENANCE;
   const Status verdict = judge(wire::MAINTENANCE);
   ASSERT_EQ(code_of(verdict), ErrorCode::kConflict);
   EXPECT_THAT(verdict.error().detail, HasSubstr("could not be read without it"));

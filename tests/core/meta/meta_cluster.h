@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -185,6 +186,7 @@ class MetaCluster {
     wire::DiskInfo& disk = *request.add_disks();
     disk.set_total_bytes(request.total_bytes());
     disk.set_free_bytes(request.free_bytes());
+    if (full_.contains(server.server())) disk.set_state(wire::DiskInfo::FULL);
     request.set_cluster_uuid(cluster_uuid_);
     return request;
   }
@@ -234,6 +236,7 @@ class MetaCluster {
   std::vector<std::string> racks_;  // of the servers; empty: each has its own
   std::vector<wire::RegisterServerReply> servers_;
   std::map<uint64_t, uint64_t> free_bytes_;  // of a server; else half a TiB
+  std::set<uint64_t> full_;                  // servers that say so of their disk
   size_t target_ = 0;
   uint64_t session_ = 0;
   uint64_t sequence_ = 0;

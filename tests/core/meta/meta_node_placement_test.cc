@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "core/base/limits.h"
 #include "core/ec/policy_wire.h"
 #include "core/wire/message_type.h"
 #include "core/wire/meta.pb.h"
@@ -97,10 +99,10 @@ TEST(MetaNode, AFullClusterSaysThatItIsFull) {
   cluster.open_session();
   cluster.add_servers(5);
   const wire::CreateFileResult file = cluster.create("/f");
-  const uint64_t shard_bytes = kGeometry.block_bytes / kGeometry.data_shards;
+  const uint64_t file_bytes = shard_file_bound(kGeometry.shard_bytes());
   const auto fill = [&](size_t servers) {
     cluster.free_bytes_.clear();
-    for (size_t i = 0; i < servers; ++i) cluster.free_bytes_[cluster.servers_[i].server()] = shard_bytes - 1;
+    for (size_t i = 0; i < servers; ++i) cluster.free_bytes_[cluster.servers_[i].server()] = file_bytes - 1;
     cluster.beat();
   };
   const auto outlast_silence = [&] {
@@ -115,7 +117,8 @@ TEST(MetaNode, AFullClusterSaysThatItIsFull) {
   fill(2);
   Reply reply = cluster.allocate(file);
   EXPECT_EQ(reply.error.code, ErrorCode::kNoSpace);
-  EXPECT_THAT(reply.error.detail, HasSubstr("16384 bytes on each of 4 chunk servers, and 3 of 5"));
+  EXPECT_THAT(reply.error.detail,
+              HasSubstr(std::to_string(file_bytes) + " bytes on each of 4 chunk servers, and 3 of 5"));
   fill(5);
   EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kNoSpace);
   // With room they would be too few.
@@ -125,6 +128,48 @@ TEST(MetaNode, AFullClusterSaysThatItIsFull) {
   EXPECT_EQ(reply.error.code, ErrorCode::kInsufficientServers);
   EXPECT_THAT(reply.error.detail,
               HasSubstr("4 needed, 0 available (3 alive, 0 of them in use for this block or excluded, 3 full)"));
+}
+
+// However much they have free in all.
+TEST(MetaNode, AFullDiskIsNoRoom) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  const wire::CreateFileResult file = cluster.create("/f");
+  for (const auto& server : cluster.servers_) cluster.full_.insert(server.server());
+  for (int i = 0; i < 4; ++i) {
+    cluster.world_.run_for(seconds(1));
+    cluster.beat();
+  }
+  EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kNoSpace);
+  cluster.full_ = {1};
+  cluster.beat();
+  EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk) << "d + 1 are enough";
+}
+
+TEST(MetaNode, AReplacementNeedsNoMoreRoomThanTheShardWillTake) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(6);
+  const wire::CreateFileResult file = cluster.create("/f");
+  const wire::AllocateBlockResult block = cluster.allocated_block(file);
+  const uint64_t length = kGeometry.stripe_bytes();
+  for (const auto& server : cluster.servers_)
+    cluster.free_bytes_[server.server()] = shard_file_bound(kGeometry.cell_bytes);
+  cluster.beat();
+  const auto replace = [&](uint64_t expected) {
+    return cluster
+        .change([&](wire::Mutation& mutation) {
+          wire::ReplaceTarget& message = *mutation.mutable_replace_target();
+          message.set_inode(file.inode());
+          message.set_lease_epoch(file.lease_epoch());
+          message.set_block(block.block());
+          message.set_length(expected);
+        })
+        .error.code;
+  };
+  EXPECT_EQ(replace(0), ErrorCode::kInsufficientServers) << "it may become a full block";
+  EXPECT_EQ(replace(length), ErrorCode::kOk);
 }
 
 TEST(MetaNode, ABlockThatIsUnderWayIsNotRefusedForWantOfRoom) {

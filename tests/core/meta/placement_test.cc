@@ -42,7 +42,7 @@ uint32_t least_maximum(const std::map<std::string_view, uint32_t>& rack_sizes, u
 RC_GTEST_PROP(Placement, GivesDistinctEligibleServersAndAsManyAsThereAre, ()) {
   auto candidates = servers(*rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 5)));
   for (PlacementCandidate& candidate : candidates) {
-    candidate.free_bytes = *rc::gen::inRange<uint64_t>(0, 200);
+    candidate.room = *rc::gen::inRange<uint64_t>(0, 200);
     candidate.load = *rc::gen::inRange<uint64_t>(0, 50);
   }
   const auto id = rc::gen::map(rc::gen::inRange<uint64_t>(1, 20), [](uint64_t value) { return ServerId(value); });
@@ -56,7 +56,7 @@ RC_GTEST_PROP(Placement, GivesDistinctEligibleServersAndAsManyAsThereAre, ()) {
   const auto chosen = place_shards(candidates, request);
   size_t eligible = 0;
   const auto is_eligible = [&](const PlacementCandidate& candidate) {
-    return candidate.free_bytes >= 100 && std::ranges::find(used, candidate.server) == used.end() &&
+    return candidate.room >= 100 && std::ranges::find(used, candidate.server) == used.end() &&
            std::ranges::find(excluded, candidate.server) == excluded.end();
   };
   for (const PlacementCandidate& candidate : candidates) eligible += is_eligible(candidate) ? 1 : 0;

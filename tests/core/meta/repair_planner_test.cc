@@ -7,6 +7,7 @@
 
 #include <set>
 
+#include "core/base/limits.h"
 #include "core/meta/repair_commands.h"
 #include "core/meta/risk.h"
 
@@ -315,9 +316,9 @@ TEST_F(Planner, SaysThatThereIsNoRoom) {
   situation.blocks = {make_block(1)};
   kill(2, kLong);
   for (uint64_t id = 7; id <= 10; ++id) situation.servers.erase(ServerId(id));
-  situation.servers.at(ServerId(6)).free_bytes = 999;
+  situation.servers.at(ServerId(6)).room = shard_file_bound(1000) - 1;
   EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::NO_ROOM));
-  situation.servers.at(ServerId(6)).free_bytes = 1000;
+  situation.servers.at(ServerId(6)).room = shard_file_bound(1000);
   EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::NONE));
 }
 
@@ -333,9 +334,9 @@ TEST_F(Planner, SaysThatWhoCouldTakeItFailedOrIsBusy) {
   kill(2, kLong);
   for (uint64_t id = 8; id <= 10; ++id) situation.servers.erase(ServerId(id));
   situation.failed_targets[BlockId(1)] = {ServerId(6)};
-  situation.servers.at(ServerId(7)).free_bytes = 0;
+  situation.servers.at(ServerId(7)).room = 0;
   EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::TARGETS_FAILED));
-  situation.servers.at(ServerId(7)).free_bytes = 1 << 20;
+  situation.servers.at(ServerId(7)).room = 1 << 20;
   situation.servers.at(ServerId(7)).rebuilding = limits.per_target;
   EXPECT_THAT(hindrances(), ElementsAre(wire::RepairHindrance::BUSY));
   situation.failed_targets.clear();

@@ -87,6 +87,25 @@ TEST(ServerRegistry, PlacementsCountAsLoadUntilTheNextHeartbeat) {
   EXPECT_EQ(registry.candidates(at(10)).at(0).load, 3u);
 }
 
+TEST(ServerRegistry, RoomIsOnDisksThatTakeShards) {
+  ServerRegistry registry(at(0), kDeafness);
+  registry.learn(row(1));
+  wire::HeartbeatRequest request = heartbeat();
+  const auto add = [&request](wire::DiskInfo::State state, uint64_t free_bytes) {
+    wire::DiskInfo& disk = *request.add_disks();
+    disk.set_state(state);
+    disk.set_free_bytes(free_bytes);
+  };
+  add(wire::DiskInfo::FULL, 1000);
+  add(wire::DiskInfo::WORKING, 5);
+  add(wire::DiskInfo::WORKING, 7);
+  for (const auto state : {wire::DiskInfo::FAILING, wire::DiskInfo::READ_ONLY, wire::DiskInfo::EMPTY}) add(state, 1000);
+  registry.heard(request, at(10));
+  const PlacementCandidate candidate = registry.candidates(at(10)).at(0);
+  EXPECT_EQ(candidate.free_bytes, 12u);
+  EXPECT_EQ(candidate.room, 7u) << "a shard lies on one disk";
+}
+
 TEST(ServerRegistry, ANewIncarnationMustBeHeardOfItself) {
   ServerRegistry registry(at(0), kDeafness);
   registry.learn(row(2));
