@@ -22,6 +22,12 @@ ShardKey key_of(const wire::BlockRow& block, const wire::Shard& shard) {
   return {BlockId(block.block()), ShardIndex(shard.index()), ShardGeneration(shard.generation())};
 }
 
+bool is_on_hanging_disk(const Node& server, const std::string& file_name) {
+  return std::ranges::any_of(server.shard_disks(), [&](const auto& disk) {
+    return disk.second->is_hanging() && disk.second->open(file_name).has_value();
+  });
+}
+
 Atlas::Reach& Atlas::reach_of(const Node& server) {
   if (reach_.size() <= server.index()) reach_.resize(server.index() + 1);
   return reach_[server.index()];
@@ -76,11 +82,11 @@ BlockHealth Atlas::health_of(const KvReader& metadata, const wire::BlockRow& blo
   return health;
 }
 
-// The server that has the shard intact, if any.
+// The server that has the shard intact, and can read it, if any.
 const Node* Atlas::keeper_of(const KvReader& metadata, const wire::BlockRow& block, const wire::Shard& shard) {
   const Node* server = shard.server() == 0 ? nullptr : server_node(metadata, shard.server());
   if (server == nullptr || is_damaged(*server, key_of(block, shard)) || cluster_.is_retired(*server)) return nullptr;
-  return server;
+  return is_on_hanging_disk(*server, shard_file_name(key_of(block, shard))) ? nullptr : server;
 }
 
 bool Atlas::is_block_damaged(BlockId block) const {
@@ -88,11 +94,10 @@ bool Atlas::is_block_damaged(BlockId block) const {
                      [block](const auto& entry) { return entry.second.block == block; });
 }
 
-// Whether any shard of the block is damaged or on a server that is gone for good.
+// Whether any shard of the block is damaged, on a server that is gone for good, or on a disk that hangs.
 bool Atlas::is_hurt(const KvReader& metadata, const wire::BlockRow& block) {
   return is_block_damaged(BlockId(block.block())) || std::ranges::any_of(block.shards(), [&](const wire::Shard& shard) {
-           const Node* server = shard.server() == 0 ? nullptr : server_node(metadata, shard.server());
-           return server != nullptr && cluster_.is_retired(*server);
+           return shard.server() != 0 && keeper_of(metadata, block, shard) == nullptr;
          });
 }
 
@@ -131,6 +136,10 @@ bool Atlas::may_damage(const Node& server, const std::string& file_name) {
   if (row.value()->state() != wire::BlockRow::COMMITTED) return !is_hurt(metadata, *row.value());
   // One that is not listed as well: it may be listed again.
   return has_spare(metadata, *row.value());
+}
+
+bool Atlas::may_damage_disk(const Node& server, const ShardDisk& disk) {
+  return std::ranges::all_of(disk.list(), [&](const std::string& file) { return may_damage(server, file); });
 }
 
 bool Atlas::has_spare(const KvReader& metadata, const wire::BlockRow& block) {

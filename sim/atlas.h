@@ -21,11 +21,14 @@ namespace dogfs::sim {
 
 ShardKey key_of(const wire::BlockRow& block, const wire::Shard& shard);
 
+// Whether the shard file lies on a disk of the server that answers nothing any more.
+bool is_on_hanging_disk(const Node& server, const std::string& file_name);
+
 // A committed block of a file.
 struct BlockHealth {
   BlockId block;
   uint32_t needed = 0;     // d
-  uint32_t intact = 0;     // stored shards that no fault has damaged
+  uint32_t intact = 0;     // stored shards that no fault has damaged, on disks that answer
   uint32_t reachable = 0;  // intact ones whose servers were within reach all the time
 };
 
@@ -45,6 +48,8 @@ class Atlas {
   void damaged(const Node& server, const std::string& file_name);
   // A new file of that name begins whole.
   void created(const Node& server, const std::string& file_name);
+  // Whether all shards on a disk of the server may be damaged, or come to lie on a disk that does not answer.
+  bool may_damage_disk(const Node& server, const ShardDisk& disk);
   // Whether every block could be read without `server`, if that never came back.
   bool may_lose(const Node& server);
   bool is_damaged(const Node& server, const ShardKey& shard) const {

@@ -298,10 +298,8 @@ void FaultInjector::empty_disks(Strike& strike) {
   for (Node* node : select_nodes(strike.planned.fault.disk_emptied().nodes(), cluster_, strike.draws)) {
     if (!node->up()) continue;
     ShardDisk& disk = *node->shard_disk(names.files);
+    if (!scenario_.expect_data_loss_reported() && !atlas_.may_damage_disk(*node, disk)) continue;
     const std::vector<std::string> files = disk.list();
-    const bool spare = scenario_.expect_data_loss_reported() ||
-                       std::ranges::all_of(files, [&](const auto& file) { return atlas_.may_damage(*node, file); });
-    if (!spare) continue;
     strike.nodes.push_back(node);
     disturb(strike, {node});
     cluster_.crash(*node, CrashKind::kPower);
@@ -337,12 +335,21 @@ std::vector<Node*> FaultInjector::nodes_of(Strike& strike) {
 void FaultInjector::begin_disk_trouble(Strike& strike) {
   const proto::Fault& fault = strike.planned.fault;
   strike.nodes = nodes_of(strike);
+  if (fault.has_disk_hangs()) std::erase_if(strike.nodes, [this](const Node* node) { return !may_hang(*node); });
   strike.who = names_of(strike.nodes);
   // Full disks, and writes that fail or go astray, keep nobody from reading; a read-only one not before it is mended.
   const bool hinders_readers = fault.has_disk_read_errors() || fault.has_misdirected_reads() || fault.has_slow_disk() ||
                                fault.has_disk_read_only() || fault.has_disk_hangs();
   if (hinders_readers) disturb(strike, strike.nodes);
   strike.disks.begin(fault, strike.nodes, strike.draws);
+}
+
+// A server that has yet to read its records would never start. And what cannot be read for as long as the server runs
+// must be spare.
+bool FaultInjector::may_hang(const Node& node) {
+  const ChunkServer* server = cluster_.chunk(node);
+  if (!node.up() || server == nullptr || server->id().is_none()) return false;
+  return scenario_.expect_data_loss_reported() || atlas_.may_damage_disk(node, *node.shard_disks().rbegin()->second);
 }
 
 void FaultInjector::end_disk_trouble(Strike& strike) {

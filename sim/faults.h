@@ -65,6 +65,7 @@ class FaultInjector {
   void begin_crash(Strike& strike);
   void end_crash(Strike& strike);
   void begin_disk_trouble(Strike& strike);
+  bool may_hang(const Node& node);
   void end_disk_trouble(Strike& strike);
   void start_again(const Strike& strike);
   void begin_hold_up(Strike& strike);

@@ -156,10 +156,9 @@ void MetaOracle::check(Node& node) {
 namespace {
 
 bool is_unreadable(const Node& server, const std::string& file) {
-  return std::ranges::any_of(server.shard_disks(), [&](const auto& disk) {
-    const bool hangs = disk.second->is_hanging() && disk.second->open(file).has_value();
-    return hangs || disk.second->has_lost_sectors(file);
-  });
+  return is_on_hanging_disk(server, file) || std::ranges::any_of(server.shard_disks(), [&](const auto& disk) {
+           return disk.second->has_lost_sectors(file);
+         });
 }
 
 }  // namespace

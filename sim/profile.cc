@@ -29,6 +29,9 @@ struct Candidate {
 // What clocks part by in an election timeout of 300 ms where one is 80,000 millionths too fast and another as much too
 // slow: 300 - 300 / 1.08 * 0.92, and a little more.
 constexpr uint32_t kLeaseDriftBoundMs = 50;
+// A disk that hangs is given up after half a minute (core/chunk/disk_watch.h), once it is asked for anything.
+constexpr uint64_t kShortestHangMs = 40'000;
+constexpr uint64_t kLongestHangMs = 60'000;
 constexpr uint64_t kBalancedDiskBytes = 32 * kMiB;
 
 constexpr std::array kCandidates = {
@@ -122,6 +125,7 @@ class ProfileDraw {
     draw_quotas();
     draw_disks();
     draw_balancing();
+    draw_hanging_disks();
     return std::move(drawn_);
   }
 
@@ -351,6 +355,18 @@ class ProfileDraw {
     proto::Fault& fault = add_fault(draws);
     fault.set_for_ms(static_cast<uint32_t>(draws.between(uint64_t{10}, 2000)));
     fault.mutable_disk_emptied()->set_nodes("random 1 chunk");
+  }
+
+  // In half of the clusters whose servers have several disks one or two hang: for longer than it takes their servers to
+  // find out, since until then readers wait for them.
+  void draw_hanging_disks() {
+    RandomStream draws = stream("hanging disks");
+    if (drawn_.disks() < 2 || draws.below(2) == 0) return;
+    for (uint64_t left = draws.between(uint64_t{1}, 2); left > 0; --left) {
+      proto::Fault& fault = add_fault(draws);
+      fault.set_for_ms(static_cast<uint32_t>(draws.between(kShortestHangMs, kLongestHangMs)));
+      fault.mutable_disk_hangs()->set_nodes("random 1 chunk");
+    }
   }
 
   // How many chunk servers may go for good, when those that die for good have.

@@ -58,12 +58,14 @@ ClusterOptions cluster_options(const proto::Scenario& scenario) {
           .max_uncommitted_bytes = scenario.max_uncommitted_bytes()};
 }
 
-bool has_bad_disk(const ChunkServer& server) {
-  const std::vector<wire::DiskInfo> disks = server.disks();
-  return std::ranges::any_of(disks, [](const wire::DiskInfo& disk) {
-    return disk.state() == wire::DiskInfo::FAILING || disk.state() == wire::DiskInfo::READ_ONLY ||
-           disk.state() == wire::DiskInfo::UNREADABLE;
-  });
+bool is_bad(const wire::DiskInfo& disk) {
+  return disk.state() == wire::DiskInfo::FAILING || disk.state() == wire::DiskInfo::READ_ONLY ||
+         disk.state() == wire::DiskInfo::UNREADABLE;
+}
+
+bool is_hanging(const Node& node, const wire::DiskInfo& disk) {
+  const auto found = node.shard_disks().find(disk.name());
+  return found != node.shard_disks().end() && found->second->is_hanging();
 }
 
 }  // namespace
@@ -208,10 +210,14 @@ void Run::verify_phase() {
   phase_ = Phase::kVerify;
   const Duration bound = milliseconds(scenario_.converge_within_ms());
   if (!advance("the recovery of the cluster", bound, [this] { return cluster_.servers_ready(); })) return;
-  // What hangs is made up for while it does.
+  // What hangs is made up for while it does, with all else in order.
   const bool hangs = fault_kinds_in(scenario_)[fault_kind_index(proto::Fault::kDiskHangs)];
-  if (hangs && scenario_.heal_within_ms() > 0 && !heal()) return;
-  mend_disks();
+  if (hangs) {
+    mend_disks(Mend::kBesidesHanging);
+    if (!advance("the recovery of the cluster", bound, [this] { return cluster_.servers_ready(); })) return;
+    if (scenario_.heal_within_ms() > 0 && !heal()) return;
+  }
+  mend_disks(Mend::kAll);
   if (!advance("the recovery of the cluster", bound, [this] { return cluster_.servers_ready(); })) return;
   for (Node* node : cluster_.client_nodes()) begin_verification(*node);
   if (!advance("the verification by the clients", bound, [this] { return clients_idle(); })) return;
@@ -230,10 +236,15 @@ void Run::verify_phase() {
 
 // A disk that has taken itself out is tried again when its server starts again, as it is by whoever has mended it. Until
 // then it keeps what is to be deleted.
-void Run::mend_disks() {
+void Run::mend_disks(Mend which) {
   for (Node* node : cluster_.chunk_nodes()) {
     const ChunkServer* server = cluster_.chunk(*node);
-    if (server == nullptr || !has_bad_disk(*server)) continue;
+    if (server == nullptr) continue;
+    const std::vector<wire::DiskInfo> disks = server->disks();
+    const bool mends = std::ranges::any_of(disks, [&](const wire::DiskInfo& disk) {
+      return is_bad(disk) && (which == Mend::kAll || !is_hanging(*node, disk));
+    });
+    if (!mends) continue;
     cluster_.crash(*node, CrashKind::kProcess);
     cluster_.start(*node);
   }
@@ -277,7 +288,7 @@ void Run::clean_up_phase() {
   const VirtualTime end = world_.now() + kCleanUpLimit;
   bool clean = false;
   while (!clean && !verdict_.failed() && world_.now() < end) {
-    mend_disks();
+    mend_disks(Mend::kAll);
     const VirtualTime next = std::min(end, world_.now() + kMendInterval);
     clean = advance_until(next, [this] { return leak_oracle_.is_clean(); });
   }

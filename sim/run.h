@@ -94,7 +94,8 @@ class Run {
   void work_phase();
   void verify_phase();
   void clean_up_phase();
-  void mend_disks();
+  enum class Mend : uint8_t { kAll, kBesidesHanging };
+  void mend_disks(Mend which);
   bool heal();
   // Ends the run: the cluster does not get where it should, and why.
   void stand_still(std::string_view oracle, const std::string& what);

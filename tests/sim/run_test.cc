@@ -74,6 +74,20 @@ uint64_t struck(const RunResult& result, const std::string& kind) {
   return 0;
 }
 
+TEST(Run, DisksHangOnlyAsLongAsWhatLiesOnThemIsSpare) {
+  std::ostringstream trace;
+  const RunResult result = run(R"(
+    chunk_servers: 2 disks: 2 policy { data_shards: 1 parity_shards: 1 } heal_within_ms: 120000
+    work { for_ms: 4000 files_before_faults: 9 }
+    faults { at_ms: 100 for_ms: 40000 disk_hangs { nodes: "chunk-1" } }
+    faults { at_ms: 200 for_ms: 40000 disk_hangs { nodes: "chunk-2" } })",
+                               1, &trace);
+  EXPECT_EQ(result.failure, std::nullopt);
+  EXPECT_NE(trace.str().find("hanging disk of chunk-1: chunk-1"), std::string::npos);
+  EXPECT_NE(trace.str().find("hanging disk of chunk-2: nobody"), std::string::npos)
+      << "the only shards that can be read";
+}
+
 TEST(Run, ANodeWhoseSyncFailsEndsAndIsStartedAgain) {
   std::ostringstream trace;
   const RunResult result = run(R"(
