@@ -1,6 +1,7 @@
 #include "sim/swarm.h"
 
 #include <poll.h>  // architecture: allow socket: waits for the pipes of the workers, outside of any run
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>  // architecture: allow file: fork and pipes of the workers, outside of any run
@@ -116,6 +117,8 @@ void start(Worker& worker, const Jobs& jobs) {
   worker.process = fork();
   DOGFS_CHECK(worker.process >= 0);
   if (worker.process == 0) {
+    // However the parent ends.
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     close(ends[0]);
     work(jobs, worker.next_job, ends[1]);
   }

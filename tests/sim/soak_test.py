@@ -278,6 +278,19 @@ class Soak(unittest.TestCase):
         haste.write_text(HASTE.replace("3000", "3001"))
         self.assertIn("of other scenarios", self.soak(haste, "--rounds", 0))
 
+    def test_leaves_nothing_running_when_it_is_killed(self):
+        scenario = self.scenario("long", LONG)
+        with self.start(scenario) as process:
+            wait_for(lambda: workers(scenario))
+            process.kill()
+        wait_for(lambda: not processes(f"\0{scenario}"), seconds=0.5)
+
+    def test_says_that_it_cannot_make_its_state(self):
+        said = self.soak("election", state="/proc/no-such-directory", code=2)
+        self.assertIn("soak: ", said)
+        self.assertIn("/proc/no-such-directory", said)
+        self.assertNotIn("Traceback", said)
+
     def test_refuses_to_go_on_with_another_soak(self):
         self.soak("election", "--rounds", 1)
         for words, options in (("calm", {}), ("election", {"seed": 5})):

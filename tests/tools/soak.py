@@ -6,6 +6,7 @@ Called again, it goes on where it was stopped, however that was: all that counts
 
 import argparse
 import contextlib
+import ctypes
 import hashlib
 import json
 import os
@@ -27,6 +28,14 @@ SHRINK_SECONDS = 50
 # One that takes longer has failed. A run takes seconds; one that never ends must not take the night.
 LONGEST_RUN_SECONDS = 120
 MOST_OUTPUT_KEPT = 20_000
+
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Stopped(Exception):
@@ -57,7 +66,8 @@ class Simulator:
         if self.stopped:
             raise Stopped
         with subprocess.Popen([self.program, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              errors="replace", start_new_session=True, pass_fds=keep_open) as process:  # fmt: skip
+                              errors="replace", start_new_session=True, preexec_fn=die_with_parent,
+                              pass_fds=keep_open) as process:  # fmt: skip
             self.process = process
             try:
                 if self.stopped:
@@ -230,7 +240,7 @@ def main() -> int:
             print("Stopped: ./dev soak goes on with it.")
     except Stopped:
         return 0  # before it had begun
-    except SoakError as error:
+    except (SoakError, OSError) as error:
         print(f"soak: {error}", file=sys.stderr)
         return 2
     print(f"\n{summary(state, directory)}")
