@@ -3,17 +3,21 @@
 So it does with large runs of swarms, of which much must go for little processor time: as much as two idle cores have in
 half a minute, whatever else the machine does meanwhile.
 
+And so do the commands of docs/simulator.md, as they stand there.
+
 For a build of the preset mutants. Prints a table: seeds tried, faults before and after, seconds.
 """
 
 import argparse
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "simulator.md"
 MOST_FAULTS = 8
 MOST_SECONDS = 60
 # A swarm, a mutant that is seldom caught early there, and how many faults must have struck for the run to be large.
@@ -139,6 +143,20 @@ def much_goes(program: Path, scenario: str, mutant: str, faults: int) -> bool:
     return little and shrunk.good
 
 
+def keeps_its_promise(program: Path, command: str) -> bool:
+    """A command of the page: it finds a run that fails, and leaves little of it."""
+    with tempfile.TemporaryDirectory() as directory:
+        small = Path(directory) / "small.textproto"
+        words = [small if word == "small.textproto" else word for word in shlex.split(command)]
+        done = run(program, *words)
+        faults = small.read_text().count("\nfaults {") if small.exists() else None
+    print(f"{command}: {done.stderr.strip()}", flush=True)
+    if done.returncode == 0 and faults is not None and faults <= MOST_FAULTS:
+        return True
+    print(f"exits with {done.returncode}, faults left: {faults}")
+    return False
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("program", type=Path)
@@ -149,6 +167,8 @@ def main() -> None:
     known = planted(program)
     names = arguments.mutant or known
     good = [shrinks_well(program, name, arguments.seeds) for name in names]
+    promised = re.findall(r"^    \./dev sim (shrink .*--mutant .*)$", PAGE.read_text(), re.MULTILINE)
+    good += [len(promised) >= 2, *(keeps_its_promise(program, command) for command in promised)]
     good += [much_goes(program, *large) for large in LARGE]
     sys.exit(0 if all(good) else 1)
 
