@@ -71,15 +71,21 @@ std::vector<std::string> kinds_that_never_struck(const Coverage& coverage, const
   return names;
 }
 
+std::vector<std::string> kinds_in_no_scenario(const std::vector<bool>& expected) {
+  std::vector<std::string> names;
+  for (size_t kind = 0; kind < fault_kinds(); ++kind) {
+    if (!expected[kind]) names.push_back(fault_kind_name(kind));
+  }
+  return names;
+}
+
 std::string coverage_text(const Coverage& coverage, const std::vector<bool>& expected) {
   std::string text = "Faults that struck:\n";
   for (size_t kind = 0; kind < fault_kinds(); ++kind) {
     if (coverage.faults[kind] > 0) text += count_line(coverage.faults[kind], fault_kind_name(kind));
   }
   for (const std::string& name : kinds_that_never_struck(coverage, expected)) text += "  NEVER: " + name + "\n";
-  for (size_t kind = 0; kind < fault_kinds(); ++kind) {
-    if (!expected[kind]) text += "  in none of these scenarios: " + fault_kind_name(kind) + "\n";
-  }
+  for (const std::string& name : kinds_in_no_scenario(expected)) text += "  in none of these scenarios: " + name + "\n";
   return text + harms_text(coverage) + marks_text(coverage);
 }
 

@@ -33,6 +33,9 @@ std::map<std::string, uint64_t> mark_counts(const Coverage& coverage);
 // The names of the kinds among `expected` that never struck.
 std::vector<std::string> kinds_that_never_struck(const Coverage& coverage, const std::vector<bool>& expected);
 
+// The names of the kinds that are not among `expected`.
+std::vector<std::string> kinds_in_no_scenario(const std::vector<bool>& expected);
+
 // A mark that no run of the simulator can pass.
 struct UnreachableMark {
   std::string text;

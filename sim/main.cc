@@ -17,6 +17,7 @@
 #include "sim/run.h"
 #include "sim/scenario.h"
 #include "sim/scenario_text.h"
+#include "sim/seeds.h"
 #include "sim/shrink.h"
 #include "sim/swarm.h"
 #include "sim/swarm_report.h"
@@ -62,24 +63,12 @@ int complain(const std::string& what) {
   return 2;
 }
 
-// "A..B", or "A" for one.
-Result<std::pair<uint64_t, uint64_t>> parse_seeds(const std::string& text) {
-  const size_t dots = text.find("..");
-  uint64_t first = 0;
-  uint64_t last = 0;
-  const bool parsed = CLI::detail::lexical_cast(text.substr(0, dots), first) &&
-                      (dots == std::string::npos || CLI::detail::lexical_cast(text.substr(dots + 2), last));
-  if (dots == std::string::npos) last = first;
-  if (!parsed || first > last) return Error(ErrorCode::kInvalidArgument, "seeds are A..B with A <= B, not " + text);
-  return std::pair(first, last);
-}
-
 // What `flags` say of a swarm over `range`.
 Result<SwarmOptions> swarm_options(const Flags& flags, const std::string& range) {
-  DOGFS_TRY(const auto seeds, parse_seeds(range));
+  DOGFS_TRY(const SeedRange seeds, parse_seeds(range));
   SwarmOptions options;
   options.first_seed = seeds.first;
-  options.last_seed = seeds.second;
+  options.last_seed = seeds.last;
   options.workers = flags.workers;
   options.mutant = flags.mutant;
   return options;
@@ -286,9 +275,12 @@ Status write_report(const Flags& flags, const SwarmResult& result, const std::ve
   return write_file(flags.report, text);
 }
 
-// Whether there are none.
-bool print_gaps(const Coverage& coverage, const std::vector<bool>& expected) {
+// Whether there are none. Where all scenarios have run, they must have all kinds of faults.
+bool print_gaps(const Flags& flags, const Coverage& coverage, const std::vector<bool>& expected) {
   std::vector<std::string> gaps = coverage_gaps(coverage, unreachable_marks());
+  if (flags.scenarios.empty()) {
+    for (const std::string& kind : kinds_in_no_scenario(expected)) gaps.push_back("in no scenario: " + kind);
+  }
   for (const std::string& kind : kinds_that_never_struck(coverage, expected)) gaps.push_back("never struck: " + kind);
   for (const std::string& gap : gaps) std::printf("NOT COVERED: %s\n", gap.c_str());
   return gaps.empty();
@@ -311,12 +303,14 @@ int run_many(const Flags& flags) {
   }
   if (!flags.coverage) return result.failures.empty() ? 0 : 1;
   std::printf("%s", coverage_text(result.coverage, expected).c_str());
-  const bool covered = print_gaps(result.coverage, expected);
+  const bool covered = print_gaps(flags, result.coverage, expected);
   return result.failures.empty() && covered ? 0 : 1;
 }
 
 // Hunts each planted bug, or those that were named, each in its own scenario or in those that were named.
 int run_mutants(const Flags& flags) {
+  const Status known = check_mutant_names(flags.only);
+  if (!known.has_value()) return complain(known.error().detail);
   std::vector<NamedScenario> scenarios;
   if (!flags.scenarios.empty()) {
     Result<std::vector<NamedScenario>> named = load_all(flags.directory, flags.scenarios);
@@ -332,7 +326,6 @@ int run_mutants(const Flags& flags) {
     if (!hunt.has_value()) return complain(hunt.error().detail);
     hunts.push_back(std::move(hunt).value());
   }
-  if (hunts.size() < flags.only.size()) return complain("no such mutant (dogfs-sim list shows them)");
   std::printf("\n%s", mutant_table(hunts).c_str());
   return std::ranges::all_of(hunts, [](const MutantHunt& hunt) { return hunt.caught.has_value(); }) ? 0 : 1;
 }
@@ -340,7 +333,7 @@ int run_mutants(const Flags& flags) {
 int run_years(const Flags& flags) {
   const auto seeds = parse_seeds(flags.years.seeds);
   if (!seeds.has_value()) return complain(seeds.error().detail);
-  const Status done = print_years(flags.years, seeds.value().first, seeds.value().second);
+  const Status done = print_years(flags.years, seeds.value().first, seeds.value().last);
   return done.has_value() ? 0 : complain(done.error().detail);
 }
 
@@ -356,6 +349,19 @@ int list(const Flags& flags) {
     std::printf("  %-28s %s (%s)\n", mutant.name.c_str(), mutant.text.c_str(), mutant.origin.c_str());
   }
   return 0;
+}
+
+// Options take numbers only that parse_whole_number() does: CLI11 takes -1 for a large one.
+void refuse_other_numbers(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (!option->get_type_name().starts_with("UINT")) continue;
+    option->check(CLI::Validator(
+        [](const std::string& text) {
+          const Result<uint64_t> number = parse_whole_number(text);
+          return number.has_value() ? std::string() : number.error().detail;
+        },
+        ""));
+  }
 }
 
 int main(int argc, char** argv) {
@@ -400,8 +406,8 @@ int main(int argc, char** argv) {
 
   swarm->add_flag(
       "--coverage", flags.coverage,
-      "Print what struck and which coverage marks were passed; exit with 1 if a harm or a mark never was, or a "
-      "kind of fault was planned and never struck");
+      "Print what struck and which coverage marks were passed; exit with 1 if a harm or a mark never was, a kind of "
+      "fault was planned and never struck, or (over all scenarios) is in none of them");
   swarm->add_option("--report", flags.report, "Write what it came to, as JSON (sim/swarm_report.proto)");
   swarm->add_option("--run-seconds", flags.run_seconds, "A run that takes longer has failed. None: no limit");
   swarm->add_option("--most-failures", flags.most_failures, "End after so many")
@@ -417,7 +423,17 @@ int main(int argc, char** argv) {
   CLI::App* years = add_years_command(app, flags.years);
 
   CLI::App* show = app.add_subcommand("list", "The scenarios and the mutants.");
-  CLI11_PARSE(app, argc, argv);
+  CLI::App* help = app.add_subcommand("help", "This list.");
+  for (CLI::App* command : app.get_subcommands({})) refuse_other_numbers(*command);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (help->parsed()) {
+    std::printf("%s", app.get_formatter()->make_help(&app, "dogfs-sim", CLI::AppFormatMode::Normal).c_str());
+    return 0;
+  }
 
   const Status armed = arm_mutant(flags.mutant);
   if (!armed.has_value()) return complain(armed.error().detail);

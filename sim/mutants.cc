@@ -21,6 +21,14 @@ const std::vector<MutantEntry>& all_mutants() {
   return entries;
 }
 
+Status check_mutant_names(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    if (std::ranges::find(all_mutants(), name, &MutantEntry::name) != all_mutants().end()) continue;
+    return Error(ErrorCode::kInvalidArgument, "no mutant " + name + " (dogfs-sim list shows them)");
+  }
+  return ok();
+}
+
 Status arm_mutant(const std::string& name) {
 #ifdef DOGFS_MUTANTS
   if (name.empty()) {

@@ -20,6 +20,9 @@ struct MutantEntry {
 
 const std::vector<MutantEntry>& all_mutants();
 
+// Whether all of them are mutants; the error names one that is not.
+Status check_mutant_names(const std::vector<std::string>& names);
+
 // Plants the bug of that name in this process, in place of any other; an empty name is none. kUnsupported in a build
 // without mutants.
 Status arm_mutant(const std::string& name);

@@ -9,7 +9,8 @@
 #include <filesystem>
 // architecture: allow file: scenarios are read before a run begins
 #include <fstream>
-#include <sstream>
+#include <iterator>
+#include <vector>
 
 #include "core/base/limits.h"
 #include "core/ec/geometry.h"
@@ -24,11 +25,12 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kSuffix = ".textproto";
 constexpr uint32_t kMaxNodes = 100;
+constexpr uint32_t kMillion = 1'000'000;
 constexpr int32_t kMaxDriftPpm = 200'000;
 // Of one thing that an operator does, without the waiting: the run must end in time (sim/run.cc).
 constexpr uint32_t kMaxOperatorMs = 30'000;
 
-// Of a writer: the run must end in time.
+// Of a writer, or of a node: the run must end in time.
 constexpr uint32_t kMaxPauseMs = 30'000;
 
 class FirstError final : public google::protobuf::io::ErrorCollector {
@@ -62,28 +64,58 @@ void set_defaults(proto::Scenario& scenario) {
   if (scenario.converge_within_ms() == 0) scenario.set_converge_within_ms(60'000);
 }
 
-Status validate_selectors(std::initializer_list<std::string_view> selectors, bool rest_allowed) {
-  for (const std::string_view selector : selectors) {
-    DOGFS_TRYV(validate_selector(selector));
-    if (selector == "rest" && !rest_allowed) return invalid("\"rest\" is for one side of a partition");
-  }
-  return ok();
-}
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
 
 // Every string of the kind is a selector.
-Status validate_nodes(const google::protobuf::Message& kind) {
-  using google::protobuf::FieldDescriptor;
+Status validate_nodes(const proto::Fault& fault) {
+  const Message& kind = fault_kind_message(fault);
+  const std::string name = fault_kind_name(fault_kind_of(fault));
+  const bool rest_allowed = fault.has_partition() || fault.has_flap();
   for (int i = 0; i < kind.GetDescriptor()->field_count(); ++i) {
     const FieldDescriptor* field = kind.GetDescriptor()->field(i);
     if (field->cpp_type() != FieldDescriptor::CPPTYPE_STRING) continue;
-    DOGFS_TRYV(validate_selectors({kind.GetReflection()->GetString(kind, field)}, false));
+    const std::string selector = kind.GetReflection()->GetString(kind, field);
+    const auto wrong = [&](std::string_view what) {
+      return invalid(fmt::format("{}: {}: {}", name, field->name(), what));
+    };
+    if (selector.empty()) return wrong("which nodes is not said");
+    const Status valid = validate_selector(selector);
+    if (!valid) return wrong(valid.error().detail);
+    if (selector == "rest" && !rest_allowed) return wrong("\"rest\" is for one side of a partition");
   }
   return ok();
 }
 
-Status validate_sides(const std::string& a, const std::string& b) {
+Status validate_sides(const proto::Fault& fault, const std::string& a, const std::string& b) {
   if (a == "rest" && b == "rest") return invalid("both sides are \"rest\"");
-  return validate_selectors({a, b}, true);
+  return validate_nodes(fault);
+}
+
+// Whatever the message and its parts count in a million is no more than all.
+Status validate_parts(const Message& message) {
+  std::vector<const FieldDescriptor*> fields;
+  message.GetReflection()->ListFields(message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_UINT32 && field->name().ends_with("per_million") &&
+        message.GetReflection()->GetUInt32(message, field) > kMillion) {
+      return invalid(fmt::format("{}: {} is more than a million", message.GetDescriptor()->name(), field->name()));
+    }
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    if (!field->is_repeated()) {
+      DOGFS_TRYV(validate_parts(message.GetReflection()->GetMessage(message, field)));
+      continue;
+    }
+    for (int i = 0; i < message.GetReflection()->FieldSize(message, field); ++i) {
+      DOGFS_TRYV(validate_parts(message.GetReflection()->GetRepeatedMessage(message, field, i)));
+    }
+  }
+  return ok();
+}
+
+Status validate_pause(uint32_t for_ms) {
+  if (for_ms <= kMaxPauseMs) return ok();
+  return invalid(fmt::format("pause: for {} ms, of at most {}", for_ms, kMaxPauseMs));
 }
 
 Status validate_maintenance(const proto::Fault& fault) {
@@ -91,7 +123,7 @@ Status validate_maintenance(const proto::Fault& fault) {
   if (maintenance.announced_ms() == 0) return invalid("maintain_server without announced_ms");
   if (maintenance.announced_ms() > kMaxOperatorMs) return invalid("maintain_server: announced_ms is too long");
   if (maintenance.away_ms() > kMaxOperatorMs) return invalid("maintain_server: away_ms is too long");
-  return validate_nodes(maintenance);
+  return validate_nodes(fault);
 }
 
 Status validate_balancing(const proto::Fault& fault) {
@@ -99,15 +131,15 @@ Status validate_balancing(const proto::Fault& fault) {
   const bool in_range = balancing.threshold_percent() >= 1 && balancing.threshold_percent() <= 100;
   if (!in_range) return invalid("balance_servers: threshold_percent is 1 to 100");
   if (balancing.most_ms() > kMaxOperatorMs) return invalid("balance_servers: most_ms is too long");
-  return validate_nodes(balancing);
+  return validate_nodes(fault);
 }
 
 Status validate_fault(const proto::Fault& fault) {
   switch (fault.kind_case()) {
     case proto::Fault::kPartition:
-      return validate_sides(fault.partition().a(), fault.partition().b());
+      return validate_sides(fault, fault.partition().a(), fault.partition().b());
     case proto::Fault::kFlap:
-      return validate_sides(fault.flap().a(), fault.flap().b());
+      return validate_sides(fault, fault.flap().a(), fault.flap().b());
     case proto::Fault::KIND_NOT_SET:
       return invalid("a fault without a kind");
     case proto::Fault::kSlowDisk:
@@ -129,20 +161,28 @@ Status validate_fault(const proto::Fault& fault) {
     default:
       break;
   }
-  return validate_nodes(fault_kind_message(fault));
+  return validate_nodes(fault);
 }
 
 Status validate_class(const proto::FaultClass& drawn) {
   DOGFS_TRYV(validate_fault(drawn.fault()));
   if (drawn.mean_interval_ms() == 0) return invalid("a fault class without mean_interval_ms");
   if (drawn.for_min_ms() > drawn.for_max_ms()) return invalid("for_min_ms > for_max_ms");
+  if (drawn.fault().has_pause()) return validate_pause(drawn.for_max_ms());
   return ok();
 }
 
 Status validate(const proto::Scenario& scenario) {
-  if (scenario.meta_disk().sync_min_us() > scenario.meta_disk().sync_max_us()) return invalid("meta_disk");
-  if (scenario.meta_disk().snapshot_part_bytes() > kSnapshotChunkBytes) return invalid("meta_disk: snapshots");
-  if (scenario.network().delay_min_us() > scenario.network().delay_max_us()) return invalid("network: delays");
+  DOGFS_TRYV(validate_parts(scenario));
+  if (scenario.meta_disk().sync_min_us() > scenario.meta_disk().sync_max_us()) {
+    return invalid("meta_disk: sync_min_us > sync_max_us");
+  }
+  if (scenario.meta_disk().snapshot_part_bytes() > kSnapshotChunkBytes) {
+    return invalid(fmt::format("meta_disk: snapshot_part_bytes is more than {}", kSnapshotChunkBytes));
+  }
+  if (scenario.network().delay_min_us() > scenario.network().delay_max_us()) {
+    return invalid("network: delay_min_us > delay_max_us");
+  }
   if (scenario.network().corrupt_per_million() > 0) return invalid("network: corrupt_per_million is for faults");
   const proto::Policy& policy = scenario.policy();
   const proto::Work& work = scenario.work();
@@ -170,8 +210,17 @@ Status validate(const proto::Scenario& scenario) {
                                                    .cell_bytes = policy.cell_bytes(),
                                                    .block_bytes = policy.block_bytes()});
   if (!geometry) return invalid("policy: " + geometry.error().detail);
+  // No block is committed below that (core/client/block_verdict.h).
+  const uint32_t required = policy.data_shards() + 1;
+  if (scenario.chunk_servers() < required) {
+    return invalid(fmt::format("chunk_servers: {}, where a block of RS({},{}) takes {} to be stored",
+                               scenario.chunk_servers(), policy.data_shards(), policy.parity_shards(), required));
+  }
   for (const proto::Fault& fault : scenario.faults()) {
     DOGFS_TRYV(validate_fault(fault));
+    if (fault.has_pause()) {
+      DOGFS_TRYV(validate_pause(fault.for_ms()));
+    }
     // A server that finds nothing on its only disk is a new server.
     if (fault.has_disk_emptied() && scenario.disks() < 2) return invalid("disk_emptied: servers of one disk");
     if (fault.has_meta_disk_emptied() && scenario.spare_meta_nodes() > 0)
@@ -205,11 +254,12 @@ Result<proto::Scenario> load_scenario(const std::string& directory, const std::s
   const fs::path path = fs::exists(in_directory) ? in_directory : fs::path(name);
   // architecture: allow file: scenarios are read before a run begins
   std::ifstream file(path);
-  std::ostringstream text;
-  if (fs::is_directory(path) || !file || !(text << file.rdbuf())) {
+  if (fs::is_directory(path) || !file) {
     return Error(ErrorCode::kNotFound, "no scenario " + name + " (dogfs-sim list shows them)");
   }
-  Result<proto::Scenario> scenario = parse_scenario(text.str());
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  if (file.bad()) return Error(ErrorCode::kIoError, "cannot read " + path.string());
+  Result<proto::Scenario> scenario = parse_scenario(text);
   if (!scenario.has_value()) return Error(scenario.error().code, path.string() + ": " + scenario.error().detail);
   return scenario;
 }

@@ -92,6 +92,13 @@ TEST(CoverageGaps, AreTheMarksThatWereNeverPassedUnlessTheyAreSaidToBeUnreachabl
   EXPECT_EQ(coverage_gaps(everything(), {{"no such mark", ""}}).size(), 1U);
 }
 
+TEST(Coverage, KnowsWhichKindsOfFaultsAreInNoScenario) {
+  std::vector<bool> expected(fault_kinds(), true);
+  EXPECT_TRUE(kinds_in_no_scenario(expected).empty());
+  expected[kind_named("disk_hangs")] = false;
+  EXPECT_EQ(kinds_in_no_scenario(expected), std::vector<std::string>{"disk_hangs"});
+}
+
 TEST(Coverage, EveryHarmHasItsName) {
   std::set<std::string> names;
   for (size_t harm = 0; harm < kHarms; ++harm) names.insert(harm_name(static_cast<Harm>(harm)));

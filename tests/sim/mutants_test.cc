@@ -50,6 +50,13 @@ TEST(Mutants, CannotBePlantedInABuildThatHasNone) {
   EXPECT_TRUE(arm_mutant("").has_value());
 }
 
+TEST(Mutants, AreKnownByName) {
+  EXPECT_TRUE(check_mutant_names({"commit-alone", "read-unconfirmed"}).has_value());
+  const Status wrong = check_mutant_names({"read-unconfirmed", "calm"});
+  ASSERT_FALSE(wrong.has_value());
+  EXPECT_NE(wrong.error().detail.find("calm"), std::string::npos);
+}
+
 TEST_F(MutantHunts, EndWithARunThatPassesWithoutTheMutant) {
   const MutantHunt found = hunt("commit-alone", kCutOff);
   ASSERT_TRUE(found.caught.has_value());

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <set>
 
 #include "sim/faults.h"
@@ -25,7 +26,7 @@ TEST(Scenario, WhatIsWrongIsToldWithItsPlace) {
   EXPECT_NE(error("faults { crash { nodes: \"rest\" } }").find("rest"), std::string::npos);
   EXPECT_NE(error("faults { partition { a: \"rest\" b: \"rest\" } }").find("both"), std::string::npos);
   EXPECT_NE(error("faults { at_ms: 1 }").find("kind"), std::string::npos);
-  EXPECT_NE(error("meta_disk { snapshot_part_bytes: 1048577 }").find("snapshots"), std::string::npos);
+  EXPECT_NE(error("meta_disk { snapshot_part_bytes: 1048577 }").find("snapshot_part_bytes"), std::string::npos);
   EXPECT_NE(error("fault_classes { fault { network {} } }").find("mean_interval_ms"), std::string::npos);
   EXPECT_NE(error("policy { block_bytes: 1000 }").find("a block of 1000 bytes"), std::string::npos);
   EXPECT_NE(error("faults { disk_full { nodes: \"rest\" } }").find("rest"), std::string::npos);
@@ -50,6 +51,58 @@ TEST(Scenario, WhatIsWrongIsToldWithItsPlace) {
   EXPECT_NE(maintenance("nodes: \"rest\" announced_ms: 9").find("rest"), std::string::npos);
   EXPECT_NE(maintenance("nodes: \"chunk-1\" announced_ms: 30001").find("announced_ms"), std::string::npos);
   EXPECT_NE(maintenance("nodes: \"chunk-1\" announced_ms: 9 away_ms: 30001").find("away_ms"), std::string::npos);
+}
+
+TEST(Scenario, WhatIsWrongIsToldWithItsField) {
+  const auto error = [](const std::string& text) { return parse_scenario(text).error().detail; };
+  EXPECT_EQ(error("faults { partition { a: \"leader\" } }"), "partition: b: which nodes is not said");
+  EXPECT_EQ(error("faults { crash { nodes: \"rest\" } }"), "crash: nodes: \"rest\" is for one side of a partition");
+  EXPECT_EQ(error("faults { pause { nodes: \"everybody\" } }"), "pause: nodes: no such nodes: \"everybody\"");
+  EXPECT_EQ(error("meta_disk { sync_min_us: 100 sync_max_us: 10 }"), "meta_disk: sync_min_us > sync_max_us");
+  EXPECT_EQ(error("network { delay_min_us: 2 delay_max_us: 1 }"), "network: delay_min_us > delay_max_us");
+}
+
+TEST(Scenario, NoMoreThanAMillionInAMillion) {
+  const auto error = [](const std::string& text) { return parse_scenario(text).error().detail; };
+  for (const char* part : {"loss", "duplicate", "reorder"}) {
+    const std::string network = fmt::format("network {{ {}_per_million: 1000001 }}", part);
+    EXPECT_EQ(error(network), fmt::format("Network: {}_per_million is more than a million", part));
+    EXPECT_NE(error("faults { " + network + " }").find(part), std::string::npos);
+  }
+  EXPECT_NE(error("faults { network { corrupt_per_million: 1000001 } }").find("corrupt"), std::string::npos);
+  for (const char* kind : {"disk_read_errors", "disk_write_errors", "misdirected_writes", "misdirected_reads"}) {
+    const auto fault = [kind](uint32_t parts) {
+      return fmt::format("fault {{ {} {{ nodes: \"chunk\" per_million: {} }} }}", kind, parts);
+    };
+    EXPECT_NE(error("fault_classes { mean_interval_ms: 9 " + fault(1'000'001) + " }").find("per_million"),
+              std::string::npos)
+        << kind;
+    EXPECT_TRUE(parse_scenario("fault_classes { mean_interval_ms: 9 " + fault(1'000'000) + " }").has_value()) << kind;
+  }
+}
+
+TEST(Scenario, PausesEndInTime) {
+  const auto error = [](const std::string& text) { return parse_scenario(text).error().detail; };
+  const std::string pause = "pause { nodes: \"leader\" }";
+  EXPECT_TRUE(parse_scenario("faults { for_ms: 30000 " + pause + " }").has_value());
+  EXPECT_EQ(error("faults { for_ms: 4000000000 " + pause + " }"), "pause: for 4000000000 ms, of at most 30000");
+  EXPECT_EQ(error("fault_classes { mean_interval_ms: 9 for_max_ms: 30001 fault { " + pause + " } }"),
+            "pause: for 30001 ms, of at most 30000");
+}
+
+TEST(Scenario, ThereAreServersForABlock) {
+  EXPECT_EQ(parse_scenario("chunk_servers: 6").error().detail,
+            "chunk_servers: 6, where a block of RS(6,3) takes 7 to be stored");
+  EXPECT_TRUE(parse_scenario("chunk_servers: 7").has_value());
+}
+
+TEST(Scenario, AnEmptyFileIsAllDefaults) {
+  const std::string path = testing::TempDir() + "/empty.textproto";
+  std::ofstream(path).close();
+  const Result<proto::Scenario> scenario = load_scenario("", path);
+  ASSERT_TRUE(scenario.has_value()) << scenario.error().to_string();
+  EXPECT_EQ(scenario.value().chunk_servers(), 9U);
+  EXPECT_FALSE(load_scenario("", path + ".not").has_value());
 }
 
 TEST(Scenario, NumbersThatArithmeticDoesNotBearAreRefused) {
