@@ -19,6 +19,7 @@
 #include "runtime/cli/quota.h"
 #include "runtime/cli/session.h"
 #include "runtime/cli/trash.h"
+#include "runtime/flags.h"
 
 namespace dogfs::cli {
 namespace {
@@ -466,6 +467,7 @@ int run(int argc, char** argv) {
   add_append_commands(app, line);
   add_inspection_commands(app, line);
   add_admin_commands(app, line);
+  refuse_negative_numbers(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -12,6 +12,7 @@
 #include "runtime/dogfsd/exit_code.h"
 #include "runtime/dogfsd/node_host.h"
 #include "runtime/dogfsd/stop_signals.h"
+#include "runtime/flags.h"
 #include "runtime/text_file.h"
 
 namespace dogfs {
@@ -186,6 +187,7 @@ void define(CommandLine& line) {
   define_chunk(*line.chunk_command, line.chunk);
   define_background(*line.chunk_command, line.chunk);
   define_dev(*line.dev_command, line.dev);
+  refuse_negative_numbers(app);
 }
 
 int fail(ExitCode code, const Error& error) {

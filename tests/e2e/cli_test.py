@@ -259,6 +259,16 @@ class CliTest(unittest.TestCase):
         self.assertIn("5 bytes", done.stderr.decode())
         self.assertEqual(self.dogfs("cat", self.path("f")).stdout, b"12345")
 
+    def test_negative_numbers_are_refused(self):
+        self.put_bytes("f", b"12345")
+        for words in (("truncate", "-s", "-100", self.path("f")), ("truncate", "-s", str(10 - 2**64), self.path("f")),
+                      ("quota", "set", self.home, "--bytes", "-1k"), ("quota", "set", self.home, "--names", "-1"),
+                      ("admin", "trash", "on", "--period", "-1d"), ("admin", "meta", "promote", "-1"),
+                      ("admin", "node", "maintenance", "1", "--for", "-1h"), ("trash", "restore", "-1"),
+                      ("admin", "balance", "start", "--threshold", "-1")):  # fmt: skip
+            self.assertIn("is negative", self.dogfs(*words, code=EXIT_USAGE).stderr.decode(), words)
+        self.assertEqual(self.dogfs("cat", self.path("f")).stdout, b"12345")
+
     def test_names_are_raw_in_pipes_and_quoted_on_terminals(self):
         self.put_bytes("new\nline", b"")
         self.assertEqual(self.dogfs("ls", self.home).stdout, b"new\nline\n")

@@ -155,6 +155,7 @@ class DogfsdTest(unittest.TestCase):
         self.refuse("chunk", "--meta", "a:1", "--dir", "/d", "--rack", "r", code=2, text="--rack")
         self.refuse("meta", "--id", 1, "--peers", "2=a:1", "--dir", "/d", code=2, text="--id")
         self.refuse("meta", "--id", "one", "--peers", "2=a:1", "--dir", "/d", code=2, text="--id")
+        self.refuse("meta", "--id", -1, "--peers", "1=a:1", "--dir", "/d", code=2, text="-1 is negative")
         self.refuse("dev", "--dir", "/d", "--chunks", 0, code=2, text="--chunks")
         self.refuse("chunk", "--config", "/no/such/file", code=2, text="/no/such/file")
 
