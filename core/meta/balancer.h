@@ -4,7 +4,9 @@
 //
 // Whether it is on is in the log; the rest is this leader's own. The first pass after a start or an election only counts
 // what each server has. A pass that finds nothing to move ends the balancing. Repair comes first: while any block lacks
-// a shard, or a server has not been heard of, nothing is moved. Belongs to the node's executor.
+// a shard, unless all that is to be repaired is stuck until something is added or comes back
+// (RepairSurvey::Shards::are_stuck), or while a server has not been heard of, nothing is moved. Belongs to the node's
+// executor.
 #pragma once
 
 #include <map>
