@@ -179,6 +179,13 @@ void add_quota_commands(CLI::App& app, CommandLine& line) {
   on_call(command, line, show, show_quotas);
 }
 
+// CLI11's own checks speak of a range of floating-point numbers.
+std::string refuse_other_than_trash_id(const std::string& text) {
+  uint64_t id = 0;
+  if (CLI::detail::lexical_cast(text, id) && id > 0) return {};
+  return text + " is not the number of a trash entry, as `dogfs trash list` shows them";
+}
+
 void add_trash_commands(CLI::App& app, CommandLine& line) {
   CLI::App* trash = add_command(app, "trash", "What was deleted and can be restored", "dogfs trash list");
   trash->require_subcommand(1);
@@ -190,7 +197,9 @@ void add_trash_commands(CLI::App& app, CommandLine& line) {
 
   auto restore = std::make_shared<TrashRestoreOptions>();
   command = add_command(*trash, "restore", "Put back what was deleted", "dogfs trash restore 17 --to /data/again");
-  command->add_option("ID", restore->ids, "Which, as `list` shows them")->required()->check(CLI::PositiveNumber);
+  command->add_option("ID", restore->ids, "Which, as `list` shows them")
+      ->required()
+      ->check(refuse_other_than_trash_id, "POSITIVE");
   command->add_option("--to", restore->target, "Another path than it had, or a directory to put it into");
   command->add_flag("-p,--parents", restore->parents, "Make the directories that are missing above it");
   on_call(command, line, restore, restore_trash);
@@ -198,7 +207,7 @@ void add_trash_commands(CLI::App& app, CommandLine& line) {
   auto ids = std::make_shared<std::vector<uint64_t>>();
   command = add_command(*trash, "empty", "Delete what is in the trash for good", "dogfs trash empty 17");
   command->add_option("ID", *ids, "Which, as `list` shows them; everything if nothing is given")
-      ->check(CLI::PositiveNumber);
+      ->check(refuse_other_than_trash_id, "POSITIVE");
   on_call(command, line, ids, empty_trash);
 }
 

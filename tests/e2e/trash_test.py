@@ -95,6 +95,9 @@ class Trash(unittest.TestCase):
         wait_for("the trash to expire", lambda: self.cluster.json("trash", "list") == [], EXPIRY_S)
         wait_for("the shards to be deleted", self.garbage_is_gone, EXPIRY_S)
         self.cluster.dogfs("admin", "trash", "on", "--period", "5", code=EXIT_USAGE)
+        for words in (("restore", "abc"), ("empty", "5x"), ("empty", "0")):
+            said = self.cluster.dogfs("trash", *words, code=EXIT_USAGE).stderr.decode()
+            self.assertIn(f"ID: {words[1]} is not the number of a trash entry", said)
         self.assertIn("off", self.say("admin", "trash", "off"))
 
 
