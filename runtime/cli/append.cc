@@ -13,12 +13,25 @@
 namespace dogfs::cli {
 namespace {
 
-using Writer = std::unique_ptr<FileWriter>;
+struct Target {
+  std::unique_ptr<FileWriter> writer;
+  bool made = false;  // there was none
+};
 
-Task<Result<Writer>> open_to_append(Session& session, std::string path) {
-  Result<Writer> opened = co_await session.client().append(path);
-  if (code_of(opened) != ErrorCode::kNotFound) co_return opened;
-  co_return co_await session.client().create(path, {});
+Task<Result<Target>> open_to_append(Session& session, std::string path) {
+  Result<std::unique_ptr<FileWriter>> opened = co_await session.client().append(path);
+  const bool missing = code_of(opened) == ErrorCode::kNotFound;
+  if (missing) opened = co_await session.client().create(path, {});
+  if (!opened) co_return opened.error();
+  co_return Target{std::move(opened).value(), missing};
+}
+
+// As a put does, but for a file that has got something.
+Task<void> remove_if_empty(Session& session, std::string path, WriteLease lease, Error failure) {
+  // Where nobody answers there is nobody to remove it either.
+  if (exit_code_of(failure.code) == ExitCode::kTryAgain) co_return;
+  const Result<wire::FileStatus> left = co_await session.client().stat(path);
+  if (left && left.value().length() == 0) co_await remove_incomplete(session, path, lease, failure);
 }
 
 Task<Status> append_source(Session& session, std::string name, FileWriter& writer) {
@@ -37,19 +50,20 @@ Task<void> append(Session& session, AppendOptions options) {
     session.fail(options.target, path.error());
     co_return;
   }
-  const Result<Writer> writer = co_await open_to_append(session, path.value());
-  if (!writer) {
-    session.fail(path.value(), writer.error());
+  const Result<Target> target = co_await open_to_append(session, path.value());
+  if (!target) {
+    session.fail(path.value(), target.error());
     co_return;
   }
+  FileWriter& writer = *target.value().writer;
   // What came before a source that fails stays: it may be the only copy of a log.
   Status appended = ok();
   std::string source;
   for (size_t i = 0; i < options.sources.size() && appended; ++i) {
     source = options.sources[i];
-    appended = co_await append_source(session, source, *writer.value());
+    appended = co_await append_source(session, source, writer);
   }
-  const Result<WriteOutcome> closed = co_await writer.value()->close();
+  const Result<WriteOutcome> closed = co_await writer.close();
   // The writer's error is that of the target, and comes again with the close.
   if (!appended && code_of(appended) != code_of(closed)) session.fail(source, appended.error());
   if (!closed) {
@@ -59,6 +73,10 @@ Task<void> append(Session& session, AppendOptions options) {
         fmt::format("{}: {} blocks have fewer shards than their policy asks for; the weakest survives the loss "
                     "of {} more",
                     printable(path.value()), closed.value().blocks_short, closed.value().least_spares));
+  }
+  if (target.value().made && (!appended || !closed)) {
+    const Error failure = appended ? closed.error() : appended.error();
+    co_await remove_if_empty(session, path.value(), writer.lease(), failure);
   }
 }
 

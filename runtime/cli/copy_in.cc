@@ -1,8 +1,11 @@
 #include "runtime/cli/copy_in.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/base/limits.h"
+#include "runtime/cli/names.h"
 
 namespace dogfs::cli {
 namespace {
@@ -33,6 +36,20 @@ Task<Status> copy_to_writer(Session& session, LocalSource& source, FileWriter& w
     }
     session.progress().add_bytes(got.value());
     if (got.value() < capacity) co_return ok();
+  }
+}
+
+Task<void> remove_incomplete(Session& session, std::string path, std::optional<WriteLease> lease, Error failure) {
+  // Where nobody answers there is nobody to remove it either.
+  const bool reachable = exit_code_of(failure.code) != ExitCode::kTryAgain;
+  const DeleteOptions options{.skip_trash = true, .written_under = lease};
+  const Result<wire::DeleteResult> removed =
+      reachable ? co_await session.client().remove(path, options) : Result<wire::DeleteResult>(failure);
+  if (code_of(removed) == ErrorCode::kLeaseLost) {
+    session.warn(
+        fmt::format("{}: is incomplete, and stays: others may write it since the lease was lost", printable(path)));
+  } else if (!removed && removed.error().code != ErrorCode::kNotFound && removed.error().code != ErrorCode::kGone) {
+    session.warn(fmt::format("{}: is incomplete, and could not be removed", printable(path)));
   }
 }
 

@@ -39,22 +39,6 @@ std::string temporary_beside(Session& session, std::string_view path) {
   return join_path(parent_path(path), fmt::format(".dogfs-put-{:016x}", session.env().random.draw("cli.temporary")));
 }
 
-// Takes away what a write that failed has left. `lease`: it was written under this, at a name that others use too, and what
-// they have put in its place meanwhile stays.
-Task<void> remove_incomplete(Session& session, std::string path, std::optional<WriteLease> lease, Error failure) {
-  // Where nobody answers there is nobody to remove it either.
-  const bool reachable = exit_code_of(failure.code) != ExitCode::kTryAgain;
-  const DeleteOptions options{.skip_trash = true, .written_under = lease};
-  const Result<wire::DeleteResult> removed =
-      reachable ? co_await session.client().remove(path, options) : Result<wire::DeleteResult>(failure);
-  if (code_of(removed) == ErrorCode::kLeaseLost) {
-    session.warn(
-        fmt::format("{}: is incomplete, and stays: others may write it since the lease was lost", printable(path)));
-  } else if (!removed && removed.error().code != ErrorCode::kNotFound && removed.error().code != ErrorCode::kGone) {
-    session.warn(fmt::format("{}: is incomplete, and could not be removed", printable(path)));
-  }
-}
-
 // Writes `source` to the new file `path`. After a failure there is none.
 Task<Result<WriteOutcome>> write_new_file(Session& session, LocalSource& source, std::string path) {
   CreateOptions options;

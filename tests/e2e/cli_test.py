@@ -186,6 +186,16 @@ class CliTest(unittest.TestCase):
         self.refuse("append", self.local / "a", missing, self.path("f"), text=f"{missing}: no such file or directory")
         self.assertEqual(self.dogfs("cat", self.path("f")).stdout, b"a")
 
+    def test_append_that_fails_takes_back_the_file_that_it_made(self):
+        self.dogfs("quota", "set", self.home, "--bytes", "1000000")
+        self.put_bytes("old", b"")
+        for name, size in (("new", 1 << 20), ("new", 4 << 20), ("old", 1 << 20)):
+            done = self.dogfs("append", "-", self.path(name), stdin=bytes(size), code=EXIT_FAILED)
+            self.assertIn("quota exceeded", done.stderr.decode())
+        missing = self.local / "none"
+        self.refuse("append", missing, self.path("new"), text=f"{missing}: no such file or directory")
+        self.assertEqual(self.dogfs("ls", self.home).stdout, b"old\n")
+
     def test_append_to_a_directory_is_refused(self):
         self.refuse("append", "-", self.home, text=f"{self.home}: is a directory", stdin=b"x")
 
