@@ -34,8 +34,12 @@ int64_t count_ms(Duration duration) {
 struct StoredStatus {
   wire::CountersRow counters;
   std::vector<wire::ChunkServerRow> servers;
-  // Of the servers whose blocks were counted: those that have a shard there, or may get one yet (HDFS-17658).
-  std::map<uint64_t, int64_t> blocks;
+  // Those that have a shard on a server, or may get one yet (HDFS-17658).
+  struct Blocks {
+    int64_t all = 0;
+    uint64_t open = 0;  // being written
+  };
+  std::map<uint64_t, Blocks> blocks;  // by the servers that are not LIVE
   int64_t open_files = -1;
 };
 
@@ -58,11 +62,12 @@ Result<StoredStatus> read_status(const MetaTables& tables, bool count_blocks) {
   DOGFS_TRY(const auto under_way, blocks_under_way(tables));
   for (const wire::ChunkServerRow& row : status.servers) {
     if (row.state() == wire::LIVE) continue;
-    int64_t& blocks = status.blocks[row.server()];
-    const auto open = under_way.find(ServerId(row.server()));
-    if (open != under_way.end()) blocks = static_cast<int64_t>(open->second.size());
-    DOGFS_TRY(const int64_t listed, count_rows(tables, tables.keys().listed_of(ServerId(row.server()), BlockId())));
-    blocks += listed;
+    StoredStatus::Blocks& blocks = status.blocks[row.server()];
+    DOGFS_TRY(blocks.all, count_rows(tables, tables.keys().listed_of(ServerId(row.server()), BlockId())));
+    const auto coming = under_way.find(ServerId(row.server()));
+    if (coming == under_way.end()) continue;
+    blocks.all += static_cast<int64_t>(coming->second.blocks.size());
+    blocks.open = coming->second.open;
   }
   return status;
 }
@@ -170,7 +175,9 @@ Task<Reply> ReadRequests::cluster_status(Request request, MonoTime deadline) {
   add_servers(stored.value().servers, counters.log_time_ms() + parts_.proposer.unstamped_ms(), reply);
   for (wire::ChunkServerInfo& server : *reply.mutable_servers()) {
     const auto counted = stored.value().blocks.find(server.server());
-    server.set_blocks(counted == stored.value().blocks.end() ? -1 : counted->second);
+    const bool is_counted = counted != stored.value().blocks.end();
+    server.set_blocks(is_counted ? counted->second.all : -1);
+    if (is_counted) server.set_open_blocks(counted->second.open);
   }
   co_return make_reply(reply);
 }

@@ -53,7 +53,7 @@ Status check_removable(const MetaTables& tables, ServerId server) {
   if (found == under_way.end()) return ok();
   return Error(ErrorCode::kConflict, fmt::format("chunk server {} may yet get a shard of block {}, which is being "
                                                  "written or repaired: try again later",
-                                                 server, found->second.front()));
+                                                 server, found->second.blocks.front()));
 }
 
 Status check_wish(const MetaTables& tables, const wire::ChunkServerRow& row, const wire::AdministerServer& operation) {
@@ -165,7 +165,7 @@ Status administer_server(ApplyContext& context, const wire::AdministerServer& op
   return ok();
 }
 
-Result<std::map<ServerId, std::vector<BlockId>>> blocks_under_way(const MetaTables& tables) {
+Result<std::map<ServerId, BlocksUnderWay>> blocks_under_way(const MetaTables& tables) {
   std::vector<BlockId> blocks;
   std::vector<InodeId> open_files;
   const auto note_file = [&](std::string_view key, std::string_view) {
@@ -184,10 +184,13 @@ Result<std::map<ServerId, std::vector<BlockId>>> blocks_under_way(const MetaTabl
   }
   const KeyRange reserved = tables.keys().all_reserved();
   DOGFS_TRYV(tables.reader().scan(reserved.begin, reserved.end, note_block));
-  std::map<ServerId, std::vector<BlockId>> under_way;
+  std::map<ServerId, BlocksUnderWay> under_way;
   for (const BlockId id : blocks) {
     DOGFS_TRY(const wire::BlockRow block, tables.required_block(id));
-    for (const ServerId host : future_hosts(block)) under_way[host].push_back(id);
+    for (const ServerId host : future_hosts(block)) {
+      under_way[host].blocks.push_back(id);
+      if (block.state() != wire::BlockRow::COMMITTED) ++under_way[host].open;
+    }
   }
   return under_way;
 }

@@ -34,9 +34,15 @@ Status set_server_state(ApplyContext& context, const wire::SetServerState& opera
 // kInvalidArgument for a wish that is none, a bad time, and for a server that was removed: that is for ever.
 Status administer_server(ApplyContext& context, const wire::AdministerServer& operation);
 
-// The blocks that are being written or repaired, by the servers that may yet get a shard of them and have none listed.
-// A server is empty that has no shards and is not among these.
-Result<std::map<ServerId, std::vector<BlockId>>> blocks_under_way(const MetaTables& tables);
+// The blocks of which a server may yet get a shard, and has none listed.
+struct BlocksUnderWay {
+  std::vector<BlockId> blocks;
+  uint64_t open = 0;  // of these, pending ones of files that are being written; the others are being repaired
+};
+
+// By server. One is empty that has no shards and is not among these. Reads a row for each lease, and for each block that is
+// being written or repaired.
+Result<std::map<ServerId, BlocksUnderWay>> blocks_under_way(const MetaTables& tables);
 
 // kInvalidArgument for 0 rows or above kMaxSweptRows.
 Status sweep_server(ApplyContext& context, const wire::SweepServer& operation);

@@ -246,19 +246,22 @@ TEST(MetaNode, Hdfs17658ADrainedServerIsNotEmptyBeforeItsOpenBlocksEnd) {
   request.set_server(cluster.servers_[0].server());
   request.set_wanted(wire::DRAINING);
   ASSERT_EQ(cluster.ask(MessageType::kAdministerServer, request).error.code, ErrorCode::kOk);
-  const auto blocks_left = [&] {
+  const auto counted = [&] {
     wire::ClusterStatusRequest count;
     count.set_count_blocks(true);
     wire::ClusterStatusReply status;
     const Reply reply = cluster.ask_node(cluster.leader(), make_request(MessageType::kClusterStatus, GroupId(), count));
     EXPECT_TRUE(status.ParseFromString(reply.body));
-    return status.servers(0).blocks();
+    return status.servers(0);
   };
+  const auto blocks_left = [&] { return counted().blocks(); };
   EXPECT_EQ(blocks_left(), 1) << "it is being written";
+  EXPECT_EQ(counted().open_blocks(), 1u);
   cluster.change([&](wire::Mutation& mutation) {
     *mutation.mutable_commit_block() = MachineHarness::full_commit(file, block, 0, kGeometry.block_bytes);
   });
   EXPECT_EQ(blocks_left(), 1) << "it was written";
+  EXPECT_EQ(counted().open_blocks(), 0u) << "it can go";
   request.set_wanted(wire::REMOVED);
   EXPECT_EQ(cluster.ask(MessageType::kAdministerServer, request).error.code, ErrorCode::kConflict);
   cluster.change([](wire::Mutation& mutation) { mutation.mutable_delete_()->set_path("/f"); });
