@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
+#include <optional>
 #include <utility>
 
 #include "core/env/sync.h"
@@ -30,7 +32,9 @@ std::string describe_state(const wire::ChunkServerInfo& server) {
         fmt::format(" for {} more", format_duration(milliseconds(std::max<int64_t>(server.maintenance_left_ms(), 0))));
   }
   if (server.blocks() == 0) return text + ", empty";
-  if (server.blocks() > 0) text += fmt::format(", has shards of {} blocks", server.blocks());
+  if (server.blocks() > 0) {
+    text += fmt::format(", has shards of {} blocks{}", server.blocks(), describe_open_blocks(server));
+  }
   if (server.shards_to_go() > 0) {
     text += fmt::format(", {} to go, {}", server.shards_to_go(), describe_estimate(server.estimate_ms()));
   }
@@ -71,48 +75,70 @@ Task<std::vector<wire::ChunkServerInfo>> administer(Session& session, NodeOption
   co_return changed;
 }
 
-std::string describe_progress(const wire::ChunkServerInfo& server, int64_t blocks_at_first) {
-  std::string text = fmt::format("{}: {} of {} blocks are left, {}\n", server.address(), server.blocks(),
-                                 blocks_at_first, describe_estimate(server.estimate_ms()));
-  for (const wire::RepairHindrance& hindrance : server.hindrances()) {
-    text += fmt::format("  held up: {}\n", describe_hindrance(hindrance));
-  }
-  return text;
+struct DrainSight {
+  wire::ChunkServerInfo server;
+  bool surveyed = false;
+};
+
+// kNoLeader also where only others answer: who does not lead may know an older state, in which it was empty once before.
+Task<Result<DrainSight>> look_at_drain(Session& session, ServerId server) {
+  DOGFS_CO_TRY(const wire::ClusterStatusReply status, co_await session.client().status(true));
+  if (!status.from_leader()) co_return Error(ErrorCode::kNoLeader);
+  const wire::ChunkServerInfo* seen = find_server(status, std::to_string(server.value()));
+  if (seen == nullptr) co_return Error(ErrorCode::kNotFound, "no chunk server has this id any more");
+  co_return DrainSight{*seen, status.surveyed_ms() >= 0};
 }
 
-// Shows what is left to move off `server`, and for how long, until it is empty or never will be.
-Task<void> wait_until_empty(Session& session, wire::ChunkServerInfo server) {
+// How the drain has ended, if it has.
+std::optional<Status> judge_drain(const DrainSight& sight, DrainWatch& watch, MonoTime now) {
+  const wire::ChunkServerInfo& server = sight.server;
+  if (server.wanted() != wire::DRAINING) return Error(ErrorCode::kConflict, "it is not to be drained any more");
+  if (server.blocks() == 0) return ok();
+  if (sight.surveyed) {
+    watch.see(server, now);
+  } else {
+    watch.see_before_survey(server);
+  }
+  if (watch.stuck(now)) return Error(ErrorCode::kConflict, describe_stuck_drain(server));
+  return std::nullopt;
+}
+
+// Shows what is left to move off `server`, and for how long, until it is empty or never will be, or nobody can tell.
+Task<Status> wait_until_empty(Session& session, wire::ChunkServerInfo server) {
   MonoTime next_report = session.env().clock.now();
-  DrainWatch watch;
+  DrainWatch watch(server.blocks());
   while (!session.interrupted()) {
-    const Result<wire::ClusterStatusReply> status = co_await session.client().status(true);
+    const Result<DrainSight> sight = co_await look_at_drain(session, ServerId(server.server()));
     const MonoTime now = session.env().clock.now();
-    // Who does not lead may know an older state, in which it was empty once before.
-    const bool is_current = status && status.value().from_leader();
-    const wire::ChunkServerInfo* seen =
-        is_current ? find_server(status.value(), std::to_string(server.server())) : nullptr;
-    if (seen != nullptr && seen->wanted() != wire::DRAINING) {
-      session.fail(server.address(), Error(ErrorCode::kConflict, "it is not to be drained any more"));
-      co_return;
-    }
-    if (seen != nullptr && seen->blocks() == 0) {
-      print(fmt::format("{}: empty\n", server.address()));
-      co_return;
-    }
-    if (seen != nullptr && status.value().surveyed_ms() >= 0) {
-      watch.see(*seen, now);
-    } else {
-      watch.see_nothing();
-    }
-    if (seen != nullptr && watch.stuck(now)) {
-      session.fail(server.address(), Error(ErrorCode::kConflict, describe_stuck_drain(*seen)));
-      co_return;
-    }
-    if (seen != nullptr && now >= next_report) {
+    if (!sight) {
+      const bool first = !watch.missing();
+      if (std::optional<Error> final = watch.miss(sight.error(), now)) co_return *std::move(final);
+      if (first) {
+        session.warn(fmt::format("{}: {}; the drain itself goes on, and this waits for {}", server.address(),
+                                 sight.error().to_string(), format_duration(DrainWatch::kSilenceLimit)));
+      }
+    } else if (const std::optional<Status> end = judge_drain(sight.value(), watch, now)) {
+      co_return *end;
+    } else if (now >= next_report) {
       next_report = now + kReportInterval;
-      print(describe_progress(*seen, server.blocks()));
+      print(describe_drain(sight.value().server, watch.most_blocks()));
+      // For whoever reads it through a pipe.
+      std::fflush(stdout);
     }
     co_await sleep_for(session.env().clock, kPollInterval);
+  }
+  co_return Error(ErrorCode::kCancelled);
+}
+
+Task<void> wait_until_all_are_empty(Session& session, std::vector<wire::ChunkServerInfo> servers) {
+  for (const wire::ChunkServerInfo& server : servers) {
+    const Status emptied = co_await wait_until_empty(session, server);
+    if (emptied) {
+      print(fmt::format("{}: empty\n", server.address()));
+      continue;
+    }
+    session.fail(server.address(), emptied.error());
+    if (exit_code_of(emptied.error().code) == ExitCode::kTryAgain) co_return;
   }
 }
 
@@ -157,8 +183,7 @@ Task<void> drain_servers(Session& session, NodeOptions options) {
   for (const wire::ChunkServerInfo& server : draining) {
     print(fmt::format("{}: shards of {} blocks are to be moved\n", server.address(), server.blocks()));
   }
-  if (!options.wait) co_return;
-  for (const wire::ChunkServerInfo& server : draining) co_await wait_until_empty(session, server);
+  if (options.wait) co_await wait_until_all_are_empty(session, draining);
 }
 
 Task<void> maintain_servers(Session& session, NodeOptions options) {

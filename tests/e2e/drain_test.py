@@ -3,11 +3,14 @@
 
 import os
 import random
+import subprocess
 import sys
 import unittest
 
 sys.dont_write_bytecode = True
-from cluster import EXIT_FAILED, EXIT_REFUSED, EXIT_USAGE, Cluster, wait_for  # noqa: E402
+from cluster import (  # noqa: E402
+    EXIT_FAILED, EXIT_REFUSED, EXIT_TRY_AGAIN, EXIT_USAGE, Cluster, die_with_parent, wait_for,
+)  # fmt: skip
 
 DEAD_AFTER_S = 4
 MOVE_S = 120
@@ -38,6 +41,7 @@ class Drain(unittest.TestCase):
             self.drain_and_remove(cluster)
             self.refuse_what_cannot_be(cluster)
             self.end_a_drain_that_is_stuck(cluster)
+            self.end_a_wait_that_nobody_answers(cluster)
             self.be_away(cluster)
 
     def drain_and_remove(self, cluster):
@@ -65,11 +69,33 @@ class Drain(unittest.TestCase):
         for period in ("2", "0s", "40d", "soon"):
             node(cluster, "maintenance", cluster.chunks[1].address, "--for", period, code=EXIT_USAGE)
 
-    # By force it begins all the same. Small blocks have fewer shards, and go; of the others nothing can be moved.
+    def write_slowly(self, cluster, path):
+        """A put whose input stays open, when it has a block on each of nine servers."""
+        cluster.dogfs("mkdir", os.path.dirname(path))
+        cluster.dogfs("quota", "set", os.path.dirname(path), "--bytes", "1T")
+        writer = subprocess.Popen([cluster.dogfs_program, "put", "-", path], stdin=subprocess.PIPE,
+                                  env=cluster.environment(), preexec_fn=die_with_parent)  # fmt: skip
+        self.addCleanup(writer.kill)
+        writer.stdin.write(self.contents[path])
+        writer.stdin.flush()
+        wait_for("a block to be charged", lambda: int(cluster.json("quota", "show", os.path.dirname(path))[0]["quotas"][0]["bytes"]) > 0)
+        return writer
+
+    # By force it begins all the same. Small blocks have fewer shards, and go; of the others nothing can be moved. What is
+    # being written does not hide that.
     def end_a_drain_that_is_stuck(self, cluster):
         victim = cluster.chunks[1]
+        self.contents["/open/file"] = random.Random(99).randbytes(4 << 20)
+        writer = self.write_slowly(cluster, "/open/file")
         said = node(cluster, "drain", victim.address, "--force", "--wait", code=EXIT_FAILED)
         self.assertIn("it cannot be emptied", said)
+        self.assertIn("(1 of files that are being written", said)
+        self.assertIn("(1 of files that are being written", node(cluster, "list"))
+        self.assertEqual(int(servers(cluster)[victim.address]["open_blocks"]), 1)
+        writer.stdin.close()
+        self.assertEqual(writer.wait(60), 0)
+        wait_for("all that is left to be held up",
+                 lambda: servers(cluster)[victim.address]["shards_to_go"] == servers(cluster)[victim.address]["blocks"])
         self.assertIn("every server that takes shards has one of the block already: add servers", said)
         listed = servers(cluster)[victim.address]
         self.assertEqual([each["reason"] for each in listed["hindrances"]], ["TOO_FEW_SERVERS"])
@@ -79,6 +105,25 @@ class Drain(unittest.TestCase):
         node(cluster, "return", victim.address)
         wait_for("nothing to be held up", lambda: not cluster.status()["hindrances"], MOVE_S)
         self.assertIn(HEALTHY, cluster.dogfs("fsck").stdout)
+
+    def end_a_wait_that_nobody_answers(self, cluster):
+        victim = cluster.chunks[1]
+        waiting = subprocess.Popen([cluster.dogfs_program, "admin", "node", "drain", victim.address, "--force", "--wait"],
+                                   env=cluster.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   preexec_fn=die_with_parent)  # fmt: skip
+        self.addCleanup(waiting.kill)
+        self.assertIn(b"are to be moved", waiting.stdout.readline())
+        for each in cluster.metas:
+            each.kill()
+        said = waiting.communicate(timeout=150)[1].decode()
+        self.assertEqual(waiting.returncode, EXIT_TRY_AGAIN, said)
+        self.assertIn("no metadata leader: a majority of metadata nodes cannot be reached", said.splitlines()[0])
+        self.assertRegex(said.splitlines()[-1], "unavailable: no metadata leader has answered for .*; the drain itself")
+        for each in cluster.metas:
+            each.start()
+        wait_for("a leader", lambda: servers(cluster)[victim.address]["state"] == "DRAINING", MOVE_S)
+        node(cluster, "return", victim.address)
+        wait_for("all to be well", lambda: HEALTHY in cluster.dogfs("fsck").stdout, MOVE_S)
 
     def be_away(self, cluster):
         away, gone = cluster.chunks[1], cluster.chunks[2]
