@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <chrono>
+
 #include "core/base/check.h"
 #include "core/base/coverage_mark.h"
 #include "core/raft/codec.h"
@@ -38,10 +40,20 @@ Status Raft::check_may_change() const {
   return ok();
 }
 
+// A node that is dead, or has to fetch the log, would only raise the number of voters that must agree: with it and one
+// old voter lost nothing is committed any more, nor could the change be taken back.
 Status Raft::check_caught_up(const std::vector<NodeId>& promoted) const {
   for (const NodeId node : promoted) {
     const Progress& progress = progress_.at(node);
     const LogIndex last = log_.last_index();
+    if (is_silent(progress)) {
+      DOGFS_COVERAGE_MARK("raft: a node not promoted that is silent");
+      const auto silent_ms = std::chrono::floor<milliseconds>(now_ - progress.last_contact()).count();
+      return Error(ErrorCode::kBusy,
+                   fmt::format("node {} has not answered for {} ms, when it had the log up to entry {} "
+                               "of {}: it must be alive and catch up first",
+                               node, silent_ms, progress.match(), last));
+    }
     if (progress.catch_up().is_caught_up(progress.match(), last, now_, options_.election_timeout)) continue;
     DOGFS_COVERAGE_MARK("raft: a node not promoted that has to catch up");
     return Error(ErrorCode::kBusy, fmt::format("node {} has the log up to entry {} of {} and must catch up first", node,

@@ -195,7 +195,7 @@ class Raft {
   // is committed there or behind. What is in effect already is not begun again: its entry is returned. Nothing is begun
   // when it fails with
   //   kNotLeader
-  //   kBusy             not yet: this term has committed nothing, or a learner that is to vote is still behind
+  //   kBusy             not yet: this term has committed nothing, or a learner that is to vote is silent or behind
   //   kConflict         another change is under way, or too few of the new voters are alive to go on with
   //   kInvalidArgument, kLimitExceeded  see begin_change()
   Result<LogPosition> change_membership(const MembershipChange& change);

@@ -81,7 +81,10 @@ void Raft::append_own(Entry entry) {
 }
 
 void Raft::broadcast_appends() {
-  for (auto& [peer, progress] : progress_) send_appends(peer);
+  for (auto& [peer, progress] : progress_) {
+    progress.catch_up().appended(log_.last_index(), now_);
+    send_appends(peer);
+  }
 }
 
 // Sends all that the follower lacks, as far as its window goes.

@@ -25,9 +25,28 @@ TEST(Thesis4_2_1, ALearnerThatHasEverythingStaysCaughtUpHoweverLongNothingHappen
   CatchUp catch_up(LogIndex(10), now);
   catch_up.acknowledged(LogIndex(10), LogIndex(10), now += milliseconds(10));
   now += seconds(100);
+  catch_up.appended(LogIndex(11), now);
   EXPECT_TRUE(catch_up.is_caught_up(LogIndex(10), LogIndex(11), now, limit));
+  catch_up.appended(LogIndex(12), now += milliseconds(10));
   catch_up.acknowledged(LogIndex(11), LogIndex(12), now += milliseconds(10));
   EXPECT_TRUE(catch_up.is_caught_up(LogIndex(11), LogIndex(12), now, limit));
+}
+
+TEST(Thesis4_2_1, ALearnerThatHadEverythingFallsBehindAnElectionTimeoutAfterTheLogGrew) {
+  const Duration limit = milliseconds(300);
+  MonoTime now{};
+  CatchUp catch_up(LogIndex(10), now);
+  catch_up.acknowledged(LogIndex(10), LogIndex(10), now += milliseconds(10));
+  now += seconds(100);
+  catch_up.appended(LogIndex(11), now);
+  catch_up.appended(LogIndex(70), now += milliseconds(200));
+  EXPECT_TRUE(catch_up.is_caught_up(LogIndex(10), LogIndex(70), now, limit));
+  EXPECT_FALSE(catch_up.is_caught_up(LogIndex(10), LogIndex(70), now += milliseconds(101), limit));
+  // What it acknowledges at last was a long round; the next is short.
+  catch_up.acknowledged(LogIndex(70), LogIndex(80), now += seconds(5));
+  EXPECT_FALSE(catch_up.is_caught_up(LogIndex(70), LogIndex(80), now, limit));
+  catch_up.acknowledged(LogIndex(80), LogIndex(90), now += milliseconds(20));
+  EXPECT_TRUE(catch_up.is_caught_up(LogIndex(80), LogIndex(90), now, limit));
 }
 
 // Model: the log grows all the time, and the learner has at each moment what the leader had some time before. That is

@@ -203,7 +203,16 @@ TEST_F(Formation, AJoinedVoterIsCountedWithTheStoreThatCaughtUp) {
   live();
   // As a learner it may lose everything, and gets it again.
   group_.lose_disk(NodeId(4));
+  const LogIndex had = raft(kOne).progress().at(NodeId(4)).match();
   group_.restart(NodeId(4));
+  // It has answered from its new store, and nothing has reached that yet.
+  group_.advance(raft(kOne).options().heartbeat_interval);
+  group_.tick(kOne);
+  for (int round = 0; round < 2; ++round) {
+    for (const Message& message : std::exchange(group_.network(), {})) group_.deliver(message);
+  }
+  EXPECT_GT(had, raft(kOne).progress().at(NodeId(4)).match());
+  EXPECT_EQ(group_.change(kOne, {.promote = {NodeId(4)}}).error().code, ErrorCode::kBusy);
   live();
   ASSERT_EQ(raft(NodeId(4)).log().last_index(), raft(kOne).log().last_index());
   ASSERT_TRUE(group_.change(kOne, {.promote = {NodeId(4)}}).has_value());

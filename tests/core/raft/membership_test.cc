@@ -67,6 +67,66 @@ TEST(Thesis4_2_1, ALearnerThatIsBehindIsNotPromoted) {
   EXPECT_TRUE(group.change(NodeId(1), {.promote = nodes({4})}).has_value());
 }
 
+// Time passes, and entries are proposed, while messages of `lost` alone get nowhere.
+void live_without(Group& group, uint64_t lost, Duration duration) {
+  for (Duration lived{}; lived < duration; lived += milliseconds(10)) {
+    group.advance(milliseconds(10));
+    group.propose(NodeId(1), {"more"});
+    for (auto& [id, node] : group.nodes()) {
+      if (id != NodeId(lost)) group.tick(id);
+    }
+    group.crash(NodeId(lost), 0, LogIndex());
+    group.settle();
+  }
+}
+
+TEST(Thesis4_2_1, ALearnerThatHadEverythingAndDiedIsNotPromoted) {
+  Group group(3);
+  group.join_as_learner(4);
+  group.lose_disk(NodeId(4));
+  live_without(group, 4, milliseconds(400));
+  for (const MembershipChange& change :
+       {MembershipChange{.promote = nodes({4})}, MembershipChange{.promote = nodes({4}), .remove = nodes({3})}}) {
+    const Error error = group.refusal(change);
+    EXPECT_EQ(error.code, ErrorCode::kBusy);
+    EXPECT_THAT(error.detail, HasSubstr("node 4 has not answered for"));
+    EXPECT_THAT(error.detail, HasSubstr("catch up"));
+  }
+  EXPECT_FALSE(group.configuration(1).is_joint());
+}
+
+TEST(Thesis4_2_1, ASilentLearnerIsNotPromotedThoughNothingIsNewerThanItsLog) {
+  Group group(3);
+  group.join_as_learner(4);
+  group.crash(NodeId(4), 0, LogIndex());
+  group.live(milliseconds(400));
+  const Error error = group.refusal({.promote = nodes({4})});
+  EXPECT_EQ(error.code, ErrorCode::kBusy);
+  EXPECT_THAT(error.detail, HasSubstr("has not answered"));
+  group.restart(NodeId(4));
+  group.live(milliseconds(200));
+  EXPECT_TRUE(group.change(NodeId(1), {.promote = nodes({4})}).has_value());
+}
+
+// Its disk hangs, say: it hears of the leader, and has had everything once.
+TEST(Thesis4_2_1, ALearnerThatLivesButAcknowledgesNothingIsNotPromoted) {
+  Group group(3);
+  group.join_as_learner(4);
+  for (int i = 0; i < 40; ++i) {
+    group.advance(milliseconds(10));
+    group.propose(NodeId(1), {"more"});
+    for (auto& [id, node] : group.nodes()) group.tick(id);
+    for (int round = 0; round < 3; ++round) {
+      for (const uint64_t id : {1, 2, 3}) group.persist_all(NodeId(id));
+      for (const Message& message : std::exchange(group.network(), {})) group.deliver(message);
+    }
+  }
+  const Error error = group.refusal({.promote = nodes({4})});
+  EXPECT_EQ(error.code, ErrorCode::kBusy);
+  EXPECT_THAT(error.detail, HasSubstr("catch up"));
+  EXPECT_THAT(error.detail, testing::Not(HasSubstr("has not answered"))) << "it does";
+}
+
 // When a learner that never has everything has caught up: catch_up_test.cc.
 
 // --- Joint consensus (4.3) ------------------------------------------------------------------------------------------
