@@ -49,6 +49,12 @@ Result<HostPort> parse_address(std::string_view text) {
   return parsed;
 }
 
+Result<HostPort> parse_callable_address(std::string_view text) {
+  Result<HostPort> parsed = parse_address(text);
+  if (parsed && parsed.value().port == 0) return bad_address(text, "nobody can be called at port 0");
+  return parsed;
+}
+
 Address format_address(const std::string& host, uint16_t port) {
   const bool v6 = host.find(':') != std::string::npos;
   return Address{(v6 ? "[" + host + "]" : host) + ":" + std::to_string(port)};

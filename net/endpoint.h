@@ -21,6 +21,9 @@ struct HostPort {
 // port" to one who listens; nobody can be called there.
 Result<HostPort> parse_address(std::string_view text);
 
+// The same, and kInvalidArgument for port 0.
+Result<HostPort> parse_callable_address(std::string_view text);
+
 // The address in the form that parse_address takes.
 Address format_address(const std::string& host, uint16_t port);
 

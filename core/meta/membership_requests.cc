@@ -22,16 +22,21 @@ Result<std::vector<NodeId>> nodes_of(const google::protobuf::RepeatedField<uint6
   return nodes;
 }
 
-Result<raft::MembershipChange> change_of(const wire::ChangeMembershipRequest& message) {
+Status check_new_member(const wire::ChangeMembershipRequest::NewMember& member, const MetaOptions& options) {
+  const size_t bytes = member.address().size();
+  if (member.node() == 0 || bytes == 0 || bytes > kMaxAddressBytes) {
+    return Error(ErrorCode::kInvalidArgument, "a new member needs an id and an address");
+  }
+  return options.check_address ? options.check_address(Address{member.address()}) : ok();
+}
+
+Result<raft::MembershipChange> change_of(const wire::ChangeMembershipRequest& message, const MetaOptions& options) {
   raft::MembershipChange change;
   if (static_cast<size_t>(message.add_size()) > kMaxRaftMembers) {
     return Error(ErrorCode::kLimitExceeded, fmt::format("a group has at most {} members", kMaxRaftMembers));
   }
   for (const wire::ChangeMembershipRequest::NewMember& member : message.add()) {
-    const size_t bytes = member.address().size();
-    if (member.node() == 0 || bytes == 0 || bytes > kMaxAddressBytes) {
-      return Error(ErrorCode::kInvalidArgument, "a new member needs an id and an address");
-    }
+    DOGFS_TRYV(check_new_member(member, options));
     if (!change.add.emplace(NodeId(member.node()), Address{member.address()}).second) {
       return Error(ErrorCode::kInvalidArgument, fmt::format("node {} is named twice", member.node()));
     }
@@ -97,7 +102,7 @@ Task<Reply> MembershipRequests::describe(Request request, MonoTime) {
 Task<Reply> MembershipRequests::change(Request request, MonoTime deadline) {
   const Result<wire::ChangeMembershipRequest> parsed = parse_message<wire::ChangeMembershipRequest>(request.body);
   if (!parsed) co_return error_reply(parsed.error());
-  Result<raft::MembershipChange> change = change_of(parsed.value());
+  Result<raft::MembershipChange> change = change_of(parsed.value(), parts_.options);
   if (!change) co_return error_reply(change.error());
   const Status done = co_await parts_.replica.change_membership(std::move(change).value(), deadline);
   if (!done) co_return parts_.refuse(for_operator(done.error()));

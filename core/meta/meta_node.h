@@ -28,6 +28,8 @@ struct MetaOptions {
   NodeId self;
   // All metadata nodes of a new cluster, this one included. Afterwards the log knows who they are.
   std::map<NodeId, Address> nodes;
+  // What is wrong with the form of a new member's address, where nobody could ever be called there. None: any will do.
+  std::function<Status(const Address&)> check_address;
   // What an empty store is taken for; see ReplicaOptions.
   EmptyStore empty_store = EmptyStore::kForms;
   // Reads are answered from the leader's lease, for which clocks must keep to this bound; see ReplicaOptions.

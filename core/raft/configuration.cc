@@ -66,20 +66,42 @@ Status check_named_once(const MembershipChange& change) {
   return ok();
 }
 
+Status check_address_is_free(const Configuration& in, NodeId node, const Address& address) {
+  for (const auto& [other, taken] : in.addresses) {
+    if (other != node && taken == address && !address.value.empty()) {
+      return invalid(fmt::format("the address {} is node {}'s", address.value, other));
+    }
+  }
+  return ok();
+}
+
+// At a wrong address a learner is never heard of, and its id, which is not given twice, would be lost. A voter was heard
+// of at its own.
+Status change_address(Configuration& in, NodeId node, const Address& address) {
+  Address& known = in.addresses.at(node);
+  const bool learns = contains(in.learners, node);
+  if (known == address || !learns) {
+    return invalid(fmt::format("node {} is a member already, at {}{}", node, known.value,
+                               learns ? "" : ": only a learner can be given another address"));
+  }
+  DOGFS_TRYV(check_address_is_free(in, node, address));
+  known = address;
+  return ok();
+}
+
 Status add_learners(Configuration& to, const std::map<NodeId, Address>& added) {
   const NodeId last_id = to.last_id;
   for (const auto& [node, address] : added) {
-    if (to.is_member(node)) return invalid(fmt::format("node {} is a member already", node));
+    if (to.is_member(node)) {
+      DOGFS_TRYV(change_address(to, node, address));
+      continue;
+    }
     if (node.value() > kMaxNodeId) return invalid(fmt::format("a node id is at most {}", kMaxNodeId));
     if (node <= last_id) {
       return invalid(
           fmt::format("node id {} may have been used before: a new node takes an id above {}", node, last_id));
     }
-    for (const auto& [other, taken] : to.addresses) {
-      if (taken == address && !address.value.empty()) {
-        return invalid(fmt::format("the address {} is node {}'s", address.value, other));
-      }
-    }
+    DOGFS_TRYV(check_address_is_free(to, node, address));
     insert(to.learners, node);
     to.addresses.emplace(node, address);
     to.last_id = std::max(to.last_id, node);

@@ -38,7 +38,7 @@ using StoreId = StrongInt<struct StoreIdTag>;
 
 // A change that a leader is asked for. Each node is named once.
 struct MembershipChange {
-  std::map<NodeId, Address> add = {};  // as learners
+  std::map<NodeId, Address> add = {};  // as learners; one that is a learner already is given this address
   std::vector<NodeId> promote = {};    // learners that are to vote
   std::vector<NodeId> demote = {};     // voters that are to be learners
   std::vector<NodeId> remove = {};     // voters or learners

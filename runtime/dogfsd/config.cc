@@ -43,10 +43,7 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 
 // An address that others can call.
 Result<Address> callable_address(std::string_view text) {
-  DOGFS_TRY(const HostPort parsed, parse_address(text));
-  if (parsed.port == 0) {
-    return Error(ErrorCode::kInvalidArgument, "address \"" + std::string(text) + "\": nobody can be called at port 0");
-  }
+  DOGFS_TRYV(parse_callable_address(text));
   return Address{std::string(text)};
 }
 

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <exception>
 
+#include "net/endpoint.h"
 #include "runtime/dogfsd/broken_disk.h"
 #include "runtime/dogfsd/exit_code.h"
 
@@ -37,6 +38,10 @@ MetaOptions meta_options(const MetaConfig& config) {
   MetaOptions options;
   options.self = config.id;
   options.nodes = config.nodes;
+  options.check_address = [](const Address& address) -> Status {
+    DOGFS_TRYV(parse_callable_address(address.value));
+    return ok();
+  };
   options.empty_store = config.empty_store;
   options.lease_drift_bound = config.lease_drift_bound;
   options.log.keep.max_entries = config.log_entries;

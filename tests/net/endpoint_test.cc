@@ -23,6 +23,13 @@ TEST(Endpoint, WhatIsNoAddressIsRefusedWithItsReason) {
   }
 }
 
+TEST(Endpoint, NobodyCanBeCalledAtPort0) {
+  EXPECT_EQ(parse_callable_address("node-3:7001").value(), (HostPort{"node-3", 7001}));
+  for (const char* text : {"127.0.0.1:0", "[::1]:00", "host"}) {
+    EXPECT_EQ(code_of(parse_callable_address(text)), ErrorCode::kInvalidArgument) << text;
+  }
+}
+
 TEST(Endpoint, FormattedAddressParsesBack) {
   for (const char* host : {"127.0.0.1", "::1", "name"}) {
     EXPECT_EQ(parse_address(format_address(host, 80).value).value(), (HostPort{host, 80}));

@@ -58,6 +58,20 @@ TEST(Configuration, ALearnerJoinsInOneStep) {
   EXPECT_EQ(to.last_id, NodeId(4));
 }
 
+TEST(Configuration, ALearnerAloneCanBeGivenAnotherAddress) {
+  const Configuration with_learner = must_begin(three_voters(), {.add = with_addresses({4})});
+  const MembershipChange change{.add = {{NodeId(4), Address{"elsewhere"}}}};
+  EXPECT_FALSE(is_in_effect(with_learner, change));
+  Configuration expected = with_learner;
+  expected.addresses.at(NodeId(4)) = Address{"elsewhere"};
+  EXPECT_EQ(must_begin(with_learner, change), expected) << "nobody's vote changes, nor the last id";
+  EXPECT_TRUE(is_in_effect(expected, change));
+  EXPECT_THAT(refusal(with_learner, {.add = {{NodeId(4), address_of(1)}}}).detail, HasSubstr("is node 1's"));
+  const Error voter = refusal(with_learner, {.add = {{NodeId(1), Address{"elsewhere"}}}});
+  EXPECT_EQ(voter.code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(voter.detail, HasSubstr("a member already, at " + address_of(1).value + ": only a learner"));
+}
+
 TEST(Configuration, AnyChangeOfVotersIsJointFirst) {
   const Configuration with_learner = must_begin(three_voters(), {.add = with_addresses({4})});
   const Configuration joint = must_begin(with_learner, {.promote = nodes({4}), .remove = nodes({1})});
