@@ -18,13 +18,20 @@ struct AdminOptions {
   bool json = false;
 };
 
+// kNoLeader when nobody leads: what is shown is then one node's view.
 Task<void> print_membership(Session& session, AdminOptions options);
 Task<void> add_member(Session& session, AdminOptions options);
 Task<void> promote_members(Session& session, AdminOptions options);
 Task<void> remove_members(Session& session, AdminOptions options);
 Task<void> transfer_leadership(Session& session, AdminOptions options);
 
-// A line for each member: who it is, and how it fares.
+// A line for each member: who it is, and how it fares, as far as who answered knows.
 std::string describe_members(const wire::MembershipReply& reply);
+// "2 leads", "nobody is known to lead"
+std::string describe_leader(const wire::MembershipReply& reply);
+// "as node 1 sees it, which does not lead"; empty where the leader answered.
+std::string describe_answerer(const wire::MembershipReply& reply);
+// All that is known of the group, in lines.
+std::string describe_membership(const wire::MembershipReply& reply);
 
 }  // namespace dogfs::cli

@@ -107,9 +107,9 @@ std::string describe_work(const wire::AdminReport& report) {
 std::string describe_group(const wire::AdminReport& report) {
   const wire::MembershipReply& group = report.membership();
   const std::string alarm = describe_metadata_room(report.status());
-  const std::string leader = group.leader() == 0 ? "nobody leads" : fmt::format("{} leads", group.leader());
-  return fmt::format("metadata     {} members, {}; term {}, committed to {}{}\n", group.members_size(), leader,
-                     group.term(), group.commit_index(),
+  const std::string view = describe_answerer(group);
+  return fmt::format("metadata     {} members, {}{}{}; term {}, committed to {}{}\n", group.members_size(),
+                     describe_leader(group), view.empty() ? "" : ", ", view, group.term(), group.commit_index(),
                      group.changing() ? "; a change of membership is under way" : "") +
          (alarm.empty() ? "" : std::string(13, ' ') + alarm) + describe_members(group);
 }

@@ -88,17 +88,15 @@ Task<Status> print_summary(Session& session, std::string text, const InspectOpti
   co_return ok();
 }
 
-void print_meta_nodes(const wire::ClusterStatusReply& status) {
-  print(fmt::format("metadata: term {}, {} entries committed, {} applied\n", status.term(), status.commit_index(),
-                    status.applied_index()));
-  for (const auto& node : status.nodes()) {
-    std::string state = node.leader() ? "leader" : node.reachable() ? "follower" : "not reached";
-    if (!node.leader() && node.reachable() && node.match_index() < status.commit_index()) {
-      state += fmt::format(", {} entries behind", status.commit_index() - node.match_index());
-    }
-    print(fmt::format("  {:>3}  {:<24} {}\n", node.node(), node.address(), state));
+std::string state_of(const wire::ClusterStatusReply& status, const wire::ClusterStatusReply::MetaNode& node) {
+  if (!status.from_leader()) {
+    if (node.node() == status.answered_by()) return "answers";
+    return node.leader() ? "led when last heard of" : "not known";
   }
-  print(describe_metadata_room(status));
+  if (node.leader()) return "leader";
+  if (!node.reachable()) return "not reached";
+  if (!node.has_match_index() || node.match_index() >= status.commit_index()) return "follower";
+  return fmt::format("follower, {} entries behind", status.commit_index() - node.match_index());
 }
 
 // The queue of repairs, most urgent first.
@@ -158,6 +156,17 @@ void print_json(const google::protobuf::Message& message) {
   options.preserve_proto_field_names = true;
   std::string text;
   if (google::protobuf::util::MessageToJsonString(message, &text, options).ok()) print(text + "\n");
+}
+
+std::string describe_meta_nodes(const wire::ClusterStatusReply& status) {
+  std::string text = "metadata: ";
+  if (!status.from_leader()) text += fmt::format("as node {} sees it, which does not lead: ", status.answered_by());
+  text += fmt::format("term {}, {} entries committed, {} applied\n", status.term(), status.commit_index(),
+                      status.applied_index());
+  for (const auto& node : status.nodes()) {
+    text += fmt::format("  {:>3}  {:<24} {}\n", node.node(), node.address(), state_of(status, node));
+  }
+  return text + describe_metadata_room(status);
 }
 
 std::string describe_metadata_room(const wire::ClusterStatusReply& status) {
@@ -247,7 +256,7 @@ Task<void> print_cluster_status(Session& session, InspectOptions options) {
   if (options.json) {
     print_json(status);
   } else {
-    print_meta_nodes(status);
+    print(describe_meta_nodes(status));
     print_servers(status);
     print_repairs(status);
     print(fmt::format("files: {} files and {} directories, {} bytes in {} blocks; {} shards to be deleted\n",
@@ -255,9 +264,7 @@ Task<void> print_cluster_status(Session& session, InspectOptions options) {
                       status.garbage_shards()));
     if (status.trash_entries() > 0) print(fmt::format("trash: {} deleted paths are kept\n", status.trash_entries()));
   }
-  const bool led =
-      std::any_of(status.nodes().begin(), status.nodes().end(), [](const auto& node) { return node.leader(); });
-  if (!led) session.fail("status", Error(ErrorCode::kNoLeader));
+  if (!status.from_leader()) session.fail("status", Error(ErrorCode::kNoLeader));
 }
 
 }  // namespace dogfs::cli

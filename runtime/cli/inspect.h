@@ -32,6 +32,8 @@ Task<void> print_cluster_status(Session& session, InspectOptions options);
 void print_json(const google::protobuf::Message& message);
 std::string_view server_state_name(wire::ServerState state);
 std::string_view disk_state_name(wire::DiskInfo::State state);
+// The members of the metadata group and how they fare, in lines, as far as who answered knows.
+std::string describe_meta_nodes(const wire::ClusterStatusReply& status);
 // An alarm, as a line; empty where there is room.
 std::string describe_metadata_room(const wire::ClusterStatusReply& status);
 // "alive, heard 0.3 s ago"

@@ -79,7 +79,7 @@ class Admin(unittest.TestCase):
 
     def in_step(self):
         status = admin(self.cluster, "status")
-        return all(member["match_index"] == status["last_index"] for member in status["members"])
+        return all(member.get("match_index") == status["last_index"] for member in status["members"])
 
     def test_a_dead_node_is_replaced_while_files_are_written(self):
         cluster = self.cluster
@@ -146,9 +146,13 @@ class Admin(unittest.TestCase):
         self.assertIn("a member already", admin(cluster, "add", "2=127.0.0.1:1", code=EXIT_FAILED))
         self.assertIn("not a member", admin(cluster, "remove", "9", code=EXIT_FAILED))
         self.assertIn("not a learner", admin(cluster, "promote", "9", "--wait", "1", code=EXIT_FAILED))
-        # A learner that never comes does not get a vote.
+        # Nobody can be called there, and no id is taken.
+        self.assertIn("port 0", admin(cluster, "add", "4=127.0.0.1:0", code=EXIT_FAILED))
+        # A learner that never comes does not get a vote. Its address can be put right.
         address = f"127.0.0.1:{free_ports(1)[0]}"
+        admin(cluster, "add", "4=no-such-host.invalid:7001")
         admin(cluster, "add", f"4={address}")
+        self.assertEqual(self.member(4)["address"], address)
         self.assertIn("catch up", admin(cluster, "promote", "4", "--wait", "1", code=EXIT_FAILED))
         self.assertEqual(sorted(roles(admin(cluster, "remove", "4"))), [1, 2, 3])
         self.assertIn("may have been used", admin(cluster, "add", f"4={address}", code=EXIT_FAILED))
@@ -158,6 +162,52 @@ class Admin(unittest.TestCase):
         cluster.metas[others[0]].kill()
         wait_for("the leader to miss it", lambda: self.silent_ms(others[0] + 1) > 1000)
         self.assertIn("must be alive", admin(cluster, "remove", str(others[1] + 1), code=EXIT_FAILED))
+
+    def test_a_learner_that_died_gets_no_vote_though_it_had_everything(self):
+        cluster = self.cluster
+        node = join(cluster, 4)
+        admin(cluster, "add", f"4={node.address}")
+        wait_for("the learner to have everything", lambda: self.in_step())
+        node.kill()
+        shutil.rmtree(cluster.directory / node.name)
+        for i in range(20):
+            cluster.dogfs("mkdir", f"/files/{i}")
+        said = admin(cluster, "promote", "4", "--wait", "2", code=EXIT_FAILED)
+        self.assertIn("has not answered", said)
+        self.assertIn("catch up", said)
+        self.assertEqual(roles(admin(cluster, "status"))[4], "LEARNER")
+        # It comes back with an empty disk, and fetches everything first.
+        node.start()
+        self.assertEqual(roles(admin(cluster, "promote", "4"))[4], "VOTER")
+
+    def test_without_a_leader_the_status_says_so_and_guesses_nothing(self):
+        cluster = self.cluster
+        wait_for("all to have everything", lambda: self.in_step())
+        # Who led and answered knows nothing of the others any more: who leads now is asked.
+        self.assertTrue(admin(cluster, "transfer")["from_leader"])
+        for node in cluster.metas[:2]:
+            node.kill()
+        # For an election timeout the one that is left may name the leader that it last heard of.
+        nobody = "nobody is known to lead, as node 3 sees it, which does not lead"
+
+        def says_so():
+            done = cluster.dogfs("admin", "meta", "status", code=EXIT_TRY_AGAIN)
+            return done if nobody in done.stdout.decode() else None
+
+        done = wait_for("node 3 to miss its leader", says_so, timeout_s=10)
+        said = done.stdout.decode()
+        self.assertIn(cluster.metas[0].address, said)
+        for guess in ("behind", "everything", "SILENT"):
+            self.assertNotIn(guess, said)
+        self.assertIn(b"no metadata leader", done.stderr)
+        status = json.loads(cluster.dogfs("admin", "meta", "status", "--json", code=EXIT_TRY_AGAIN).stdout)
+        self.assertEqual(status["answered_by"], "3")
+        for member in status["members"]:
+            self.assertNotIn("match_index", member)
+        for words in (("status",), ("admin", "report")):
+            said = cluster.dogfs(*words, code=EXIT_TRY_AGAIN).stdout.decode()
+            self.assertIn("as node 3 sees it", said)
+            self.assertNotIn("behind", said)
 
     def test_a_leader_that_is_stopped_hands_over_at_once(self):
         cluster = self.cluster

@@ -53,7 +53,7 @@ TEST(MetaNode, OperatorsChangeItsMembersOrLearnWhyNot) {
   const Error behind = refusal([](wire::ChangeMembershipRequest& request) { request.add_promote(4); });
   EXPECT_EQ(behind.code, ErrorCode::kConflict);
   EXPECT_THAT(behind.detail, HasSubstr("catch up"));
-  EXPECT_THAT(refusal(add(2, "elsewhere")).detail, HasSubstr("a member already"));
+  EXPECT_THAT(refusal(add(2, "elsewhere")).detail, HasSubstr("a member already, at meta-2"));
   EXPECT_EQ(refusal(add(5, "")).code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(refusal(add(0, "meta-0")).code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(refusal([](wire::ChangeMembershipRequest&) {}).code, ErrorCode::kInvalidArgument);
@@ -67,6 +67,52 @@ TEST(MetaNode, OperatorsChangeItsMembersOrLearnWhyNot) {
   ASSERT_TRUE(change_members(cluster, remove).has_value()) << "it is so already";
   const auto members = cluster.ask_for<wire::MembershipReply>(MessageType::kMembership, wire::MembershipRequest());
   EXPECT_EQ(members.members_size(), 3);
+}
+
+TEST(MetaNode, AnAddressWhereNobodyCanBeCalledTakesNoId) {
+  MetaOptions options;
+  options.check_address = [](const Address& address) -> Status {
+    if (address.value.starts_with("meta-")) return ok();
+    return Error(ErrorCode::kInvalidArgument, "nobody is called that");
+  };
+  MetaCluster cluster(3, 1, options);
+  const auto add = [&](const std::string& address) {
+    return change_members(cluster, [&](wire::ChangeMembershipRequest& request) {
+      request.add_add()->set_node(4);
+      request.mutable_add(0)->set_address(address);
+    });
+  };
+  const Result<wire::MembershipReply> refused = add("elsewhere");
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(refused.error().detail, HasSubstr("nobody is called that"));
+  ASSERT_TRUE(add("meta-44").has_value());
+  const Result<wire::MembershipReply> moved = add("meta-4");
+  ASSERT_TRUE(moved.has_value()) << moved.error().to_string();
+  EXPECT_EQ(moved.value().members(3).address(), "meta-4") << "a learner's wrong address is put right";
+  EXPECT_EQ(moved.value().last_id(), 4U);
+}
+
+TEST(MetaNode, OnlyTheLeaderSaysHowFarTheMembersHaveTheLog) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  const size_t leader = cluster.leader();
+  for (size_t i = 0; i < 3; ++i) {
+    const auto describe = [&](MessageType type, const auto& request) {
+      return cluster.ask_node(i, make_request(type, GroupId(), request));
+    };
+    const auto members =
+        parse_reply<wire::MembershipReply>(describe(MessageType::kMembership, wire::MembershipRequest()));
+    ASSERT_TRUE(members.has_value());
+    EXPECT_GT(members.value().message.last_index(), 0U);
+    for (const auto& member : members.value().message.members()) {
+      EXPECT_EQ(member.has_match_index(), i == leader) << i << " of " << member.node();
+    }
+    const auto status =
+        parse_reply<wire::ClusterStatusReply>(describe(MessageType::kClusterStatus, wire::ClusterStatusRequest()));
+    ASSERT_TRUE(status.has_value());
+    for (const auto& node : status.value().message.nodes()) EXPECT_EQ(node.has_match_index(), i == leader);
+  }
 }
 
 TEST(MetaNode, OneThatWasRemovedNamesTheVoters) {

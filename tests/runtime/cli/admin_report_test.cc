@@ -46,6 +46,8 @@ wire::AdminReport report() {
   status.set_trash_ms(3'600'000);
   wire::MembershipReply group;
   group.set_leader(2);
+  group.set_answered_by(2);
+  group.set_from_leader(true);
   for (const uint64_t id : {1, 2}) {
     group.add_members()->set_node(id);
     group.mutable_members(static_cast<int>(id) - 1)->set_address("meta:" + std::to_string(id));
