@@ -122,6 +122,10 @@ wire::HeartbeatRequest YearsFleet::make_heartbeat(const YearsServer& server) con
   message.set_cluster_uuid(cluster_uuid_);
   message.set_total_bytes(room * options_.shard_bytes());
   message.set_free_bytes((room - std::min<uint64_t>(room, server.shards.size())) * options_.shard_bytes());
+  // One disk of so many stands for all: they fill evenly, and which of them has room is not what matters here.
+  wire::DiskInfo& disk = *message.add_disks();
+  disk.set_total_bytes(message.total_bytes());
+  disk.set_free_bytes(message.free_bytes());
   message.set_shards(server.shards.size());
   message.set_damaged_shards(server.damaged.size());
   return message;

@@ -133,6 +133,44 @@ TEST(MetaNode, DrainsAndRemovesServers) {
   EXPECT_EQ(cluster.ask(MessageType::kRegisterServer, cluster.registration(0)).error.code, ErrorCode::kConflict);
 }
 
+// Two servers have none of the five shards of the block.
+TEST(MetaNode, DrainsThatCannotAllBeSatisfiedAreNotAllAccepted) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  cluster.write_block(cluster.create("/f"));
+  for (int i = 5; i < 7; ++i) cluster.add_server(i);
+  cluster.beat();
+  wire::AdministerServerRequest request;
+  request.set_wanted(wire::DRAINING);
+  for (const size_t server : {0, 1}) {
+    request.set_server(cluster.servers_[server].server());
+    EXPECT_EQ(cluster.ask(MessageType::kAdministerServer, request).error.code, ErrorCode::kOk);
+  }
+  request.set_server(cluster.servers_[2].server());
+  const Reply refused = cluster.ask(MessageType::kAdministerServer, request);
+  EXPECT_EQ(refused.error.code, ErrorCode::kConflict);
+  EXPECT_THAT(refused.error.detail, HasSubstr("no other server to go to"));
+}
+
+// Only what is emptied already has taken the room.
+TEST(MetaNode, ADrainMindsTheRoomThatAnotherNeeds) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  cluster.write_block(cluster.create("/f"));
+  for (int i = 5; i < 7; ++i) cluster.add_server(i);
+  cluster.free_bytes_[cluster.servers_[5].server()] = shard_file_bound(kGeometry.shard_bytes());
+  cluster.free_bytes_[cluster.servers_[6].server()] = 0;
+  cluster.beat();
+  wire::AdministerServerRequest request;
+  request.set_wanted(wire::DRAINING);
+  request.set_server(cluster.servers_[0].server());
+  EXPECT_EQ(cluster.ask(MessageType::kAdministerServer, request).error.code, ErrorCode::kOk);
+  request.set_server(cluster.servers_[1].server());
+  EXPECT_EQ(cluster.ask(MessageType::kAdministerServer, request).error.code, ErrorCode::kNoSpace);
+}
+
 TEST(MetaNode, StatusCountsTheShardsThatTheMapHasNoPlaceForAndTheFilesThatAreNotOurs) {
   MetaCluster cluster(3);
   cluster.open_session();

@@ -120,9 +120,20 @@ TEST(ReplicaMembership, AChangeIsTheSameWhenItIsAskedForAgain) {
   const raft::MembershipChange add{.add = {{NodeId(fresh), group.address_of(fresh)}}};
   ASSERT_TRUE(change_when_ready(group, add).has_value());
   EXPECT_TRUE(group.change(leader, add).has_value());
-  const Status elsewhere = group.change(leader, {.add = {{NodeId(fresh), Address{"another"}}}});
+  const Status elsewhere = group.change(leader, {.add = {{NodeId(leader), Address{"another"}}}});
   EXPECT_EQ(code_of(elsewhere), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code_of(group.change(other_than(group, leader), add)), ErrorCode::kNotLeader);
+}
+
+TEST(ReplicaMembership, ALearnerThatWasAddedAtAWrongAddressIsFoundAtTheRightOne) {
+  ReplicaWorld group(3, 26);
+  group.start_all();
+  group.elect();
+  const size_t fresh = group.join();
+  ASSERT_TRUE(change_when_ready(group, {.add = {{NodeId(fresh), Address{"another"}}}}).has_value());
+  ASSERT_TRUE(change_when_ready(group, {.add = {{NodeId(fresh), group.address_of(fresh)}}}).has_value());
+  EXPECT_TRUE(change_when_ready(group, {.promote = nodes({fresh})}).has_value());
+  EXPECT_TRUE(group.converge());
 }
 
 TEST(ReplicaMembership, AChangeThatCannotBeCommittedHasAnUnknownOutcome) {
