@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 #include <vector>
 
+#include "core/base/coverage_mark.h"
 #include "core/wire/rpc.h"
 
 namespace dogfs {
@@ -62,6 +64,7 @@ Task<Result<uint64_t>> ServerAdmin::judge(ServerId server, wire::ServerState wan
   if (!known.contains(server)) {
     co_return Error(ErrorCode::kNotFound, fmt::format("chunk server {} is not registered", server));
   }
+  const bool knows_all = hears_all(known);
   Departure departure(server, wanted, std::move(known));
   const std::shared_ptr<const KvReader> snapshot = parts_.reader.snapshot();
   if (wanted == wire::DRAINING && !force) {
@@ -73,8 +76,22 @@ Task<Result<uint64_t>> ServerAdmin::judge(ServerId server, wire::ServerState wan
   const auto add = [&departure](const wire::BlockRow& block) { departure.add(block); };
   DOGFS_CO_TRYV(co_await add_blocks(snapshot, server, add, deadline));
   const Status verdict = departure.verdict();
-  if (!verdict && !force) co_return verdict.error();
-  co_return departure.blocks();
+  if (verdict || force) co_return departure.blocks();
+  if (!knows_all) {
+    DOGFS_COVERAGE_MARK("meta: a wish of an operator waits for servers that were not heard of");
+    co_return Error(ErrorCode::kUnavailable,
+                    "this metadata node hears the chunk servers only since a moment, and waits");
+  }
+  co_return verdict.error();
+}
+
+// Who was not heard of yet is not away.
+bool ServerAdmin::hears_all(const std::map<ServerId, DepartureServer>& servers) const {
+  const Duration listening = parts_.env.clock.now() - parts_.registry.listening_since();
+  return listening >= parts_.options.server_silence_limit || std::ranges::all_of(servers, [](const auto& entry) {
+           const DepartureServer& server = entry.second;
+           return server.is_there || (server.state != wire::LIVE && server.state != wire::DRAINING);
+         });
 }
 
 Task<Status> ServerAdmin::add_blocks(std::shared_ptr<const KvReader> snapshot, ServerId server, AddBlock add,

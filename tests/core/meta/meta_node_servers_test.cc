@@ -171,6 +171,29 @@ TEST(MetaNode, ADrainMindsTheRoomThatAnotherNeeds) {
   EXPECT_EQ(cluster.ask(MessageType::kAdministerServer, request).error.code, ErrorCode::kNoSpace);
 }
 
+TEST(MetaNode, ALeaderThatWasCutOffItselfDoesNotTakeTheServersForAwayWhenOneIsToGo) {
+  MetaCluster cluster(3);
+  cluster.open_session();
+  cluster.add_servers(5);
+  cluster.write_block(cluster.create("/f"));
+  cluster.world_.run_for(seconds(4));
+  cluster.metas_[cluster.leader()]->crash(sim::CrashKind::kPower);
+  cluster.world_.run_until([&] { return cluster.find_leader().has_value(); }, seconds(20));
+  wire::AdministerServerRequest request;
+  request.set_server(cluster.servers_[0].server());
+  request.set_wanted(wire::MAINTENANCE);
+  request.set_maintenance_ms(1000);
+  const auto ask = [&] {
+    return cluster.ask_node(cluster.leader(), make_request(MessageType::kAdministerServer, GroupId(), request))
+        .error.code;
+  };
+  EXPECT_EQ(ask(), ErrorCode::kUnavailable);
+  cluster.world_.run_for(cluster.options_.server_silence_limit);
+  EXPECT_EQ(ask(), ErrorCode::kConflict) << "they are away";
+  cluster.beat();
+  EXPECT_EQ(ask(), ErrorCode::kOk);
+}
+
 TEST(MetaNode, StatusCountsTheShardsThatTheMapHasNoPlaceForAndTheFilesThatAreNotOurs) {
   MetaCluster cluster(3);
   cluster.open_session();
