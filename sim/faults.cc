@@ -97,6 +97,8 @@ std::string describe_fault(const proto::Fault& fault) {
     case proto::Fault::kBalanceServers:
       return when + fmt::format("balancing to {} per cent, for {} ms at most",
                                 fault.balance_servers().threshold_percent(), fault.balance_servers().most_ms());
+    case proto::Fault::kRollingRestart:
+      return when + "rolling restart of " + fault.rolling_restart().nodes();
     case proto::Fault::kTransferLeadership:
       return when + "transfer of leadership to " + fault.transfer_leadership().to();
     case proto::Fault::KIND_NOT_SET:
@@ -161,6 +163,9 @@ void FaultInjector::begin(const StrikePtr& strike) {
       break;
     case proto::Fault::kCrash:
       begin_crash(*strike);
+      break;
+    case proto::Fault::kRollingRestart:
+      begin_rolling_restart(strike);
       break;
     case proto::Fault::kDiskEmptied:
       empty_disks(*strike);
@@ -324,6 +329,29 @@ void FaultInjector::end_crash(Strike& strike) {
   for (Node* node : strike.nodes) {
     if (!node->up() && !cluster_.is_retired(*node)) cluster_.start(*node);
   }
+}
+
+void FaultInjector::begin_rolling_restart(const StrikePtr& strike) {
+  strike->nodes = nodes_of(*strike);
+  std::vector<Node*>& nodes = strike->nodes;
+  for (size_t left = nodes.size(); left > 1; --left) std::swap(nodes[left - 1], nodes[strike->draws.below(left)]);
+  strike->who = names_of(nodes);
+  if (nodes.empty()) return;
+  const uint64_t turn_us = uint64_t{1000} * strike->planned.fault.for_ms() / nodes.size();
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const Duration away = microseconds(strike->draws.between(uint64_t{1}, std::max<uint64_t>(turn_us / 2, 1)));
+    after(microseconds(i * turn_us), [this, node = nodes[i], away] { restart_one(node, away); });
+  }
+}
+
+void FaultInjector::restart_one(Node* node, Duration away) {
+  if (!node->up()) return;
+  atlas_.disturb(*node);
+  cluster_.crash(*node, CrashKind::kProcess);
+  after(away, [this, node] {
+    if (!node->up() && !cluster_.is_retired(*node)) cluster_.start(*node);
+    atlas_.calm(*node);
+  });
 }
 
 // The nodes of a kind of fault with one selector, which is its first field.

@@ -64,6 +64,8 @@ class FaultInjector {
   void flap(const StrikePtr& strike);
   void begin_crash(Strike& strike);
   void end_crash(Strike& strike);
+  void begin_rolling_restart(const StrikePtr& strike);
+  void restart_one(Node* node, Duration away);
   void begin_disk_trouble(Strike& strike);
   bool may_hang(const Node& node);
   void end_disk_trouble(Strike& strike);

@@ -126,6 +126,7 @@ class ProfileDraw {
     draw_disks();
     draw_balancing();
     draw_hanging_disks();
+    draw_upgrades();
     return std::move(drawn_);
   }
 
@@ -367,6 +368,15 @@ class ProfileDraw {
       fault.set_for_ms(static_cast<uint32_t>(draws.between(kShortestHangMs, kLongestHangMs)));
       fault.mutable_disk_hangs()->set_nodes("random 1 chunk");
     }
+  }
+
+  // In a quarter of the draws all servers of one kind are restarted, one after the other.
+  void draw_upgrades() {
+    RandomStream draws = stream("upgrades");
+    if (draws.below(4) > 0) return;
+    proto::Fault& fault = add_fault(draws);
+    fault.set_for_ms(static_cast<uint32_t>(draws.between(uint64_t{1000}, drawn_.work().for_ms())));
+    fault.mutable_rolling_restart()->set_nodes(only_data_ || draws.below(2) == 0 ? "chunk" : "meta");
   }
 
   // How many chunk servers may go for good, when those that die for good have.

@@ -221,6 +221,7 @@ Status validate(const proto::Scenario& scenario) {
     if (fault.has_pause()) {
       DOGFS_TRYV(validate_pause(fault.for_ms()));
     }
+    if (fault.has_rolling_restart() && fault.for_ms() == 0) return invalid("rolling_restart: for_ms is not said");
     // A server that finds nothing on its only disk is a new server.
     if (fault.has_disk_emptied() && scenario.disks() < 2) return invalid("disk_emptied: servers of one disk");
     if (fault.has_meta_disk_emptied() && scenario.spare_meta_nodes() > 0)

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <sstream>
+#include <string>
+#include <vector>
 
 #include "sim/fault_kinds.h"
 #include "sim/scenario.h"
@@ -110,6 +113,37 @@ TEST(Run, NoServerThatIsNeededDiesForGood) {
                                1);
   EXPECT_EQ(result.failure, std::nullopt);
   EXPECT_EQ(struck(result, "crash"), 1U);
+}
+
+TEST(Run, ARollingRestartIsOfEachNodeOneAfterTheOtherInADrawnOrder) {
+  std::ostringstream trace;
+  const RunResult result = run(R"(
+    work { for_ms: 6000 } faults { at_ms: 500 for_ms: 5000 rolling_restart { nodes: "chunk" } })",
+                               1, &trace);
+  EXPECT_EQ(result.failure, std::nullopt);
+  EXPECT_EQ(struck(result, "rolling_restart"), 1U);
+  const std::string text = trace.str();
+  const size_t begin = text.find("begins at 500 ms for 5000 ms: rolling restart of chunk");
+  ASSERT_NE(begin, std::string::npos);
+  std::istringstream lines(text.substr(begin, text.find("ends at 500 ms") - begin));
+  std::vector<std::string> order;
+  std::string down;
+  for (std::string line; std::getline(lines, line);) {
+    const size_t name = line.find("chunk-");
+    if (line.ends_with(" is killed")) {
+      EXPECT_EQ(down, "");
+      order.push_back(down = line.substr(name, 7));
+    } else if (line.ends_with(" boots")) {
+      EXPECT_EQ(down, line.substr(name, 7));
+      down.clear();
+    }
+  }
+  EXPECT_EQ(down, "");
+  const std::vector<std::string> by_number{"chunk-1", "chunk-2", "chunk-3", "chunk-4", "chunk-5",
+                                           "chunk-6", "chunk-7", "chunk-8", "chunk-9"};
+  EXPECT_NE(order, by_number);
+  std::ranges::sort(order);
+  EXPECT_EQ(order, by_number);
 }
 
 TEST(Run, AllMetadataNodesAreReplacedWhileClientsWork) {
