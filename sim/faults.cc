@@ -228,6 +228,7 @@ void FaultInjector::count(const Strike& strike) {
   const proto::Fault& fault = strike.planned.fault;
   if (!disk_harms_of(fault).empty()) return;  // it strikes with an operation of the disk: end_disk_trouble()
   if (is_order(fault)) return;                // when it is done: order()
+  if (fault.has_rolling_restart()) return;    // with the first that is restarted: restart_one()
   const bool cuts = fault.has_partition() || fault.has_flap();
   const bool hit = fault.has_network() || (cuts ? !strike.blocked.empty() : !strike.nodes.empty());
   if (hit) ++struck_by_kind_[fault_kind_of(fault)];
@@ -340,12 +341,13 @@ void FaultInjector::begin_rolling_restart(const StrikePtr& strike) {
   const uint64_t turn_us = uint64_t{1000} * strike->planned.fault.for_ms() / nodes.size();
   for (size_t i = 0; i < nodes.size(); ++i) {
     const Duration away = microseconds(strike->draws.between(uint64_t{1}, std::max<uint64_t>(turn_us / 2, 1)));
-    after(microseconds(i * turn_us), [this, node = nodes[i], away] { restart_one(node, away); });
+    after(microseconds(i * turn_us), [this, strike, node = nodes[i], away] { restart_one(*strike, node, away); });
   }
 }
 
-void FaultInjector::restart_one(Node* node, Duration away) {
+void FaultInjector::restart_one(Strike& strike, Node* node, Duration away) {
   if (!node->up()) return;
+  if (!std::exchange(strike.restarted, true)) ++struck_by_kind_[fault_kind_of(strike.planned.fault)];
   atlas_.disturb(*node);
   cluster_.crash(*node, CrashKind::kProcess);
   after(away, [this, node] {
@@ -363,7 +365,7 @@ std::vector<Node*> FaultInjector::nodes_of(Strike& strike) {
 void FaultInjector::begin_disk_trouble(Strike& strike) {
   const proto::Fault& fault = strike.planned.fault;
   strike.nodes = nodes_of(strike);
-  if (fault.has_disk_hangs()) std::erase_if(strike.nodes, [this](const Node* node) { return !may_hang(*node); });
+  if (fault.has_disk_hangs()) std::erase_if(strike.nodes, [this](const Node* node) { return !let_hang(*node); });
   strike.who = names_of(strike.nodes);
   // Full disks, and writes that fail or go astray, keep nobody from reading; a read-only one not before it is mended.
   const bool hinders_readers = fault.has_disk_read_errors() || fault.has_misdirected_reads() || fault.has_slow_disk() ||
@@ -373,11 +375,14 @@ void FaultInjector::begin_disk_trouble(Strike& strike) {
 }
 
 // A server that has yet to read its records would never start. And what cannot be read for as long as the server runs
-// must be spare.
-bool FaultInjector::may_hang(const Node& node) {
+// must be spare: also beside what the disks before hide.
+bool FaultInjector::let_hang(const Node& node) {
   const ChunkServer* server = cluster_.chunk(node);
   if (!node.up() || server == nullptr || server->id().is_none()) return false;
-  return scenario_.expect_data_loss_reported() || atlas_.may_damage_disk(node, *node.shard_disks().rbegin()->second);
+  ShardDisk& disk = *node.shard_disks().rbegin()->second;
+  if (!scenario_.expect_data_loss_reported() && !atlas_.may_damage_disk(node, disk)) return false;
+  disk.begin_to_hang();
+  return true;
 }
 
 void FaultInjector::end_disk_trouble(Strike& strike) {

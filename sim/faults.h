@@ -53,7 +53,8 @@ class FaultInjector {
     std::string who = {};               // for the trace
     std::vector<Incarnation> paused = {};
     DiskStrike disks = {};
-    uint32_t recorded = 0;  // its EventId in the recording, if there is one
+    bool restarted = false;  // one of the nodes of a rolling restart
+    uint32_t recorded = 0;   // its EventId in the recording, if there is one
   };
   using StrikePtr = std::shared_ptr<Strike>;
 
@@ -65,9 +66,10 @@ class FaultInjector {
   void begin_crash(Strike& strike);
   void end_crash(Strike& strike);
   void begin_rolling_restart(const StrikePtr& strike);
-  void restart_one(Node* node, Duration away);
+  void restart_one(Strike& strike, Node* node, Duration away);
   void begin_disk_trouble(Strike& strike);
-  bool may_hang(const Node& node);
+  // Whether its last disk may hang: from now on it does.
+  bool let_hang(const Node& node);
   void end_disk_trouble(Strike& strike);
   void start_again(const Strike& strike);
   void begin_hold_up(Strike& strike);

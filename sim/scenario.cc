@@ -169,6 +169,9 @@ Status validate_class(const proto::FaultClass& drawn) {
   if (drawn.mean_interval_ms() == 0) return invalid("a fault class without mean_interval_ms");
   if (drawn.for_min_ms() > drawn.for_max_ms()) return invalid("for_min_ms > for_max_ms");
   if (drawn.fault().has_pause()) return validate_pause(drawn.for_max_ms());
+  if (drawn.fault().has_rolling_restart() && drawn.for_min_ms() == 0) {
+    return invalid("rolling_restart: for_min_ms is not said");
+  }
   return ok();
 }
 

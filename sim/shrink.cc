@@ -227,7 +227,8 @@ bool Shrinker::shrink_each_fault() {
       times.push_back([i, unit](auto& s) {
         proto::Fault& fault = *s.mutable_faults(i);
         fault.set_at_ms((fault.at_ms() + unit / 2) / unit * unit);
-        fault.set_for_ms((fault.for_ms() + unit / 2) / unit * unit);
+        // Something does not become nothing, which may be another thing.
+        fault.set_for_ms(std::max((fault.for_ms() + unit / 2) / unit * unit, std::min(fault.for_ms(), unit)));
       });
     }
     const bool round_already = scenario_.faults(i).at_ms() % 100 == 0 && scenario_.faults(i).for_ms() % 100 == 0;

@@ -114,11 +114,13 @@ void start(Worker& worker, const Jobs& jobs) {
   std::array<int, 2> ends{};
   DOGFS_CHECK(pipe(ends.data()) == 0);
   std::fflush(stdout);
+  const pid_t parent = getpid();
   worker.process = fork();
   DOGFS_CHECK(worker.process >= 0);
   if (worker.process == 0) {
     // However the parent ends.
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(0);
     close(ends[0]);
     work(jobs, worker.next_job, ends[1]);
   }

@@ -51,7 +51,7 @@ class BlockWriter : public std::enable_shared_from_this<BlockWriter> {
   uint64_t offset() const { return plan_.offset; }
 
   // Waits until the block can be committed. Fails with kInsufficientServers when too few servers take its shards,
-  // kNoSpace where they are all full, or with the metadata's error: at most stall_timeout, write_patience and two
+  // kNoSpace where room is all that is lacking, or with the metadata's error: at most stall_timeout, write_patience and two
   // changes of the metadata after enough shards were got ahead with for the last time. What is well ends within
   // write_patience after that. kCancelled after stop().
   Task<Status> settle();

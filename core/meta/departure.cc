@@ -16,7 +16,8 @@ Departure::Departure(ServerId leaving, wire::ServerState wanted, std::map<Server
     : leaving_(leaving), wanted_(wanted), servers_(std::move(servers)) {
   DOGFS_CHECK(wanted == wire::DRAINING || wanted == wire::MAINTENANCE);
   for (const auto& [id, server] : servers_) {
-    if (server.state == wire::DRAINING && id != leaving_) leaving_before_.push_back(id);
+    const bool is_emptied = server.state == wire::DRAINING || server.state == wire::DEAD;
+    if (is_emptied && id != leaving_) leaving_before_.push_back(id);
   }
 }
 
@@ -26,7 +27,7 @@ void Departure::add_before(ServerId server, const wire::BlockRow& block) {
     if (other == server) break;
     if (has_shard_on(block, other)) return;  // and was added with that
   }
-  place(block);
+  if (place(block) == Lack::kLeaving) needed_.add(block);
 }
 
 void Departure::add(const wire::BlockRow& block) {
@@ -46,6 +47,7 @@ void Departure::add_to_drain(const wire::BlockRow& block) {
       return roomless_.add(block);
     case Lack::kRack:
       return crowded_.add(block);
+    case Lack::kLeaving:
     case Lack::kNothing:
       return;
   }
@@ -72,6 +74,11 @@ bool Departure::has_shard_on(const wire::BlockRow& block, ServerId server) const
   return std::ranges::find(block.shards(), server.value(), &wire::Shard::server) != block.shards().end();
 }
 
+bool Departure::is_under_way(const wire::BlockRow& block, const wire::Shard& shard) {
+  return std::ranges::find(block.reservations(), shard.index(), &wire::RepairReservation::index) !=
+         block.reservations().end();
+}
+
 Departure::Spread Departure::spread_of(const wire::BlockRow& block) const {
   Spread spread;
   std::map<std::string, uint32_t> now;
@@ -82,7 +89,7 @@ Departure::Spread Departure::spread_of(const wire::BlockRow& block) const {
   for (const wire::Shard& shard : block.shards()) {
     spread.used.emplace_back(shard.server());
     count(shard.server(), now);
-    if (keeps(ServerId(shard.server()))) count(shard.server(), spread.in_racks);
+    if (keeps(ServerId(shard.server())) && !is_under_way(block, shard)) count(shard.server(), spread.in_racks);
   }
   for (const wire::RepairReservation& repair : block.reservations()) {
     spread.used.emplace_back(repair.target());
@@ -97,16 +104,14 @@ Departure::Spread Departure::spread_of(const wire::BlockRow& block) const {
 Departure::Lack Departure::place(const wire::BlockRow& block) {
   Spread spread = spread_of(block);
   Lack lack = Lack::kNothing;
-  const auto is_under_way = [&block](const wire::Shard& shard) {
-    return std::ranges::find(block.reservations(), shard.index(), &wire::RepairReservation::index) !=
-           block.reservations().end();
-  };
   for (const wire::Shard& shard : block.shards()) {
     const ServerId server(shard.server());
-    if (server != leaving_ && !keeps(server) && !is_under_way(shard)) place_shard(shard, spread);
+    if (server == leaving_ || keeps(server) || is_under_way(block, shard)) continue;
+    // What has no place anyhow does not speak against this.
+    if (place_shard(shard, spread) == Lack::kLeaving) lack = Lack::kLeaving;
   }
   for (const wire::Shard& shard : block.shards()) {
-    if (ServerId(shard.server()) == leaving_ && !is_under_way(shard)) lack = place_shard(shard, spread);
+    if (ServerId(shard.server()) == leaving_ && !is_under_way(block, shard)) lack = place_shard(shard, spread);
   }
   return lack;
 }
@@ -115,19 +120,24 @@ Departure::Lack Departure::place_shard(const wire::Shard& shard, Spread& spread)
   const uint64_t bytes = shard_file_bound(shard.length());
   Lack lack = Lack::kServer;
   std::pair<const ServerId, DepartureServer>* best = nullptr;
+  bool leaving_would_do = false;
   for (auto& entry : servers_) {
     const auto& [id, server] = entry;
-    const bool takes = server.state == wire::LIVE && server.is_there && id != leaving_;
+    const bool takes = server.state == wire::LIVE && server.is_there;
     if (!takes || std::ranges::find(spread.used, id) != spread.used.end()) continue;
-    if (std::min(server.room, server.free_bytes) < bytes) {
+    const bool has_room = std::min(server.room, server.free_bytes) >= bytes;
+    const bool crowds = spread.in_racks[server.rack] >= spread.most_in_rack;
+    if (id == leaving_) {
+      leaving_would_do = has_room && !crowds;
+    } else if (!has_room) {
       if (lack == Lack::kServer) lack = Lack::kRoom;
-    } else if (spread.in_racks[server.rack] >= spread.most_in_rack) {
+    } else if (crowds) {
       lack = Lack::kRack;
     } else if (best == nullptr || server.free_bytes > best->second.free_bytes) {
       best = &entry;
     }
   }
-  if (best == nullptr) return lack;
+  if (best == nullptr) return leaving_would_do ? Lack::kLeaving : lack;
   best->second.free_bytes -= bytes;
   spread.used.push_back(best->first);
   ++spread.in_racks[best->second.rack];
@@ -146,6 +156,12 @@ Status Departure::verdict() const {
   if (crowded_.blocks > 0) {
     return refuse(ErrorCode::kConflict, crowded_,
                   "would not survive the loss of a rack any more: add servers in other racks first");
+  }
+  if (needed_.blocks > 0) {
+    return Error(ErrorCode::kConflict,
+                 fmt::format("{} blocks that others lose have nowhere to go without chunk server {}: add servers first "
+                             "(the first is block {})",
+                             needed_.blocks, leaving_, needed_.first));
   }
   if (unreadable_.blocks > 0) return refuse(ErrorCode::kConflict, unreadable_, "could not be read without it now");
   if (roomless_.blocks > 0) {

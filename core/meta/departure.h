@@ -28,14 +28,16 @@ struct DepartureServer {
 //   - with room for it
 //   - without crowding more than m shards of the block into one rack, whose loss would then be a loss of data; unless
 //     its shards lie like that already.
-// Each shard is put where most room is. Where room is short that may be refused which another distribution would bear.
+// And that nothing of what others are being emptied of, or had when they died, has this server alone to go to.
+// Each shard is put where most room is. Where room is short that may be refused which another distribution would bear, and
+// that be accepted which the disks of a server, each of which must have room, do not.
 // MAINTENANCE asks whether each block can be decoded from what the others have.
 class Departure {
  public:
   // Precondition: `wanted` is DRAINING or MAINTENANCE.
   Departure(ServerId leaving, wire::ServerState wanted, std::map<ServerId, DepartureServer> servers);
 
-  // The other servers that are being emptied.
+  // The other servers that are being emptied, or dead.
   const std::vector<ServerId>& leaving_before() const { return leaving_before_; }
   // A committed block that has a shard on `server`, which is one of those. These come first: they take their room.
   void add_before(ServerId server, const wire::BlockRow& block);
@@ -48,7 +50,13 @@ class Departure {
 
  private:
   // Why a shard has no place to go to.
-  enum class Lack : uint8_t { kNothing, kServer, kRoom, kRack };
+  enum class Lack : uint8_t {
+    kNothing,
+    kServer,
+    kRoom,
+    kRack,
+    kLeaving,  // it is not on `leaving`, and could go there alone
+  };
   // Blocks with the same hindrance.
   struct Hindered {
     uint64_t blocks = 0;
@@ -68,8 +76,11 @@ class Departure {
   void add_to_maintain(const wire::BlockRow& block);
   bool keeps(ServerId server) const;
   bool has_shard_on(const wire::BlockRow& block, ServerId server) const;
+  // Whether it is being rebuilt, or moved.
+  static bool is_under_way(const wire::BlockRow& block, const wire::Shard& shard);
   Spread spread_of(const wire::BlockRow& block) const;
-  // Finds places for all shards of a block that need one, that on `leaving` last; and tells what this one lacks.
+  // Finds places for all shards of a block that need one, that on `leaving` last; and tells what this one lacks, or where
+  // there is none, whether another lacks `leaving`.
   Lack place(const wire::BlockRow& block);
   Lack place_shard(const wire::Shard& shard, Spread& spread);
   Status refuse(ErrorCode code, const Hindered& hindered, const char* why) const;
@@ -83,6 +94,7 @@ class Departure {
   Hindered roomless_;
   Hindered crowded_;
   Hindered unreadable_;
+  Hindered needed_;
 };
 
 }  // namespace dogfs

@@ -18,7 +18,7 @@ class ServerAdmin {
 
   // Answered when it is committed: the shards of a drained server follow in the background. kConflict or kNoSpace where
   // the blocks cannot bear it, unless it is forced; kUnavailable while the leader cannot tell, since it has just begun to
-  // hear the servers; else as administer_server (server_states.h).
+  // hear the servers. Requests that are under way at once do not know of each other. Else as administer_server (server_states.h).
   Task<Reply> administer(Request request, MonoTime deadline);
 
  private:

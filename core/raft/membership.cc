@@ -78,9 +78,17 @@ Status Raft::check_live_quorum(const Configuration& next) const {
                            voters, needed, fmt::join(silent, ", ")));
 }
 
-void Raft::append_configuration(Configuration configuration) {
-  append_own(configuration_entry(LogPosition{log_.last_index().next(), term_}, std::move(configuration)));
+void Raft::append_configuration(Configuration next) {
+  const std::map<NodeId, Address> before = configuration().addresses;
+  append_own(configuration_entry(LogPosition{log_.last_index().next(), term_}, std::move(next)));
   adopt_configuration();
+  // Who is at another address now has yet to be heard of there.
+  for (auto& [node, progress] : progress_) {
+    const auto was = before.find(node);
+    const auto is = configuration().addresses.find(node);
+    const bool moved = was != before.end() && is != configuration().addresses.end() && was->second != is->second;
+    if (moved) progress = Progress(options_.flow, log_.last_index().next(), now_);
+  }
 }
 
 // The latest configuration in the log is another than before.

@@ -374,7 +374,7 @@ class Raft {
   void add_progress_of_members(LogIndex next);
   void go_on_with_membership();
   void let_go_of_former_members();
-  void append_configuration(Configuration configuration);
+  void append_configuration(Configuration next);
   Status check_may_change() const;
   Status check_caught_up(const std::vector<NodeId>& promoted) const;
   Status check_live_quorum(const Configuration& next) const;

@@ -28,10 +28,13 @@ Task<Result<Target>> open_to_append(Session& session, std::string path) {
 
 // As a put does, but for a file that has got something.
 Task<void> remove_if_empty(Session& session, std::string path, WriteLease lease, Error failure) {
-  // Where nobody answers there is nobody to remove it either.
-  if (exit_code_of(failure.code) == ExitCode::kTryAgain) co_return;
-  const Result<wire::FileStatus> left = co_await session.client().stat(path);
-  if (left && left.value().length() == 0) co_await remove_incomplete(session, path, lease, failure);
+  if (exit_code_of(failure.code) != ExitCode::kTryAgain) {
+    const Result<wire::FileStatus> left = co_await session.client().stat(path);
+    if (left && left.value().length() > 0) co_return;
+    if (!left && exit_code_of(left.error().code) != ExitCode::kTryAgain) co_return;
+    if (!left) failure = left.error();
+  }
+  co_await remove_incomplete(session, path, lease, failure);
 }
 
 Task<Status> append_source(Session& session, std::string name, FileWriter& writer) {

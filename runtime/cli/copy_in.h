@@ -1,4 +1,4 @@
-// Local bytes into a file that is open for writing.
+// Local bytes into a file that is open for writing, and what becomes of the file when that fails.
 #pragma once
 
 #include <optional>

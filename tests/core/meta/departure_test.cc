@@ -162,9 +162,39 @@ TEST_F(DepartureTest, WhatIsEmptiedAlreadyTakesItsRoomFirstAndOnce) {
   EXPECT_EQ(code_of(judge(wire::DRAINING)), ErrorCode::kNoSpace);
   const wire::BlockRow on_both = make_block(9, {8, 9, 3, 4, 5});
   before = {{8, on_both}, {9, on_both}};
-  server(2).free_bytes = 0;
+  server(2).free_bytes = shard_file_bound(1000);
   EXPECT_TRUE(judge(wire::DRAINING).has_value());
   before = {{8, make_block(9, {8, 1, 3, 4, 5})}, {9, make_block(10, {9, 1, 3, 4, 5})}};
+  EXPECT_TRUE(judge(wire::DRAINING).has_value());
+}
+
+TEST_F(DepartureTest, TheOnlyPlaceForWhatAnotherLosesStays) {
+  add_servers(6);
+  blocks.clear();
+  before = {{2, make_block(9, {2, 3, 4, 5, 6})}};
+  for (const wire::ServerState state : {wire::DRAINING, wire::DEAD}) {
+    server(2).state = state;
+    const Status verdict = judge(wire::DRAINING);
+    ASSERT_EQ(code_of(verdict), ErrorCode::kConflict);
+    EXPECT_THAT(verdict.error().detail,
+                HasSubstr("1 blocks that others lose have nowhere to go without chunk server 1"));
+  }
+  server(1).room = 0;
+  EXPECT_TRUE(judge(wire::DRAINING).has_value()) << "it could not have gone there";
+  server(1).room = 1'000'000;
+  add_servers(1);
+  EXPECT_TRUE(judge(wire::DRAINING).has_value());
+}
+
+// RS(3,2), two of its shards in the rack of the server.
+TEST_F(DepartureTest, AShardThatMovesWithinItsRackCountsOnce) {
+  add_servers(7);
+  blocks = {make_block(7, {1, 2, 3, 4, 5})};
+  server(1).rack = server(2).rack = server(6).rack = server(7).rack = "/shared";
+  EXPECT_TRUE(judge(wire::DRAINING).has_value());
+  wire::RepairReservation& repair = *blocks[0].add_reservations();
+  repair.set_index(1);
+  repair.set_target(6);
   EXPECT_TRUE(judge(wire::DRAINING).has_value());
 }
 

@@ -108,6 +108,19 @@ TEST(Thesis4_2_1, ASilentLearnerIsNotPromotedThoughNothingIsNewerThanItsLog) {
   EXPECT_TRUE(group.change(NodeId(1), {.promote = nodes({4})}).has_value());
 }
 
+// What it had at the old address, and when it was heard of there, says nothing of the new one.
+TEST(Thesis4_2_1, ALearnerThatIsGivenAnotherAddressMustBeHeardOfThere) {
+  Group group(3);
+  group.join_as_learner(4);
+  group.crash(NodeId(4), 0, LogIndex());
+  ASSERT_TRUE(group.change(NodeId(1), {.add = {{NodeId(4), Address{"nobody:1"}}}}).has_value());
+  group.settle();
+  EXPECT_EQ(group.refusal({.promote = nodes({4})}).code, ErrorCode::kBusy);
+  group.restart(NodeId(4));
+  group.live(milliseconds(200));
+  EXPECT_TRUE(group.change(NodeId(1), {.promote = nodes({4})}).has_value());
+}
+
 // Its disk hangs, say: it hears of the leader, and has had everything once.
 TEST(Thesis4_2_1, ALearnerThatLivesButAcknowledgesNothingIsNotPromoted) {
   Group group(3);
