@@ -95,9 +95,6 @@ void DiskStrike::begin(const proto::Fault& fault, const std::vector<Node*>& node
   harms_before_ = harms_so_far();
   for (const auto& disk : shard_disks_) disk->begin_trouble(trouble_);
   for (const auto& disk : kv_disks_) disk->begin_trouble(trouble_);
-  if (kind_ != proto::Fault::kDiskHangs) return;
-  for (const auto& disk : shard_disks_) disk->begin_to_hang();
-  for (const auto& disk : kv_disks_) disk->begin_to_hang();
 }
 
 void DiskStrike::take_last_disk(Node& node) {

@@ -382,6 +382,7 @@ bool FaultInjector::let_hang(const Node& node) {
   ShardDisk& disk = *node.shard_disks().rbegin()->second;
   if (!scenario_.expect_data_loss_reported() && !atlas_.may_damage_disk(node, disk)) return false;
   disk.begin_to_hang();
+  node.kv_disks().rbegin()->second->begin_to_hang();
   return true;
 }
 

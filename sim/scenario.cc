@@ -113,9 +113,15 @@ Status validate_parts(const Message& message) {
   return ok();
 }
 
-Status validate_pause(uint32_t for_ms) {
-  if (for_ms <= kMaxPauseMs) return ok();
-  return invalid(fmt::format("pause: for {} ms, of at most {}", for_ms, kMaxPauseMs));
+// How long a fault lasts, or those of its class.
+Status validate_times(const proto::Fault& fault, uint32_t shortest_ms, uint32_t longest_ms) {
+  if (fault.has_pause() && longest_ms > kMaxPauseMs) {
+    return invalid(fmt::format("pause: for {} ms, of at most {}", longest_ms, kMaxPauseMs));
+  }
+  if (fault.has_rolling_restart() && shortest_ms == 0) {
+    return invalid("rolling_restart: for_ms, or for_min_ms of a class, is not said");
+  }
+  return ok();
 }
 
 Status validate_maintenance(const proto::Fault& fault) {
@@ -168,11 +174,7 @@ Status validate_class(const proto::FaultClass& drawn) {
   DOGFS_TRYV(validate_fault(drawn.fault()));
   if (drawn.mean_interval_ms() == 0) return invalid("a fault class without mean_interval_ms");
   if (drawn.for_min_ms() > drawn.for_max_ms()) return invalid("for_min_ms > for_max_ms");
-  if (drawn.fault().has_pause()) return validate_pause(drawn.for_max_ms());
-  if (drawn.fault().has_rolling_restart() && drawn.for_min_ms() == 0) {
-    return invalid("rolling_restart: for_min_ms is not said");
-  }
-  return ok();
+  return validate_times(drawn.fault(), drawn.for_min_ms(), drawn.for_max_ms());
 }
 
 Status validate(const proto::Scenario& scenario) {
@@ -221,10 +223,7 @@ Status validate(const proto::Scenario& scenario) {
   }
   for (const proto::Fault& fault : scenario.faults()) {
     DOGFS_TRYV(validate_fault(fault));
-    if (fault.has_pause()) {
-      DOGFS_TRYV(validate_pause(fault.for_ms()));
-    }
-    if (fault.has_rolling_restart() && fault.for_ms() == 0) return invalid("rolling_restart: for_ms is not said");
+    DOGFS_TRYV(validate_times(fault, fault.for_ms(), fault.for_ms()));
     // A server that finds nothing on its only disk is a new server.
     if (fault.has_disk_emptied() && scenario.disks() < 2) return invalid("disk_emptied: servers of one disk");
     if (fault.has_meta_disk_emptied() && scenario.spare_meta_nodes() > 0)

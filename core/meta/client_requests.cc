@@ -224,11 +224,11 @@ Result<bool> ClientRequests::choose_servers(const Need& need, wire::Command& com
                            .seed = parts_.env.random.draw("meta.placement")};
   const std::vector<ServerId> chosen = place_shards(candidates, request);
   // Who was not heard of yet is not away: a block must not go short of a server that is about to speak up.
-  const bool just_listening = now - parts_.registry.listening_since() < parts_.options.server_silence_limit;
+  const Status listened = parts_.registry.check_listened(now, parts_.options.server_silence_limit);
   const bool may_be_more = chosen.size() < need.wanted && parts_.registry.heard_of() < need.registered;
-  if (just_listening && (may_be_more || chosen.size() < need.least)) {
+  if (!listened && (may_be_more || chosen.size() < need.least)) {
     DOGFS_COVERAGE_MARK("meta: waits for servers that were not heard of");
-    return Error(ErrorCode::kUnavailable, "this metadata node hears the chunk servers only since a moment, and waits");
+    return listened.error();
   }
   if (chosen.size() < need.least) {
     request.shard_bytes = 0;

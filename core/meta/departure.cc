@@ -8,6 +8,7 @@
 
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/meta/repair_commands.h"
 #include "core/meta/risk.h"
 
 namespace dogfs {
@@ -74,11 +75,6 @@ bool Departure::has_shard_on(const wire::BlockRow& block, ServerId server) const
   return std::ranges::find(block.shards(), server.value(), &wire::Shard::server) != block.shards().end();
 }
 
-bool Departure::is_under_way(const wire::BlockRow& block, const wire::Shard& shard) {
-  return std::ranges::find(block.reservations(), shard.index(), &wire::RepairReservation::index) !=
-         block.reservations().end();
-}
-
 Departure::Spread Departure::spread_of(const wire::BlockRow& block) const {
   Spread spread;
   std::map<std::string, uint32_t> now;
@@ -89,7 +85,7 @@ Departure::Spread Departure::spread_of(const wire::BlockRow& block) const {
   for (const wire::Shard& shard : block.shards()) {
     spread.used.emplace_back(shard.server());
     count(shard.server(), now);
-    if (keeps(ServerId(shard.server())) && !is_under_way(block, shard)) count(shard.server(), spread.in_racks);
+    if (keeps(ServerId(shard.server())) && !is_reserved(block, shard.index())) count(shard.server(), spread.in_racks);
   }
   for (const wire::RepairReservation& repair : block.reservations()) {
     spread.used.emplace_back(repair.target());
@@ -106,12 +102,12 @@ Departure::Lack Departure::place(const wire::BlockRow& block) {
   Lack lack = Lack::kNothing;
   for (const wire::Shard& shard : block.shards()) {
     const ServerId server(shard.server());
-    if (server == leaving_ || keeps(server) || is_under_way(block, shard)) continue;
+    if (server == leaving_ || keeps(server) || is_reserved(block, shard.index())) continue;
     // What has no place anyhow does not speak against this.
     if (place_shard(shard, spread) == Lack::kLeaving) lack = Lack::kLeaving;
   }
   for (const wire::Shard& shard : block.shards()) {
-    if (ServerId(shard.server()) == leaving_ && !is_under_way(block, shard)) lack = place_shard(shard, spread);
+    if (ServerId(shard.server()) == leaving_ && !is_reserved(block, shard.index())) lack = place_shard(shard, spread);
   }
   return lack;
 }

@@ -76,8 +76,6 @@ class Departure {
   void add_to_maintain(const wire::BlockRow& block);
   bool keeps(ServerId server) const;
   bool has_shard_on(const wire::BlockRow& block, ServerId server) const;
-  // Whether it is being rebuilt, or moved.
-  static bool is_under_way(const wire::BlockRow& block, const wire::Shard& shard);
   Spread spread_of(const wire::BlockRow& block) const;
   // Finds places for all shards of a block that need one, that on `leaving` last; and tells what this one lacks, or where
   // there is none, whether another lacks `leaving`.

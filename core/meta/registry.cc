@@ -84,6 +84,11 @@ void ServerRegistry::listen(MonoTime now) {
   if (now - last_heard_ >= deafness_) listening_since_ = now;
 }
 
+Status ServerRegistry::check_listened(MonoTime now, Duration silence_limit) const {
+  if (now - listening_since_ >= silence_limit) return ok();
+  return Error(ErrorCode::kUnavailable, "this metadata node hears the chunk servers only since a moment, and waits");
+}
+
 size_t ServerRegistry::heard_of() const {
   return static_cast<size_t>(std::ranges::count_if(servers_, [this](const auto& entry) {
     return entry.second.last_heartbeat && *entry.second.last_heartbeat >= listening_since_;

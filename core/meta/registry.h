@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/base/ids.h"
+#include "core/base/result.h"
 #include "core/base/time.h"
 #include "core/meta/keys.h"
 #include "core/meta/placement.h"
@@ -72,6 +73,8 @@ class ServerRegistry {
 
   // Who was not heard of since then, or for a while, is away.
   MonoTime listening_since() const { return listening_since_; }
+  // kUnavailable while it has listened for less than `silence_limit`: who was not heard of by then need not be away.
+  Status check_listened(MonoTime now, Duration silence_limit) const;
   // Begins to listen anew if the node is deaf: for one that is elected in the middle of that.
   void listen(MonoTime now);
   // How many servers were heard of since it began to listen.

@@ -68,7 +68,7 @@ Result<bool> start_repair(ApplyContext& context, const wire::StartRepairs::Repai
   }
   DOGFS_TRY(const bool takes, takes_shards(context.tables, repair.target()));
   if (!takes || !may_host(*block, repair.index(), repair.target(), repair.move())) return false;
-  if (find_reservation(*block, repair.index()) != block->mutable_reservations()->end()) return false;
+  if (is_reserved(*block, repair.index())) return false;
   unindex(context, *block);
   *block->add_reservations() = make_reservation(context, repair);
   put_indexed(context, *block);
@@ -108,6 +108,10 @@ void replace_shard(ApplyContext& context, BlockId block, wire::Shard& shard, con
 const wire::Shard* find_shard(const wire::BlockRow& block, uint32_t index) {
   const auto shard = std::ranges::find(block.shards(), index, &wire::Shard::index);
   return shard == block.shards().end() ? nullptr : &*shard;
+}
+
+bool is_reserved(const wire::BlockRow& block, uint32_t index) {
+  return std::ranges::find(block.reservations(), index, &wire::RepairReservation::index) != block.reservations().end();
 }
 
 bool may_host(const wire::BlockRow& block, uint32_t index, uint64_t target, bool move) {

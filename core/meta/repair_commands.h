@@ -30,6 +30,9 @@ inline constexpr int64_t kReplacedGraceMs = 60'000;
 // Whether `target` may get the shard `index` of `block`, by the block's row alone. `move`: of a whole shard.
 bool may_host(const wire::BlockRow& block, uint32_t index, uint64_t target, bool move = false);
 
+// Whether the shard `index` is being rebuilt, or moved.
+bool is_reserved(const wire::BlockRow& block, uint32_t index);
+
 // The shard of `index`, or nullptr: the row of a committed block has each stored index once.
 const wire::Shard* find_shard(const wire::BlockRow& block, uint32_t index);
 

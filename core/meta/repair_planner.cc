@@ -21,10 +21,6 @@ const RepairServer* find_server(const std::map<ServerId, RepairServer>& servers,
   return found == servers.end() ? nullptr : &found->second;
 }
 
-bool is_reserved(const wire::BlockRow& block, uint32_t index) {
-  return std::ranges::find(block.reservations(), index, &wire::RepairReservation::index) != block.reservations().end();
-}
-
 class Planner {
  public:
   Planner(RepairSituation situation, const RepairLimits& limits)

@@ -64,7 +64,7 @@ Task<Result<uint64_t>> ServerAdmin::judge(ServerId server, wire::ServerState wan
   if (!known.contains(server)) {
     co_return Error(ErrorCode::kNotFound, fmt::format("chunk server {} is not registered", server));
   }
-  const bool knows_all = hears_all(known);
+  const Status heard = check_heard(known);
   Departure departure(server, wanted, std::move(known));
   const std::shared_ptr<const KvReader> snapshot = parts_.reader.snapshot();
   if (wanted == wire::DRAINING && !force) {
@@ -77,21 +77,18 @@ Task<Result<uint64_t>> ServerAdmin::judge(ServerId server, wire::ServerState wan
   DOGFS_CO_TRYV(co_await add_blocks(snapshot, server, add, deadline));
   const Status verdict = departure.verdict();
   if (verdict || force) co_return departure.blocks();
-  if (!knows_all) {
-    DOGFS_COVERAGE_MARK("meta: a wish of an operator waits for servers that were not heard of");
-    co_return Error(ErrorCode::kUnavailable,
-                    "this metadata node hears the chunk servers only since a moment, and waits");
-  }
-  co_return verdict.error();
+  if (heard) co_return verdict.error();
+  DOGFS_COVERAGE_MARK("meta: a wish of an operator waits for servers that were not heard of");
+  co_return heard.error();
 }
 
-// Who was not heard of yet is not away.
-bool ServerAdmin::hears_all(const std::map<ServerId, DepartureServer>& servers) const {
-  const Duration listening = parts_.env.clock.now() - parts_.registry.listening_since();
-  return listening >= parts_.options.server_silence_limit || std::ranges::all_of(servers, [](const auto& entry) {
-           const DepartureServer& server = entry.second;
-           return server.is_there || (server.state != wire::LIVE && server.state != wire::DRAINING);
-         });
+Status ServerAdmin::check_heard(const std::map<ServerId, DepartureServer>& servers) const {
+  const bool all_there = std::ranges::all_of(servers, [](const auto& entry) {
+    const DepartureServer& server = entry.second;
+    return server.is_there || (server.state != wire::LIVE && server.state != wire::DRAINING);
+  });
+  if (all_there) return ok();
+  return parts_.registry.check_listened(parts_.env.clock.now(), parts_.options.server_silence_limit);
 }
 
 Task<Status> ServerAdmin::add_blocks(std::shared_ptr<const KvReader> snapshot, ServerId server, AddBlock add,
@@ -101,8 +98,7 @@ Task<Status> ServerAdmin::add_blocks(std::shared_ptr<const KvReader> snapshot, S
   while (done && !done.value()) {
     if (parts_.env.clock.now() >= deadline) {
       co_return Error(ErrorCode::kTimeout,
-                      "the server, and those that are being emptied, have too many blocks to be "
-                      "judged in that time");
+                      "the server, with those that are being emptied, has too many blocks to be judged in that time");
     }
     done = co_await parts_.reader.read_from<bool>(
         snapshot, [&](const MetaTables& tables) { return add_some(tables, server, after, add); });

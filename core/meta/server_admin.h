@@ -18,7 +18,8 @@ class ServerAdmin {
 
   // Answered when it is committed: the shards of a drained server follow in the background. kConflict or kNoSpace where
   // the blocks cannot bear it, unless it is forced; kUnavailable while the leader cannot tell, since it has just begun to
-  // hear the servers. Requests that are under way at once do not know of each other. Else as administer_server (server_states.h).
+  // hear the servers. Requests that are under way at once do not know of each other. Else as administer_server
+  // (server_states.h).
   Task<Reply> administer(Request request, MonoTime deadline);
 
  private:
@@ -27,8 +28,8 @@ class ServerAdmin {
   using AddBlock = std::function<void(const wire::BlockRow&)>;
   Task<Status> add_blocks(std::shared_ptr<const KvReader> snapshot, ServerId server, AddBlock add, MonoTime deadline);
   Task<Result<std::map<ServerId, DepartureServer>>> servers();
-  // Whether a server that was not heard of lately is silent, and not only yet to be heard of.
-  bool hears_all(const std::map<ServerId, DepartureServer>& servers) const;
+  // kUnavailable where one that was not heard of lately need not be away.
+  Status check_heard(const std::map<ServerId, DepartureServer>& servers) const;
 
   MetaParts& parts_;
 };
