@@ -147,29 +147,30 @@ TEST(MetaNode, AFullDiskIsNoRoom) {
   EXPECT_EQ(cluster.allocate(file).error.code, ErrorCode::kOk) << "d + 1 are enough";
 }
 
+// For the first shard of a block that will have so many bytes. 0: it may become a full one.
+Reply replace_target(MetaCluster& cluster, const wire::CreateFileResult& file, const wire::AllocateBlockResult& block,
+                     uint64_t length = 0) {
+  return cluster.change([&](wire::Mutation& mutation) {
+    wire::ReplaceTarget& message = *mutation.mutable_replace_target();
+    message.set_inode(file.inode());
+    message.set_lease_epoch(file.lease_epoch());
+    message.set_block(block.block());
+    message.set_length(length);
+  });
+}
+
 TEST(MetaNode, AReplacementNeedsNoMoreRoomThanTheShardWillTake) {
   MetaCluster cluster(3);
   cluster.open_session();
   cluster.add_servers(6);
   const wire::CreateFileResult file = cluster.create("/f");
   const wire::AllocateBlockResult block = cluster.allocated_block(file);
-  const uint64_t length = kGeometry.stripe_bytes();
-  for (const auto& server : cluster.servers_)
-    cluster.free_bytes_[server.server()] = shard_file_bound(kGeometry.cell_bytes);
+  const uint64_t room = shard_file_bound(kGeometry.cell_bytes);
+  for (const auto& server : cluster.servers_) cluster.free_bytes_[server.server()] = room;
   cluster.beat();
-  const auto replace = [&](uint64_t expected) {
-    return cluster
-        .change([&](wire::Mutation& mutation) {
-          wire::ReplaceTarget& message = *mutation.mutable_replace_target();
-          message.set_inode(file.inode());
-          message.set_lease_epoch(file.lease_epoch());
-          message.set_block(block.block());
-          message.set_length(expected);
-        })
-        .error.code;
-  };
-  EXPECT_EQ(replace(0), ErrorCode::kInsufficientServers) << "it may become a full block";
-  EXPECT_EQ(replace(length), ErrorCode::kOk);
+  EXPECT_EQ(replace_target(cluster, file, block).error.code, ErrorCode::kInsufficientServers)
+      << "it may become a full block";
+  EXPECT_EQ(replace_target(cluster, file, block, kGeometry.stripe_bytes()).error.code, ErrorCode::kOk);
 }
 
 TEST(MetaNode, ABlockThatIsUnderWayIsNotRefusedForWantOfRoom) {
@@ -180,12 +181,7 @@ TEST(MetaNode, ABlockThatIsUnderWayIsNotRefusedForWantOfRoom) {
   const wire::AllocateBlockResult block = cluster.allocated_block(file);
   for (const auto& server : cluster.servers_) cluster.free_bytes_[server.server()] = 0;
   cluster.beat();
-  const Reply reply = cluster.change([&](wire::Mutation& mutation) {
-    wire::ReplaceTarget& message = *mutation.mutable_replace_target();
-    message.set_inode(file.inode());
-    message.set_lease_epoch(file.lease_epoch());
-    message.set_block(block.block());
-  });
+  const Reply reply = replace_target(cluster, file, block);
   EXPECT_EQ(reply.error.code, ErrorCode::kInsufficientServers);
   EXPECT_THAT(reply.error.detail, HasSubstr("1 full"));
 }

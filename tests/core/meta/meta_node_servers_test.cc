@@ -133,22 +133,27 @@ TEST(MetaNode, DrainsAndRemovesServers) {
   EXPECT_EQ(cluster.ask(MessageType::kRegisterServer, cluster.registration(0)).error.code, ErrorCode::kConflict);
 }
 
-// Two servers have none of the five shards of the block.
-TEST(MetaNode, DrainsThatCannotAllBeSatisfiedAreNotAllAccepted) {
-  MetaCluster cluster(3);
+// A block of which the first five of seven servers have a shard.
+void write_block_to_five_of_seven(MetaCluster& cluster) {
   cluster.open_session();
   cluster.add_servers(5);
   cluster.write_block(cluster.create("/f"));
   for (int i = 5; i < 7; ++i) cluster.add_server(i);
   cluster.beat();
+}
+
+Reply drain(MetaCluster& cluster, size_t server) {
   wire::AdministerServerRequest request;
+  request.set_server(cluster.servers_[server].server());
   request.set_wanted(wire::DRAINING);
-  for (const size_t server : {0, 1}) {
-    request.set_server(cluster.servers_[server].server());
-    EXPECT_EQ(cluster.ask(MessageType::kAdministerServer, request).error.code, ErrorCode::kOk);
-  }
-  request.set_server(cluster.servers_[2].server());
-  const Reply refused = cluster.ask(MessageType::kAdministerServer, request);
+  return cluster.ask(MessageType::kAdministerServer, request);
+}
+
+TEST(MetaNode, DrainsThatCannotAllBeSatisfiedAreNotAllAccepted) {
+  MetaCluster cluster(3);
+  write_block_to_five_of_seven(cluster);
+  for (const size_t server : {0, 1}) EXPECT_EQ(drain(cluster, server).error.code, ErrorCode::kOk);
+  const Reply refused = drain(cluster, 2);
   EXPECT_EQ(refused.error.code, ErrorCode::kConflict);
   EXPECT_THAT(refused.error.detail, HasSubstr("no other server to go to"));
 }
@@ -156,19 +161,12 @@ TEST(MetaNode, DrainsThatCannotAllBeSatisfiedAreNotAllAccepted) {
 // Only what is emptied already has taken the room.
 TEST(MetaNode, ADrainMindsTheRoomThatAnotherNeeds) {
   MetaCluster cluster(3);
-  cluster.open_session();
-  cluster.add_servers(5);
-  cluster.write_block(cluster.create("/f"));
-  for (int i = 5; i < 7; ++i) cluster.add_server(i);
+  write_block_to_five_of_seven(cluster);
   cluster.free_bytes_[cluster.servers_[5].server()] = shard_file_bound(kGeometry.shard_bytes());
   cluster.free_bytes_[cluster.servers_[6].server()] = 0;
   cluster.beat();
-  wire::AdministerServerRequest request;
-  request.set_wanted(wire::DRAINING);
-  request.set_server(cluster.servers_[0].server());
-  EXPECT_EQ(cluster.ask(MessageType::kAdministerServer, request).error.code, ErrorCode::kOk);
-  request.set_server(cluster.servers_[1].server());
-  EXPECT_EQ(cluster.ask(MessageType::kAdministerServer, request).error.code, ErrorCode::kNoSpace);
+  EXPECT_EQ(drain(cluster, 0).error.code, ErrorCode::kOk);
+  EXPECT_EQ(drain(cluster, 1).error.code, ErrorCode::kNoSpace);
 }
 
 TEST(MetaNode, ALeaderThatWasCutOffItselfDoesNotTakeTheServersForAwayWhenOneIsToGo) {

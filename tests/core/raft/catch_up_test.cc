@@ -19,12 +19,18 @@ TEST(Thesis4_2_1, UnderLoadALearnerIsPromotedWhenItsLastRoundWasShort) {
   EXPECT_FALSE(catch_up.is_caught_up(LogIndex(200), LogIndex(210), now + seconds(1), limit)) << "it has fallen silent";
 }
 
-TEST(Thesis4_2_1, ALearnerThatHasEverythingStaysCaughtUpHoweverLongNothingHappens) {
-  const Duration limit = milliseconds(300);
-  MonoTime now{};
+// The learner has all of ten entries, and has had them for long.
+CatchUp idle_with_ten_entries(MonoTime& now) {
   CatchUp catch_up(LogIndex(10), now);
   catch_up.acknowledged(LogIndex(10), LogIndex(10), now += milliseconds(10));
   now += seconds(100);
+  return catch_up;
+}
+
+TEST(Thesis4_2_1, ALearnerThatHasEverythingStaysCaughtUpHoweverLongNothingHappens) {
+  const Duration limit = milliseconds(300);
+  MonoTime now{};
+  CatchUp catch_up = idle_with_ten_entries(now);
   catch_up.appended(LogIndex(11), now);
   EXPECT_TRUE(catch_up.is_caught_up(LogIndex(10), LogIndex(11), now, limit));
   catch_up.appended(LogIndex(12), now += milliseconds(10));
@@ -35,9 +41,7 @@ TEST(Thesis4_2_1, ALearnerThatHasEverythingStaysCaughtUpHoweverLongNothingHappen
 TEST(Thesis4_2_1, ALearnerThatHadEverythingFallsBehindAnElectionTimeoutAfterTheLogGrew) {
   const Duration limit = milliseconds(300);
   MonoTime now{};
-  CatchUp catch_up(LogIndex(10), now);
-  catch_up.acknowledged(LogIndex(10), LogIndex(10), now += milliseconds(10));
-  now += seconds(100);
+  CatchUp catch_up = idle_with_ten_entries(now);
   catch_up.appended(LogIndex(11), now);
   catch_up.appended(LogIndex(70), now += milliseconds(200));
   EXPECT_TRUE(catch_up.is_caught_up(LogIndex(10), LogIndex(70), now, limit));
